@@ -1,0 +1,2 @@
+//! The `dispatch` command.
+fn main() {}

@@ -1,0 +1,12 @@
+//! The contracts between Dispatch and what it stands on, and the error they share.
+//!
+//! A driver implements one contract for one foreign (or embedded) system. Every contract has the
+//! same shape: ensure, observe and remove are safe to repeat, because controllers call them blind.
+
+pub mod engine;
+pub mod error;
+pub mod source;
+
+pub use engine::{Call, Capabilities, Deployment, Engine, Health, Outcome, Phases};
+pub use error::{Error, Fault, Result, Retry};
+pub use source::SourceStore;

@@ -1,0 +1,16 @@
+//! Applications: a name that other resources join by the tag `Application=<name>`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{NoStatus, kind};
+
+kind!(
+    /// Marks applications.
+    Application, ApplicationSpec, NoStatus
+);
+
+/// The tag by which a resource joins an application.
+pub const APPLICATION_TAG: &str = "Application";
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApplicationSpec {}

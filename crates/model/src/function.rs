@@ -1,0 +1,130 @@
+//! Functions: source, handler, image, and how they are to be run.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{Violation, kind};
+
+kind!(
+    /// Marks functions.
+    Function, FunctionSpec, FunctionStatus
+);
+
+/// Longest time one call may take when a function says nothing: 5 minutes.
+pub const DEFAULT_TIMEOUT_MS: u64 = 300_000;
+/// The longest `timeout` a function may ask for: 1 hour.
+pub const MAX_TIMEOUT_MS: u64 = 3_600_000;
+pub const DEFAULT_MEMORY_MIB: u64 = 256;
+pub const MAX_MEMORY_MIB: u64 = 65_536;
+/// Calls of one function that may run at the same time on one server, when it says nothing.
+pub const DEFAULT_CONCURRENCY: u32 = 16;
+pub const MAX_CONCURRENCY: u32 = 1_000;
+pub const DEFAULT_BACKOFF_MS: u64 = 1_000;
+pub const MAX_BACKOFF_MS: u64 = 3_600_000;
+pub const MAX_RETRIES: u32 = 20;
+/// How long a warm worker with nothing to do is kept.
+pub const DEFAULT_IDLE_MS: u64 = 300_000;
+const MAX_ENVIRONMENT: usize = 128;
+const MAX_EGRESS: usize = 64;
+const MAX_SECRETS: usize = 64;
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct FunctionSpec {
+    pub image: String,
+    /// Empty when the language's default applies.
+    pub handler: String,
+    pub source: Option<SourceRef>,
+    pub source_url: Option<String>,
+    pub schema_in: Option<serde_json::Value>,
+    pub schema_out: Option<serde_json::Value>,
+    pub secrets: Vec<String>,
+    pub services: Vec<String>,
+    /// 0 is [`DEFAULT_TIMEOUT_MS`].
+    pub timeout_ms: u64,
+    pub memory_mib: Option<u64>,
+    pub concurrency: Option<u32>,
+    pub environment: BTreeMap<String, String>,
+    /// Further attempts of a non-blocking run after the first failed.
+    pub retries: u32,
+    /// Wait before the first retry; doubles with each further one.
+    pub backoff_ms: Option<u64>,
+    pub idle_ms: Option<u64>,
+    /// Hosts the function may open connections to (`example.org`, `*.example.org`, `host:port`).
+    pub egress: Vec<String>,
+    /// Engine to run on; chosen by the image's language when absent.
+    pub engine: Option<String>,
+}
+
+/// A stored source: its bytes are in the blob store under the digest.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceRef {
+    /// `sha256:<hex>` of the bytes as they were sent.
+    pub digest: String,
+    /// Bytes.
+    pub size: u64,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FunctionStatus {
+    /// The deployment that serves now. A new one for every change of what runs.
+    pub faas_id: Option<Uuid>,
+    /// The engine that serves it.
+    pub engine: Option<String>,
+    pub function_image_url: Option<String>,
+    /// Digest of the part of the spec the deployment was made from; a change means a new one.
+    pub deployed_hash: Option<String>,
+}
+
+impl FunctionSpec {
+    pub fn timeout_ms_or_default(&self) -> u64 {
+        if self.timeout_ms == 0 { DEFAULT_TIMEOUT_MS } else { self.timeout_ms }
+    }
+
+    /// Rules that need nothing but the spec itself. Schemas are compiled elsewhere.
+    pub fn check(&self) -> Result<(), Violation> {
+        if self.image.trim().is_empty() {
+            return Err(Violation::new("image", "is required: the name of an image"));
+        }
+        at_most("timeout", self.timeout_ms, MAX_TIMEOUT_MS, "ms")?;
+        if let Some(memory) = self.memory_mib {
+            between("memoryMib", memory, 4, MAX_MEMORY_MIB, "MiB")?;
+        }
+        if let Some(concurrency) = self.concurrency {
+            between("concurrency", u64::from(concurrency), 1, u64::from(MAX_CONCURRENCY), "calls")?;
+        }
+        at_most("retries", u64::from(self.retries), u64::from(MAX_RETRIES), "retries")?;
+        at_most("backoffMs", self.backoff_ms.unwrap_or(0), MAX_BACKOFF_MS, "ms")?;
+        at_most("environment", self.environment.len() as u64, MAX_ENVIRONMENT as u64, "entries")?;
+        at_most("egress", self.egress.len() as u64, MAX_EGRESS as u64, "hosts")?;
+        at_most("secrets", self.secrets.len() as u64, MAX_SECRETS as u64, "names")?;
+        for key in self.environment.keys() {
+            check_environment_key(key)?;
+        }
+        Ok(())
+    }
+}
+
+fn check_environment_key(key: &str) -> Result<(), Violation> {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let starts_well = key.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    if starts_well && key.chars().all(word) && key.len() <= 128 {
+        return Ok(());
+    }
+    Err(Violation::new("environment", format!("{key:?} must match ^[A-Za-z_][A-Za-z0-9_]*$")))
+}
+
+fn at_most(field: &str, value: u64, max: u64, unit: &str) -> Result<(), Violation> {
+    if value <= max {
+        return Ok(());
+    }
+    Err(Violation::new(field, format!("is {value}, at most {max} {unit} are allowed")))
+}
+
+fn between(field: &str, value: u64, min: u64, max: u64, unit: &str) -> Result<(), Violation> {
+    if (min..=max).contains(&value) {
+        return Ok(());
+    }
+    Err(Violation::new(field, format!("is {value}, must be {min} to {max} {unit}")))
+}

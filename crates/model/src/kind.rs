@@ -1,0 +1,96 @@
+//! The closed list of resource kinds, with every spelling each one has.
+
+use serde::{Deserialize, Serialize};
+
+/// A kind of stored resource. Runs are not resources: see [`crate::Run`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum ResourceKind {
+    BaseImage,
+    Image,
+    Function,
+    Secret,
+    Api,
+    Application,
+    Organization,
+    Policy,
+    ServiceAccount,
+}
+
+impl ResourceKind {
+    pub const ALL: [ResourceKind; 9] = [
+        ResourceKind::BaseImage,
+        ResourceKind::Image,
+        ResourceKind::Function,
+        ResourceKind::Secret,
+        ResourceKind::Api,
+        ResourceKind::Application,
+        ResourceKind::Organization,
+        ResourceKind::Policy,
+        ResourceKind::ServiceAccount,
+    ];
+
+    /// The `kind:` of YAML documents and of the JSON field `kind`; also the stored spelling.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ResourceKind::BaseImage => "BaseImage",
+            ResourceKind::Image => "Image",
+            ResourceKind::Function => "Function",
+            ResourceKind::Secret => "Secret",
+            ResourceKind::Api => "API",
+            ResourceKind::Application => "Application",
+            ResourceKind::Organization => "Organization",
+            ResourceKind::Policy => "Policy",
+            ResourceKind::ServiceAccount => "ServiceAccount",
+        }
+    }
+
+    /// The words people read in messages: `base image hello not found`.
+    pub fn words(self) -> &'static str {
+        match self {
+            ResourceKind::BaseImage => "base image",
+            ResourceKind::Image => "image",
+            ResourceKind::Function => "function",
+            ResourceKind::Secret => "secret",
+            ResourceKind::Api => "api",
+            ResourceKind::Application => "application",
+            ResourceKind::Organization => "organization",
+            ResourceKind::Policy => "policy",
+            ResourceKind::ServiceAccount => "service account",
+        }
+    }
+
+    /// The path below `/v1`.
+    pub fn path(self) -> &'static str {
+        match self {
+            ResourceKind::BaseImage => "baseimage",
+            ResourceKind::Image => "image",
+            ResourceKind::Function => "function",
+            ResourceKind::Secret => "secret",
+            ResourceKind::Api => "api",
+            ResourceKind::Application => "application",
+            ResourceKind::Organization => "iam/organization",
+            ResourceKind::Policy => "iam/policy",
+            ResourceKind::ServiceAccount => "iam/serviceaccount",
+        }
+    }
+
+    /// The `resources` word a policy uses (the first path segment, as in v1).
+    pub fn policy_resource(self) -> &'static str {
+        match self {
+            ResourceKind::Organization | ResourceKind::Policy | ResourceKind::ServiceAccount => {
+                "iam"
+            }
+            other => other.path(),
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<ResourceKind> {
+        ResourceKind::ALL.into_iter().find(|k| k.as_str() == text)
+    }
+}
+
+impl std::fmt::Display for ResourceKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,29 @@
+//! The nouns of Dispatch: names, resource kinds, their spec and status, runs.
+//!
+//! No IO, no HTTP and no SQL live here. Everything a caller can get wrong is checked here once, by
+//! rules that say which field broke which rule ([`Violation`]).
+
+pub mod api;
+pub mod application;
+pub mod base_image;
+pub mod function;
+pub mod image;
+pub mod kind;
+pub mod list;
+pub mod name;
+pub mod organization;
+pub mod policy;
+pub mod resource;
+pub mod run;
+pub mod secret;
+pub mod service_account;
+pub mod state;
+pub mod violation;
+
+pub use kind::ResourceKind;
+pub use list::{ListQuery, Page, Sort};
+pub use name::{Name, OrgName};
+pub use resource::{Kind, Meta, NoStatus, Resource, Tags};
+pub use run::{InvocationError, InvocationErrorType, Logs, RawJson, Run};
+pub use state::State;
+pub use violation::Violation;

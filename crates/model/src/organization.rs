@@ -1,0 +1,16 @@
+//! Organizations: the tenants. An organization's own row lies in the organization of its name.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{NoStatus, kind};
+
+kind!(
+    /// Marks organizations.
+    Organization, OrganizationSpec, NoStatus
+);
+
+/// The organization that exists from the first start.
+pub const DEFAULT_ORGANIZATION: &str = "dispatch";
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrganizationSpec {}

@@ -1,0 +1,2 @@
+//! The `dispatch-server` command.
+fn main() {}
