@@ -6,6 +6,7 @@
 pub mod api;
 pub mod application;
 pub mod base_image;
+pub mod code;
 pub mod function;
 pub mod image;
 pub mod kind;

@@ -1,1 +1,8 @@
-//! server
+//! The control plane and the data plane of Dispatch, as one library.
+//!
+//! Rooms: `boot` starts everything and alone names concrete drivers; `http` is the REST edge and
+//! sees `app` only; `app` authorises and changes the store; `controllers` make stored wishes
+//! true; `invoke` runs functions; `gateway` turns routes into runs; `authn` says who calls;
+//! `authz` says what they may; `seal` alone holds key material; `telemetry` counts and logs.
+
+pub mod app;

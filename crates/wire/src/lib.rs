@@ -1,1 +1,35 @@
-//! wire
+//! How nouns travel: the v1 JSON shapes, the error body, and (feature `client`) a typed client.
+//!
+//! Shapes here are flat, as v1 wrote them; conversions to and from [`dispatch_model`] stand beside
+//! each shape. Fields that v1 does not have are additions and never required. Unknown fields are
+//! refused, read-only fields are taken and ignored.
+
+pub mod api;
+pub mod application;
+pub mod base_image;
+#[cfg(feature = "client")]
+pub mod client;
+pub mod convert;
+pub mod error;
+pub mod function;
+pub mod iam;
+pub mod image;
+pub mod parse;
+pub mod run;
+pub mod secret;
+pub mod shared;
+pub mod version;
+
+pub use api::Api;
+pub use application::Application;
+pub use base_image::BaseImage;
+pub use convert::{FromModel, ToModel};
+pub use error::ErrorBody;
+pub use function::Function;
+pub use iam::{Organization, Policy, Rule, ServiceAccount};
+pub use image::Image;
+pub use parse::parse;
+pub use run::{InvocationError, Run, RunLogs};
+pub use secret::Secret;
+pub use shared::Tag;
+pub use version::Version;

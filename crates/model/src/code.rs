@@ -1,0 +1,99 @@
+//! The documented error codes: one list for the server, `dispatch explain` and `docs/errors`.
+
+/// A documented error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Code {
+    pub code: &'static str,
+    pub title: &'static str,
+    /// What it means, for the one who met it.
+    pub meaning: &'static str,
+    /// What to do about it.
+    pub fix: &'static str,
+}
+
+macro_rules! codes {
+    ($($code:ident $title:literal $meaning:literal $fix:literal)*) => {
+        $(pub const $code: &str = stringify!($code);)*
+        /// All codes, in the order of their pages.
+        pub const ALL: &[Code] = &[
+            $(Code { code: stringify!($code), title: $title, meaning: $meaning, fix: $fix },)*
+        ];
+    };
+}
+
+codes! {
+    API001 "Invalid field"
+        "A field of the request broke a rule; the message names the field and the rule."
+        "Correct the field and send the request again; nothing was stored."
+    API002 "Not found"
+        "There is no such thing in the organization the request was made for."
+        "Check the name with `dispatch get`, and the organization with `dispatch context`."
+    API003 "Already exists"
+        "A resource of this kind and name exists in the organization."
+        "Choose another name, or use `dispatch update` or `dispatch apply`."
+    API004 "Changed meanwhile"
+        "The resource was changed by someone else after it was read."
+        "Read it again, repeat the change on what is there now, and send it with the new revision."
+    API005 "In use"
+        "Other resources use this one and the request asked to protect them."
+        "Delete the users the message names first, or repeat without `--protect`."
+    API006 "Too large"
+        "The body is larger than the server's limit for it."
+        "Send less, or raise the limit the message names in the server's configuration."
+    API007 "Not ready"
+        "The function exists but is not READY, so it cannot run."
+        "Look at its status and reason with `dispatch get function NAME -o yaml`."
+    API008 "Busy"
+        "The server has as much work waiting as it allows itself."
+        "Try again after the time in the Retry-After header, or raise the limit."
+    API009 "Internal error"
+        "Something failed inside the server; its log has the details under the request id."
+        "Try again; if it stays, look up the request id in the server's log."
+    API010 "Unavailable"
+        "The database, or something else the server needs, does not answer."
+        "Check the server's log and /readyz."
+    IAM001 "Not signed in"
+        "The request carried no credentials, or none that are valid now."
+        "Sign in with `dispatch login`, or check the key and the clock of the service account."
+    IAM002 "Not allowed"
+        "No policy allows this subject this action on this resource in this organization."
+        "Ask an administrator for a policy: `dispatch iam create policy`."
+    ENGINE001 "No engine for the language"
+        "No engine of this server runs functions of the image's language."
+        "Name another image or engine; `dispatch-server check-config` lists languages found."
+    ENGINE002 "Source refused"
+        "The source archive is damaged, too large, or holds entries that would leave its folder."
+        "Pack the folder again; the message names the entry and the rule."
+    ENGINE003 "Handler does not load"
+        "The handler could not be loaded or compiled; the message has the interpreter's words."
+        "Correct the source or the handler's name and update the function."
+    ENGINE004 "Sandbox not available"
+        "This machine or user lacks what the sandbox needs, so no handler is run."
+        "See the sentences the server prints at start, and docs/guides/sandbox.md."
+    ENGINE005 "No free worker"
+        "All workers the function may have were busy until the call's deadline."
+        "Raise the function's `concurrency` or its `timeout`."
+    ENGINE006 "Engine failed"
+        "The engine itself failed while starting or talking to a worker."
+        "Try again; if it stays, look at the server's log."
+    ENGINE007 "Deployment unknown"
+        "The engine does not hold the deployment that was called."
+        "It is made again at the next reconciliation; try again."
+    GATEWAY001 "No such route"
+        "No API of the gateway matches the host, path and method of the request."
+        "List the routes with `dispatch get api`."
+    SECRET001 "Secret missing"
+        "A secret that the function or the run names does not exist."
+        "Create the secret, or take its name out of the function."
+    SECRET002 "Secret cannot be opened"
+        "The root key the secret was sealed with is not among the server's keys."
+        "Give the server the root key it had, or set the secret anew."
+    SCHEMA001 "Schema invalid"
+        "A JSON Schema of the function is not valid, or refers to another document."
+        "Correct the schema; `$ref` may point only inside the same schema."
+}
+
+/// Looks a code up, in any case.
+pub fn find(code: &str) -> Option<&'static Code> {
+    ALL.iter().find(|c| c.code.eq_ignore_ascii_case(code))
+}

@@ -1,0 +1,37 @@
+//! Who makes a request, and for which organization.
+
+use std::sync::Arc;
+
+use dispatch_model::OrgName;
+
+/// An authenticated caller. Made only by `authn` (and by controllers for their own work).
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The organization the request is for.
+    pub org: OrgName,
+    pub principal: Principal,
+    /// Runs through every log line and into the handler's context.
+    pub request_id: Arc<str>,
+}
+
+/// What kind of caller it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Principal {
+    /// The user of this machine, while nothing is configured and the API is on loopback.
+    LocalAdmin,
+    /// The bootstrap user: may work on `iam` only.
+    Bootstrap { name: String },
+    /// A service account of an organization.
+    ServiceAccount { org: OrgName, name: String },
+}
+
+impl Principal {
+    /// The subject policies name.
+    pub fn subject(&self) -> &str {
+        match self {
+            Principal::LocalAdmin => "local-admin",
+            Principal::Bootstrap { name } => name,
+            Principal::ServiceAccount { name, .. } => name,
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! The one error of use cases: few kinds, a documented code, one text for the caller and one for
+//! the log.
+
+use dispatch_model::{Name, ResourceKind, Violation, code};
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why a use case did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{0}")]
+    Invalid(Violation),
+    /// No or bad credentials.
+    #[error("{message}")]
+    Unauthenticated { message: String },
+    #[error("{subject} may not {action} {resource} in organization {org}")]
+    Forbidden { subject: String, action: &'static str, resource: &'static str, org: String },
+    #[error("{} {name} not found", kind.words())]
+    NotFound { kind: ResourceKind, name: String },
+    #[error("run {0} not found")]
+    RunNotFound(String),
+    #[error("function {name} is not READY: {reason}")]
+    NotReady { name: Name, reason: String },
+    #[error("{} {name} already exists", kind.words())]
+    Exists { kind: ResourceKind, name: Name },
+    /// The caller's `If-Match` (or a concurrent change) does not fit what is stored.
+    #[error("{} {name} was changed meanwhile: it is at revision {current}", kind.words())]
+    Stale { kind: ResourceKind, name: Name, current: i64 },
+    #[error("{} {name} is used by {users}", kind.words())]
+    InUse { kind: ResourceKind, name: Name, users: String },
+    #[error("{what} is larger than {limit} bytes ({setting})")]
+    TooLarge { what: &'static str, limit: u64, setting: &'static str },
+    #[error("{0}")]
+    Busy(String),
+    #[error("{0}")]
+    Unavailable(String),
+    /// The text goes to the log only; the caller gets the request id.
+    #[error("internal error")]
+    Internal(#[source] anyhow::Error),
+}
+
+impl Error {
+    /// The documented code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Error::Invalid(_) => code::API001,
+            Error::Unauthenticated { .. } => code::IAM001,
+            Error::Forbidden { .. } => code::IAM002,
+            Error::NotFound { .. } | Error::RunNotFound(_) => code::API002,
+            Error::NotReady { .. } => code::API007,
+            Error::Exists { .. } => code::API003,
+            Error::Stale { .. } => code::API004,
+            Error::InUse { .. } => code::API005,
+            Error::TooLarge { .. } => code::API006,
+            Error::Busy(_) => code::API008,
+            Error::Unavailable(_) => code::API010,
+            Error::Internal(_) => code::API009,
+        }
+    }
+
+    pub fn internal(error: impl Into<anyhow::Error>) -> Self {
+        Error::Internal(error.into())
+    }
+}
+
+impl From<Violation> for Error {
+    fn from(violation: Violation) -> Self {
+        Error::Invalid(violation)
+    }
+}

@@ -1,0 +1,2 @@
+// Uses a secret without showing it.
+module.exports = (context) => ({ passwordLength: context.secrets.password.length });

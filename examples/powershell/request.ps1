@@ -1,0 +1,5 @@
+# Tells what the gateway passed on about the HTTP request.
+function handle($context, $payload) {
+    $request = $context.httpContext
+    return @{ method = $request.method; uri = $request.uri; query = $payload }
+}

@@ -1,0 +1,4 @@
+# Returns what it was given, so that one can see what a handler sees.
+def handle(context, payload)
+  { payload: payload, context: context.keys.sort }
+end

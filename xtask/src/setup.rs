@@ -1,0 +1,126 @@
+//! What tests and the demo need from outside: installed here, or named with the command to type.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::shell;
+
+/// A Debian package and the program that shows it is there.
+struct Package {
+    name: &'static str,
+    programs: &'static [&'static str],
+    why: &'static str,
+}
+
+const PACKAGES: &[Package] = &[
+    Package { name: "gcc", programs: &["cc"], why: "to build" },
+    Package { name: "curl", programs: &["curl"], why: "the demo calls functions with it" },
+    Package { name: "python3", programs: &["python3"], why: "Python functions" },
+    Package { name: "python3-venv", programs: &[], why: "tools for Python components" },
+    Package { name: "nodejs", programs: &["node"], why: "JavaScript functions" },
+    Package { name: "npm", programs: &["npm"], why: "tools for JavaScript components" },
+    Package { name: "openjdk-17-jdk-headless", programs: &["javac"], why: "Java functions" },
+    Package { name: "ruby", programs: &["ruby"], why: "Ruby functions" },
+    Package { name: "php-cli", programs: &["php"], why: "PHP functions" },
+    Package { name: "postgresql", programs: &[], why: "the store's tests on PostgreSQL" },
+];
+
+/// What setup could not bring.
+pub struct Missing(pub Vec<&'static str>);
+
+/// Installs what is missing where it may, and says what to type where it may not.
+pub fn run() -> Result<Missing> {
+    let missing: Vec<&Package> = PACKAGES.iter().filter(|p| !is_there(p)).collect();
+    if !missing.is_empty() {
+        install(&missing)?;
+    }
+    component_tools();
+    let still: Vec<_> = PACKAGES.iter().filter(|p| !is_there(p)).map(|p| p.name).collect();
+    Ok(Missing(still))
+}
+
+/// Folder of the tools that turn Python and JavaScript into components.
+pub fn tools() -> PathBuf {
+    shell::target().join("tools")
+}
+
+fn is_there(package: &Package) -> bool {
+    match package.name {
+        "postgresql" => postgres().is_some(),
+        "python3-venv" => python_has_venv(),
+        _ => package.programs.iter().all(|program| shell::has(program)),
+    }
+}
+
+/// PostgreSQL's server program: Debian keeps it out of PATH.
+fn postgres() -> Option<PathBuf> {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let debian = versions.map(|v| v.path().join("bin/postgres")).find(|file| file.is_file());
+    debian.or_else(|| shell::find("postgres"))
+}
+
+fn python_has_venv() -> bool {
+    let probe = Command::new("python3").args(["-c", "import venv, ensurepip"]).output();
+    probe.is_ok_and(|output| output.status.success())
+}
+
+fn install(missing: &[&Package]) -> Result<()> {
+    let names: Vec<_> = missing.iter().map(|p| p.name).collect();
+    if !shell::is_root() || !shell::has("apt-get") {
+        println!("These Debian packages are missing, and only root may install them:");
+        for package in missing {
+            println!("    {:<26} {}", package.name, package.why);
+        }
+        println!("To have them: sudo apt-get install -y {}", names.join(" "));
+        println!("Going on without; what needs them says so.");
+        return Ok(());
+    }
+    shell::say(&format!("installing Debian packages: {}", names.join(" ")));
+    let apt = || {
+        let mut command = Command::new("apt-get");
+        command.env("DEBIAN_FRONTEND", "noninteractive");
+        command
+    };
+    shell::run_quietly("reading package lists", apt().arg("update"))?;
+    let mut command = apt();
+    command.args(["install", "-y", "--no-install-recommends"]).args(&names);
+    shell::run_quietly("installing packages", &mut command)?;
+    Ok(())
+}
+
+/// componentize-py and componentize-js; functions of other kinds work without them.
+fn component_tools() {
+    let python = tools().join("python");
+    if !python.join("bin/componentize-py").is_file() && python_has_venv() {
+        shell::say("installing componentize-py (Python functions on the wasm engine)");
+        let made = shell::run_quietly(
+            "making a virtual environment",
+            Command::new("python3").args(["-m", "venv"]).arg(&python),
+        );
+        let installed = made.and_then(|_| {
+            let mut pip = Command::new(python.join("bin/pip"));
+            pip.args(["install", "--quiet", "componentize-py==0.25.1"]);
+            shell::run_quietly("installing componentize-py", &mut pip)
+        });
+        report("componentize-py", installed);
+    }
+    let node = tools().join("node");
+    if !node.join("node_modules/@bytecodealliance/componentize-js").is_dir() && shell::has("npm") {
+        shell::say("installing componentize-js (JavaScript functions on the wasm engine)");
+        let mut npm = Command::new("npm");
+        npm.args(["install", "--silent", "--no-audit", "--no-fund", "--prefix"]);
+        npm.arg(&node).arg("@bytecodealliance/componentize-js@0.23.0");
+        let installed = std::fs::create_dir_all(&node)
+            .map_err(anyhow::Error::from)
+            .and_then(|()| shell::run_quietly("installing componentize-js", &mut npm));
+        report("componentize-js", installed);
+    }
+}
+
+fn report(tool: &str, outcome: Result<String>) {
+    if let Err(error) = outcome {
+        println!("could not install {tool}: {error:#}\nGoing on without it.");
+    }
+}

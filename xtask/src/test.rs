@@ -1,0 +1,56 @@
+//! `cargo xtask test`: house rules, then every test of the workspace.
+
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::{demo, setup, shell, tidy, walls};
+
+#[derive(Args)]
+pub struct Arguments {
+    /// Only tests whose name holds this; setup and house rules are left out then.
+    filter: Option<String>,
+}
+
+impl Arguments {
+    pub fn everything() -> Self {
+        Self { filter: None }
+    }
+}
+
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let began = Instant::now();
+    let missing = if arguments.filter.is_none() { prepare()? } else { Vec::new() };
+    shell::say("building");
+    demo::build()?;
+    shell::say("testing");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(shell::root()).args(["test", "--workspace", "--no-fail-fast"]);
+    if !missing.contains(&"postgresql") {
+        cargo.env("DISPATCH_TEST_REQUIRE_POSTGRES", "1");
+    }
+    cargo.env("DISPATCH_WASM__TOOLS_DIR", setup::tools());
+    cargo.env("DISPATCH_TEST_TOOLS_DIR", setup::tools());
+    cargo.env("DISPATCH_TEST_BINARIES", shell::target().join("debug"));
+    if let Some(filter) = &arguments.filter {
+        cargo.args(["--", filter]);
+    }
+    shell::run(&mut cargo)?;
+    for name in missing {
+        println!("could not run: tests that need the Debian package {name}");
+    }
+    shell::say(&format!("all tests passed in {} s", began.elapsed().as_secs()));
+    Ok(())
+}
+
+fn prepare() -> Result<Vec<&'static str>> {
+    let missing = setup::run()?;
+    shell::say("house rules");
+    tidy::run()?;
+    walls::run()?;
+    let mut fmt = Command::new(env!("CARGO"));
+    shell::run(fmt.current_dir(shell::root()).args(["fmt", "--all", "--check"]))?;
+    Ok(missing.0)
+}
