@@ -1,11 +1,82 @@
-//! `cargo xtask bench`.
+//! `cargo xtask bench`: Dispatch beside baselines in the same run.
+//!
+//! The machine is noisy, so what counts are ratios between alternating rounds. The server and
+//! what it starts run on the first core, the load on the second.
 
-use anyhow::Result;
+mod baseline;
+mod http;
+mod load;
+mod machine;
+mod measures;
+mod report;
+mod scale;
+
+use std::process::Command;
+
+use anyhow::{Result, bail};
 use clap::Args;
 
-#[derive(Args)]
-pub struct Arguments {}
+use crate::shell;
 
-pub fn run(_arguments: &Arguments) -> Result<()> {
+/// A measurement: what, the bar it must reach, what was seen.
+pub struct Row {
+    pub measure: &'static str,
+    pub bar: &'static str,
+    pub seen: String,
+    pub reached: bool,
+}
+
+#[derive(Args)]
+pub struct Arguments {
+    /// Only measures whose name holds this.
+    filter: Option<String>,
+    /// Shorter rounds: to see that it works, not to judge by.
+    #[arg(long)]
+    quick: bool,
+    /// Add the table to docs/benchmarks.md.
+    #[arg(long)]
+    write: bool,
+}
+
+type Measure = fn(&measures::Bench) -> Result<Vec<Row>>;
+
+const MEASURES: &[(&str, Measure)] = &[
+    ("wasm", measures::wasm),
+    ("python", measures::python),
+    ("cold", measures::cold),
+    ("memory", measures::memory),
+    ("create", measures::create),
+    ("accept", measures::accept),
+    ("list", scale::list),
+    ("idle", scale::idle),
+    ("routes", scale::routes),
+];
+
+pub fn run(arguments: &Arguments) -> Result<()> {
+    if !shell::has("wrk") {
+        bail!("wrk is missing: apt-get install -y wrk");
+    }
+    shell::say("building for release (long the first time)");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(shell::root());
+    cargo.args(["build", "--release", "--workspace", "--bins"]);
+    cargo.args(["--example", "bare_hyper", "--example", "fill_store"]);
+    cargo.args(["--example", "router_bench"]);
+    shell::run(&mut cargo)?;
+    let bench = measures::Bench::new(arguments.quick)?;
+    let wanted = |name: &str| arguments.filter.as_ref().is_none_or(|f| name.contains(f.as_str()));
+    let mut rows = Vec::new();
+    for (name, measure) in MEASURES.iter().filter(|(name, _)| wanted(name)) {
+        shell::say(&format!("measuring: {name}"));
+        for row in measure(&bench)? {
+            println!("    {}: {} (bar {})", row.measure, row.seen, row.bar);
+            rows.push(row);
+        }
+    }
+    let table = report::table(&rows);
+    println!("\n{table}");
+    if arguments.write {
+        report::append(&table)?;
+    }
     Ok(())
 }

@@ -3,8 +3,8 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -60,10 +60,8 @@ pub fn run(command: &mut Command) -> Result<()> {
 pub fn run_quietly(what: &str, command: &mut Command) -> Result<String> {
     let line = line_of(command);
     let progress = Progress::start(what);
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("cannot start {line}"))?;
+    let output =
+        command.stdin(Stdio::null()).output().with_context(|| format!("cannot start {line}"))?;
     drop(progress);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     if !output.status.success() {

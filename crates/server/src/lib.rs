@@ -6,3 +6,4 @@
 //! `authz` says what they may; `seal` alone holds key material; `telemetry` counts and logs.
 
 pub mod app;
+pub mod invoke;

@@ -1,0 +1,81 @@
+//! Measures of size: what a hundred thousand functions or routes cost.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use super::http::{Http, quantile_ms};
+use super::measures::Bench;
+use super::{Row, machine};
+use crate::shell;
+
+/// Stores functions without deploying them: made, READY, never called.
+fn fill(folder: &Path, functions: u32) -> Result<()> {
+    let mut fill = Command::new(shell::target().join("release/examples/fill_store"));
+    fill.arg(folder).arg(functions.to_string());
+    shell::run_quietly("filling the store", &mut fill)?;
+    Ok(())
+}
+
+pub fn list(bench: &Bench) -> Result<Vec<Row>> {
+    const FUNCTIONS: u32 = 100_000;
+    let folder = bench.folder("list")?;
+    // A first start makes the database.
+    drop(bench.server("list")?);
+    fill(&folder, FUNCTIONS)?;
+    let server = bench.server("list")?;
+    let mut api = Http::connect(&server.api)?;
+    let (mut pages, mut gets) = (Vec::new(), Vec::new());
+    let mut token = String::new();
+    for i in 0..bench.samples as u32 {
+        let path = format!("/v1/function?limit=100{token}");
+        let answer = api.call("GET", &path, "")?.ok()?;
+        pages.push(answer.took);
+        let next = answer.headers.iter().find(|(name, _)| name == "x-dispatch-continue");
+        let (_, next) = next.context("a page of 100,000 functions has no next page")?;
+        token = format!("&continue={next}");
+        let name = (i * 7_919) % FUNCTIONS;
+        gets.push(api.call("GET", &format!("/v1/function/fill-{name:06}"), "")?.ok()?.took);
+    }
+    let (page, get) = (quantile_ms(&mut pages, 0.99), quantile_ms(&mut gets, 0.99));
+    Ok(vec![Row {
+        measure: "list page of 100 / get with 100,000 functions stored, p99",
+        bar: "≤ 10 ms",
+        seen: format!("{page:.1} ms / {get:.1} ms"),
+        reached: page <= 10.0 && get <= 10.0,
+    }])
+}
+
+pub fn idle(bench: &Bench) -> Result<Vec<Row>> {
+    let folder = bench.folder("idle")?;
+    drop(bench.server("idle")?);
+    fill(&folder, 1_000)?;
+    let server = bench.server("idle")?;
+    Http::connect(&server.api)?.call("GET", "/v1/function", "")?.ok()?;
+    let mib = machine::resident_mib(server.pid())?;
+    Ok(vec![Row {
+        measure: "server idle with 1,000 functions, resident memory",
+        bar: "≤ 120 MiB",
+        seen: format!("{mib:.0} MiB"),
+        reached: mib <= 120.0,
+    }])
+}
+
+/// The route table alone; the example prints nanoseconds a lookup for each size.
+pub fn routes(_bench: &Bench) -> Result<Vec<Row>> {
+    let mut example = Command::new("taskset");
+    example.args(["-c", "0"]).arg(shell::target().join("release/examples/router_bench"));
+    example.arg("--json");
+    let text = shell::run_quietly("looking routes up", &mut example)?;
+    let seen: serde_json::Value = serde_json::from_str(&text)?;
+    let time = |key: &str| seen[key].as_f64().with_context(|| format!("no {key} in {text}"));
+    let (few, many) = (time("ns10")?, time("ns100000")?);
+    let ratio = many / few;
+    Ok(vec![Row {
+        measure: "route lookup among 100,000 ÷ among 10",
+        bar: "≤ 1.2",
+        seen: format!("{ratio:.2} ({many:.0} ns ÷ {few:.0} ns)"),
+        reached: ratio <= 1.2,
+    }])
+}
