@@ -3,19 +3,38 @@
 //! Sees the store, the seal and the engine contract; knows no HTTP and no concrete engine. A
 //! blocking run touches memory only; a non-blocking one is durable before it is acknowledged.
 
+pub mod deployment;
 pub mod engines;
 pub mod json;
 pub mod request;
 pub mod schema;
 pub mod settings;
 
+mod active;
+mod attempt;
 mod backoff;
 mod cache;
+mod callable;
+mod changes;
 mod context;
 mod detach;
+mod invoker;
+mod loader;
+mod metrics;
+mod perform;
+mod queue;
+mod retention;
+mod secrets;
+mod stored;
+#[cfg(test)]
+mod testing;
 mod timestamp;
+mod worker;
 
 pub use engines::Engines;
+pub use invoker::Invoker;
+pub use metrics::RunMetrics;
 pub use request::RunRequest;
 pub use schema::Schema;
+pub use secrets::{OpenSealed, Values};
 pub use settings::Settings;

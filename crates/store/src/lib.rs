@@ -1,1 +1,24 @@
-//! store
+//! All SQL of Dispatch: resources, their change log, blobs, settings, runs and their queue.
+//!
+//! One API over SQLite and PostgreSQL. The same statements serve both: placeholders are `$n`, ids
+//! are UUIDs, documents are JSON text. No HTTP and no engines here.
+
+mod blob;
+mod change;
+mod database;
+mod error;
+mod label;
+mod resource;
+mod resource_list;
+mod row;
+mod run;
+mod run_batch;
+mod run_queue;
+mod run_read;
+mod run_writer;
+mod setting;
+
+pub use change::{Change, Op};
+pub use database::{Options, Store, Synchronous};
+pub use error::{Error, Result};
+pub use run::{Accepted, Lease, RunQuery, RunWriterStats};

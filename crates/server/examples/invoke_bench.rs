@@ -1,0 +1,141 @@
+//! What the invoker itself costs: calls of an engine that does nothing, over a real store.
+//!
+//! `cargo run --release -p dispatch-server --example invoke_bench [CALLS]` prints the time of a
+//! call of the engine alone, of a blocking run, and of acknowledging non-blocking runs.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use dispatch_driver::{
+    Call, Capabilities, Deployment, Engine, Health, Outcome, Phases, Result as EngineResult,
+};
+use dispatch_model::function::{Function, FunctionSpec};
+use dispatch_model::{Logs, Name, OrgName, Resource, State, Tags};
+use dispatch_server::invoke::{Engines, Invoker, RunRequest, Settings, json};
+use dispatch_server::seal::Seal;
+use dispatch_server::telemetry::Metrics;
+use dispatch_store::{Options, Store};
+use uuid::Uuid;
+
+const CLIENTS: usize = 64;
+
+struct Nothing;
+
+#[async_trait]
+impl Engine for Nothing {
+    fn name(&self) -> &str {
+        "nothing"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { languages: vec!["nothing".to_owned()], missing: Vec::new() }
+    }
+
+    async fn build(&self, _: &Deployment) -> EngineResult<()> {
+        Ok(())
+    }
+
+    async fn ensure(&self, _: &Deployment) -> EngineResult<()> {
+        Ok(())
+    }
+
+    async fn remove(&self, _: Uuid) -> EngineResult<()> {
+        Ok(())
+    }
+
+    async fn invoke(&self, _: Uuid, _: Call) -> EngineResult<Outcome> {
+        let result = Ok(Bytes::from_static(br#"{"message":"Hello, world"}"#));
+        Ok(Outcome { result, logs: Logs::default(), phases: Phases::default() })
+    }
+
+    async fn health(&self) -> Health {
+        Health { ok: true, message: String::new() }
+    }
+
+    fn workers(&self) -> (u64, u64) {
+        (0, 0)
+    }
+
+    async fn shutdown(&self) {}
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let calls: u32 = std::env::args().nth(1).map_or(Ok(200_000), |n| n.parse())?;
+    let directory = tempfile::tempdir()?;
+    let url = format!("sqlite:{}", directory.path().join("bench.db").display());
+    let store = Store::open(&url, Options::default()).await?;
+    let (org, name) = (OrgName::new("dispatch")?, Name::new("hello")?);
+    let spec = FunctionSpec { image: "nothing".to_owned(), ..FunctionSpec::default() };
+    let mut function =
+        Resource::<Function>::new(org.clone(), name.clone(), Tags::new(), State::Ready, spec);
+    function.status.faas_id = Some(Uuid::now_v7());
+    function.status.engine = Some("nothing".to_owned());
+    store.insert(&function).await?;
+
+    engine_alone(calls).await?;
+    let invoker = invoker(store.clone(), directory.path())?;
+    let input = json::raw(br#"{"name":"world","place":"everywhere"}"#)?;
+    let request = RunRequest {
+        input: Some(input),
+        ..RunRequest::new(org, name, Arc::from("018f0000-0000-7000-8000-000000000000"))
+    };
+    blocking(&invoker, &request, calls).await?;
+    accepted(&invoker, &request, calls / 5).await?;
+    invoker.shutdown().await;
+    store.close().await;
+    Ok(())
+}
+
+async fn engine_alone(calls: u32) -> anyhow::Result<()> {
+    let engine: Arc<dyn Engine> = Arc::new(Nothing);
+    let begun = Instant::now();
+    for _ in 0..calls {
+        let call = Call {
+            run_id: Uuid::nil(),
+            context: Bytes::new(),
+            payload: Bytes::new(),
+            deadline: Instant::now() + Duration::from_secs(1),
+        };
+        engine.invoke(Uuid::nil(), call).await?;
+    }
+    println!("engine alone:  {:>8.0} ns a call", nanoseconds(begun, calls));
+    Ok(())
+}
+
+async fn blocking(invoker: &Arc<Invoker>, request: &RunRequest, calls: u32) -> anyhow::Result<()> {
+    invoker.run(request.clone()).await?;
+    let begun = Instant::now();
+    for _ in 0..calls {
+        let run = invoker.run(request.clone()).await?;
+        anyhow::ensure!(run.state == State::Ready, "{run:?}");
+    }
+    println!("blocking run:  {:>8.0} ns a call", nanoseconds(begun, calls));
+    Ok(())
+}
+
+async fn accepted(invoker: &Arc<Invoker>, request: &RunRequest, runs: u32) -> anyhow::Result<()> {
+    let each = runs / u32::try_from(CLIENTS)?;
+    let begun = Instant::now();
+    let clients = (0..CLIENTS).map(|_| {
+        let (invoker, request) = (invoker.clone(), request.clone());
+        tokio::spawn(async move {
+            for _ in 0..each {
+                invoker.accept(request.clone()).await?;
+            }
+            anyhow::Ok(())
+        })
+    });
+    for client in futures::future::join_all(clients).await {
+        client??;
+    }
+    let rate = f64::from(each) * CLIENTS as f64 / begun.elapsed().as_secs_f64();
+    println!("accepted runs: {rate:>8.0} a second, {CLIENTS} clients");
+    Ok(())
+}
+
+fn nanoseconds(begun: Instant, calls: u32) -> f64 {
+    begun.elapsed().as_nanos() as f64 / f64::from(calls)
+}

@@ -1,0 +1,187 @@
+//! One attempt at a run: check, call, check. Touches no database.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use dispatch_driver::{Call, Error, Fault, Outcome, Phases, Retry};
+use dispatch_model::{InvocationError, InvocationErrorType, RawJson, Run, State, code};
+
+use super::callable::{Callable, function_error, input_error, system_error};
+use super::context::Context;
+use super::json;
+use super::secrets::Values;
+
+/// How long after its deadline an engine may still answer before the call is given up. Engines
+/// keep deadlines themselves; this catches one that does not.
+const ENGINE_GRACE: Duration = Duration::from_secs(5);
+
+/// What an attempt needs beside the run and its function.
+pub struct Needs<'a> {
+    pub request_id: &'a str,
+    /// Opened secrets the run names beside the function's own.
+    pub secrets: &'a [Arc<Values>],
+    /// Bytes.
+    pub max_output: usize,
+}
+
+/// What came of an attempt beside what the run now says.
+#[derive(Debug, Clone, Copy)]
+pub struct Attempted {
+    pub phases: Phases,
+    pub then: Then,
+}
+
+/// What can be done after an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    /// It succeeded, or would fail again.
+    Nothing,
+    /// The function failed; its own `retries` say whether it is tried again.
+    RetryFunction,
+    /// The engine failed and may do better later.
+    RetryEngine,
+    /// The engine does not hold the deployment.
+    EnsureAgain,
+}
+
+/// Runs the function once and writes into `run` what came of it, its end included.
+pub async fn attempt(callable: &Callable, run: &mut Run, needs: &Needs<'_>) -> Attempted {
+    run.attempts += 1;
+    run.executed_us = Some(now_us());
+    run.faas_id = Some(callable.faas_id);
+    run.engine = Some(callable.engine.name().to_owned());
+    let mut phases = Phases::default();
+    let mut then = Then::Nothing;
+    let result = match prepare(callable, run, needs) {
+        Err(error) => {
+            then = Then::of_failure(&error);
+            Err(error)
+        }
+        Ok(call) => match invoke(callable, call).await {
+            Err(error) => {
+                then = Then::of_engine(&error);
+                Err(of_engine(&error))
+            }
+            Ok(outcome) => {
+                phases = outcome.phases;
+                run.logs = outcome.logs;
+                let result = outcome.result.and_then(|out| accept(callable, &out, needs.max_output));
+                if let Err(error) = &result {
+                    then = Then::of_failure(error);
+                }
+                result
+            }
+        },
+    };
+    finish(run, result);
+    Attempted { phases, then }
+}
+
+/// Writes the end of a run into it.
+pub fn finish(run: &mut Run, result: Result<RawJson, InvocationError>) {
+    run.finished_us = Some(now_us());
+    match result {
+        Ok(output) => {
+            run.state = State::Ready;
+            run.output = Some(output);
+            run.error = None;
+            run.reason.clear();
+        }
+        Err(error) => {
+            run.state = State::Error;
+            run.output = None;
+            run.reason = vec![error.message.clone()];
+            run.error = Some(error);
+        }
+    }
+}
+
+fn prepare(callable: &Callable, run: &Run, needs: &Needs<'_>) -> Result<Call, InvocationError> {
+    if let Some(schema) = &callable.schema_in {
+        let input = run.input.as_ref().map_or("null", |json| json.get());
+        schema.check(input).map_err(|e| input_error(format!("input breaks schema.in: {e}")))?;
+    }
+    let own = callable.secrets.as_ref().map_err(Clone::clone)?;
+    let merged = (!needs.secrets.is_empty()).then(|| own.json_with(needs.secrets));
+    let timeout_ms = u64::try_from(callable.timeout.as_millis()).unwrap_or(u64::MAX);
+    let context = Context {
+        secrets: merged.as_deref().map_or(own.json(), Vec::as_slice),
+        http_context: run.http_context.as_ref(),
+        event: run.event.as_ref(),
+        deadline_ms: now_us() / 1_000 + i64::try_from(timeout_ms).unwrap_or(i64::MAX / 2),
+        timeout_ms,
+        run_id: run.id,
+        request_id: needs.request_id,
+        attempt: run.attempts,
+    };
+    Ok(Call {
+        run_id: run.id,
+        context: context.to_bytes(),
+        payload: run.input.as_ref().map_or(Bytes::from_static(b"null"), json::bytes),
+        deadline: Instant::now() + callable.timeout,
+    })
+}
+
+async fn invoke(callable: &Callable, call: Call) -> Result<Outcome, Error> {
+    let limit = tokio::time::Instant::from_std(call.deadline + ENGINE_GRACE);
+    let answer = callable.engine.invoke(callable.faas_id, call);
+    tokio::time::timeout_at(limit, answer).await.unwrap_or_else(|_| {
+        Err(Error::ours(code::ENGINE006, "the engine did not answer by the deadline of the call"))
+    })
+}
+
+fn accept(callable: &Callable, output: &[u8], max: usize) -> Result<RawJson, InvocationError> {
+    if output.len() > max {
+        let size = output.len();
+        let message = format!("the output is {size} bytes long, at most {max} are allowed");
+        return Err(function_error(message));
+    }
+    let output = json::raw(output)
+        .map_err(|v| function_error(format!("the output is not acceptable JSON: {}", v.rule)))?;
+    if let Some(schema) = &callable.schema_out {
+        let checked = schema.check(output.get());
+        checked.map_err(|e| function_error(format!("output breaks schema.out: {e}")))?;
+    }
+    Ok(output)
+}
+
+impl Then {
+    /// A wrong input stays wrong; everything else may go better the next time.
+    pub fn of_failure(error: &InvocationError) -> Then {
+        match error.kind {
+            InvocationErrorType::InputError => Then::Nothing,
+            InvocationErrorType::FunctionError => Then::RetryFunction,
+            InvocationErrorType::SystemError => Then::RetryEngine,
+        }
+    }
+
+    fn of_engine(error: &Error) -> Then {
+        if error.code == code::ENGINE007 {
+            return Then::EnsureAgain;
+        }
+        match error.retry {
+            Retry::Never => Then::Nothing,
+            Retry::Now | Retry::After(_) => Then::RetryEngine,
+        }
+    }
+}
+
+/// An engine's error as the run shows it. What the author of the function has to change is a
+/// FunctionError; all else is ours.
+fn of_engine(error: &Error) -> InvocationError {
+    let message = format!("{}: {}", error.code, error.message);
+    match error.fault {
+        Fault::Caller => function_error(message),
+        Fault::Backend | Fault::Ours => system_error(message),
+    }
+}
+
+/// Now, in unix microseconds.
+pub fn now_us() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,193 @@
+//! What one attempt makes of inputs, outputs and engines that misbehave.
+
+use std::collections::HashSet;
+
+use dispatch_driver::Engine;
+use dispatch_model::{InvocationErrorType as Kind, Logs, Name, OrgName, Tags};
+use prometheus_client::registry::Registry;
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use super::*;
+use crate::invoke::metrics::RunMetrics;
+use crate::invoke::schema::Schema;
+use crate::invoke::secrets::OwnSecrets;
+use crate::invoke::testing::{TestEngine, ok, outcome};
+
+const MAX_OUTPUT: usize = 1_000;
+
+fn callable(engine: Arc<TestEngine>) -> Callable {
+    let faas_id = Uuid::now_v7();
+    *engine.ensured.lock().unwrap() = HashSet::from([faas_id]);
+    Callable {
+        function_id: Uuid::now_v7(),
+        name: Name::trusted("f"),
+        image: "image".to_owned(),
+        faas_id,
+        engine: engine as Arc<dyn Engine>,
+        schema_in: None,
+        schema_out: None,
+        timeout: Duration::from_secs(1),
+        retries: 0,
+        backoff: Duration::ZERO,
+        secret_names: Vec::new(),
+        secrets: Ok(OwnSecrets::new(Vec::new())),
+        services: Vec::new(),
+        metrics: RunMetrics::register(&mut Registry::default()).engine("test"),
+        queued: Arc::new(Semaphore::new(1)),
+    }
+}
+
+fn run(input: Option<&str>) -> Run {
+    Run {
+        id: Uuid::now_v7(),
+        org: OrgName::trusted("dispatch"),
+        function_name: Name::trusted("f"),
+        function_id: Uuid::nil(),
+        faas_id: None,
+        engine: None,
+        blocking: true,
+        state: State::Initialized,
+        reason: Vec::new(),
+        input: input.map(|text| json::raw(text.as_bytes()).unwrap()),
+        output: None,
+        error: None,
+        logs: Logs::default(),
+        secrets: Vec::new(),
+        services: Vec::new(),
+        event: None,
+        http_context: None,
+        tags: Tags::new(),
+        attempts: 0,
+        accepted_us: 1,
+        executed_us: None,
+        finished_us: None,
+    }
+}
+
+async fn perform(callable: &Callable, run: &mut Run) -> Then {
+    let needs = Needs { request_id: "r", secrets: &[], max_output: MAX_OUTPUT };
+    attempt(callable, run, &needs).await.then
+}
+
+async fn failed(callable: &Callable, run: &mut Run) -> (Kind, String, Then) {
+    let then = perform(callable, run).await;
+    assert_eq!(run.state, State::Error);
+    assert!(run.finished_us.is_some() && run.output.is_none());
+    let error = run.error.clone().expect("a failed run has an error");
+    assert_eq!(run.reason, [error.message.clone()]);
+    (error.kind, error.message, then)
+}
+
+#[tokio::test]
+async fn a_call_that_goes_well_fills_the_run() {
+    let callable = callable(TestEngine::echo());
+    let mut run = run(Some(r#"{"a": 1}"#));
+    assert_eq!(perform(&callable, &mut run).await, Then::Nothing);
+    assert_eq!(run.state, State::Ready);
+    assert_eq!(run.output.as_ref().unwrap().get(), r#"{"a": 1}"#);
+    assert_eq!(run.logs.stdout, ["a line"]);
+    assert_eq!((run.attempts, run.engine.as_deref()), (1, Some("test")));
+    assert_eq!(run.faas_id, Some(callable.faas_id));
+    assert!(run.executed_us <= run.finished_us && run.executed_us.is_some());
+}
+
+#[tokio::test]
+async fn no_input_is_null_for_the_handler() {
+    let callable = callable(TestEngine::echo());
+    let mut run = run(None);
+    perform(&callable, &mut run).await;
+    assert_eq!(run.output.as_ref().unwrap().get(), "null");
+}
+
+#[tokio::test]
+async fn input_that_breaks_the_schema_never_reaches_the_handler() {
+    let engine = TestEngine::echo();
+    let mut callable = callable(engine.clone());
+    callable.schema_in = Schema::compile("schema.in", &json!({"type": "object"})).ok();
+    for input in [None, Some("[]")] {
+        let (kind, message, then) = failed(&callable, &mut run(input)).await;
+        assert_eq!((kind, then), (Kind::InputError, Then::Nothing));
+        assert!(message.contains("schema.in"), "{message}");
+    }
+    assert_eq!(engine.calls(), 0);
+    perform(&callable, &mut run(Some("{}"))).await;
+    assert_eq!(engine.calls(), 1);
+}
+
+#[tokio::test]
+async fn output_is_checked_for_size_form_and_schema() {
+    let huge = format!("\"{}\"", "x".repeat(MAX_OUTPUT));
+    let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+    let outputs = [(huge, "at most 1000"), (deep, "deeper"), ("NaN".into(), "JSON")];
+    for (output, part) in outputs.into_iter().chain([("{}".into(), "schema.out")]) {
+        let mut callable = callable(TestEngine::new(move |_, _| {
+            let output = output.clone();
+            async move { ok(output) }
+        }));
+        callable.schema_out = Schema::compile("schema.out", &json!({"type": "string"})).ok();
+        let (kind, message, then) = failed(&callable, &mut run(None)).await;
+        assert_eq!((kind, then), (Kind::FunctionError, Then::RetryFunction), "{part}");
+        assert!(message.contains(part), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn each_failure_says_whose_fault_it_is_and_what_to_do() {
+    let backend = |retry| Err(Error::backend(code::ENGINE006, retry, "broken"));
+    let lost = || Err(Error::backend(code::ENGINE007, Retry::Now, "lost"));
+    let cases = [
+        (outcome(Err(function_error("threw"))), Kind::FunctionError, Then::RetryFunction),
+        (outcome(Err(input_error("bad value"))), Kind::InputError, Then::Nothing),
+        (backend(Retry::Now), Kind::SystemError, Then::RetryEngine),
+        (backend(Retry::Never), Kind::SystemError, Then::Nothing),
+        (lost(), Kind::SystemError, Then::EnsureAgain),
+        (Err(Error::caller(code::ENGINE003, "no")), Kind::FunctionError, Then::Nothing),
+    ];
+    for (answer, kind, then) in cases {
+        let callable = callable(TestEngine::new(move |_, _| {
+            let answer = answer.clone();
+            async move { answer }
+        }));
+        let seen = failed(&callable, &mut run(None)).await;
+        assert_eq!((seen.0, seen.2), (kind, then), "{}", seen.1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_never_answers_is_given_up() {
+    let callable = callable(TestEngine::new(|_, _| std::future::pending()));
+    let (kind, _, then) = failed(&callable, &mut run(None)).await;
+    assert_eq!((kind, then), (Kind::SystemError, Then::RetryEngine));
+}
+
+#[tokio::test]
+async fn secrets_reach_the_context_and_nothing_else() {
+    let seen = TestEngine::new(|_, call| async move { ok(call.context) });
+    let mut callable = callable(seen);
+    let secret = |key: &str| {
+        let values = [(key.to_owned(), Zeroizing::new("canary".to_owned()))];
+        Arc::new(Values::from(values))
+    };
+    callable.secrets = Ok(OwnSecrets::new(vec![secret("own")]));
+    let mut run = run(None);
+    let needs = Needs { request_id: "r-7", secrets: &[secret("more")], max_output: MAX_OUTPUT };
+    attempt(&callable, &mut run, &needs).await;
+    let context: Value = serde_json::from_str(run.output.take().unwrap().get()).unwrap();
+    assert_eq!(context["secrets"], json!({"own": "canary", "more": "canary"}));
+    assert_eq!((&context["requestId"], &context["attempt"]), (&json!("r-7"), &json!(1)));
+    assert!(!format!("{run:?}").contains("canary"));
+}
+
+#[tokio::test]
+async fn a_secret_that_cannot_be_had_stops_the_run_before_the_call() {
+    let engine = TestEngine::echo();
+    let mut callable = callable(engine.clone());
+    callable.secrets = Err(input_error("secret db does not exist"));
+    let (kind, message, then) = failed(&callable, &mut run(None)).await;
+    assert_eq!((kind, then), (Kind::InputError, Then::Nothing));
+    assert!(message.contains("db"));
+    assert_eq!(engine.calls(), 0);
+}

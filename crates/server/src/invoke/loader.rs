@@ -1,0 +1,195 @@
+//! Reads functions and secrets from the store and prepares them for calls.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dispatch_model::function::{DEFAULT_BACKOFF_MS, DEFAULT_CONCURRENCY, Function};
+use dispatch_model::image::Image;
+use dispatch_model::secret::Secret;
+use dispatch_model::{
+    InvocationError, InvocationErrorType, Name, OrgName, Resource, ResourceKind, State, code,
+};
+use dispatch_store::Store;
+use tokio::sync::{Notify, Semaphore};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::cache::Cache;
+use super::callable::{Callable, input_error, system_error};
+use super::deployment::deployment;
+use super::engines::Engines;
+use super::metrics::RunMetrics;
+use super::schema::Schema;
+use super::secrets::{OpenSealed, OwnSecrets, Values};
+use super::stored::stored;
+use crate::app::{self, Error};
+
+/// How long to wait for news of a function before looking at it again all the same.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// Makes callables.
+pub struct Loader {
+    pub store: Store,
+    pub seal: Arc<dyn OpenSealed>,
+    pub metrics: Arc<RunMetrics>,
+    pub engines: Engines,
+    pub secrets: Cache<Values>,
+    /// Told whenever a function changed.
+    pub changed: Notify,
+    /// Longest wait for a function that is being made.
+    pub ready_wait: Duration,
+}
+
+/// Whether a stored function can be called.
+enum Readiness {
+    /// By this deployment. `current` says whether it was made from the spec as it is now.
+    Serves { faas_id: Uuid, current: bool },
+    /// It is being made.
+    Soon,
+    Never,
+}
+
+impl Loader {
+    /// Loads a function, waiting a bounded time for one that is being made.
+    pub async fn callable(&self, org: &OrgName, name: &Name) -> app::Result<Arc<Callable>> {
+        let deadline = Instant::now() + self.ready_wait;
+        loop {
+            let changed = self.changed.notified();
+            let function = self.function(org, name).await?;
+            match readiness(&function) {
+                Readiness::Serves { faas_id, current } => {
+                    return self.prepare(&function, faas_id, current).await.map(Arc::new);
+                }
+                Readiness::Soon if Instant::now() < deadline => {
+                    let look_again = deadline.min(Instant::now() + LOOK_AGAIN);
+                    let _ = tokio::time::timeout_at(look_again, changed).await;
+                }
+                Readiness::Soon | Readiness::Never => return Err(not_ready(&function)),
+            }
+        }
+    }
+
+    async fn function(&self, org: &OrgName, name: &Name) -> app::Result<Resource<Function>> {
+        let found = self.store.by_name::<Function>(org, name).await.map_err(stored)?;
+        let gone = |f: &Resource<Function>| {
+            matches!(f.meta.state, State::Deleting | State::Deleted)
+        };
+        found.filter(|f| !gone(f)).ok_or_else(|| Error::NotFound {
+            kind: ResourceKind::Function,
+            name: name.to_string(),
+        })
+    }
+
+    async fn prepare(
+        &self,
+        function: &Resource<Function>,
+        faas_id: Uuid,
+        current: bool,
+    ) -> app::Result<Callable> {
+        let (org, spec) = (&function.meta.org, &function.spec);
+        let image_name = Name::new(&spec.image)?;
+        let image = self.store.by_name::<Image>(org, &image_name).await.map_err(stored)?;
+        let deployment = deployment(faas_id, function, image.as_ref());
+        let wanted = function.status.engine.as_deref().or(spec.engine.as_deref());
+        let engine = match wanted.and_then(|name| self.engines.get(name)) {
+            Some(engine) => engine.clone(),
+            None => self.engines.for_language(&deployment.language, wanted).map_err(unavailable)?,
+        };
+        // An older deployment cannot be made again: the spec it was made from is gone. Where it
+        // is still held it serves until the new one does.
+        if current {
+            engine.ensure(&deployment).await.map_err(unavailable)?;
+        }
+        let compile = |field: &str, schema: &Option<serde_json::Value>| {
+            schema.as_ref().map(|s| Schema::compile(field, s)).transpose()
+        };
+        let secrets = self.open_all(org, &spec.secrets).await.map(OwnSecrets::new);
+        if let Err(InvocationError { kind: InvocationErrorType::SystemError, message, .. }) = secrets
+        {
+            return Err(Error::Unavailable(message));
+        }
+        let concurrency = spec.concurrency.unwrap_or(DEFAULT_CONCURRENCY);
+        Ok(Callable {
+            function_id: function.meta.id,
+            name: function.meta.name.clone(),
+            image: spec.image.clone(),
+            faas_id,
+            engine: engine.clone(),
+            schema_in: compile("schema.in", &spec.schema_in)?,
+            schema_out: compile("schema.out", &spec.schema_out)?,
+            timeout: deployment.timeout,
+            retries: spec.retries,
+            backoff: Duration::from_millis(spec.backoff_ms.unwrap_or(DEFAULT_BACKOFF_MS)),
+            secret_names: spec.secrets.clone(),
+            secrets,
+            metrics: self.metrics.engine(engine.name()),
+            services: spec.services.clone(),
+            queued: Arc::new(Semaphore::new(concurrency as usize)),
+        })
+    }
+
+    /// Opens secrets by name.
+    ///
+    /// # Errors
+    /// An InputError (as in v1) that names the first one that is not there.
+    pub async fn open_all(
+        &self,
+        org: &OrgName,
+        names: &[String],
+    ) -> Result<Vec<Arc<Values>>, InvocationError> {
+        let mut opened = Vec::with_capacity(names.len());
+        for name in names {
+            let Ok(name) = Name::new(name) else {
+                return Err(no_secret(name));
+            };
+            opened.push(match self.secrets.get(org.as_str(), name.as_str()) {
+                Some(values) => values,
+                None => self.secrets.get_or_load(org, &name, self.open(org, &name)).await?,
+            });
+        }
+        Ok(opened)
+    }
+
+    async fn open(&self, org: &OrgName, name: &Name) -> Result<Arc<Values>, InvocationError> {
+        let stored = self.store.by_name::<Secret>(org, name).await;
+        let secret = stored
+            .map_err(|error| {
+                tracing::error!(%org, secret = %name, %error, "cannot read a secret");
+                system_error(format!("{}: secret {name} could not be read", code::API010))
+            })?
+            .ok_or_else(|| no_secret(name.as_str()))?;
+        self.seal.open_sealed(org, name, &secret.spec.sealed).map(Arc::new).map_err(|error| {
+            tracing::error!(%org, secret = %name, %error, "cannot open a secret");
+            system_error(format!("{}: secret {name} cannot be opened", code::SECRET002))
+        })
+    }
+}
+
+fn readiness(function: &Resource<Function>) -> Readiness {
+    match (function.meta.state, function.status.faas_id) {
+        (State::Ready, Some(faas_id)) => Readiness::Serves { faas_id, current: true },
+        (state, Some(faas_id)) if state.is_pending() => {
+            Readiness::Serves { faas_id, current: false }
+        }
+        (State::Ready, None) => Readiness::Soon,
+        (state, None) if state.is_pending() => Readiness::Soon,
+        _ => Readiness::Never,
+    }
+}
+
+fn not_ready(function: &Resource<Function>) -> Error {
+    let state = function.meta.state;
+    let reason = match function.meta.reason.first() {
+        Some(reason) => format!("it is {state}: {reason}"),
+        None => format!("it is {state}"),
+    };
+    Error::NotReady { name: function.meta.name.clone(), reason }
+}
+
+fn no_secret(name: &str) -> InvocationError {
+    input_error(format!("{}: secret {name} does not exist", code::SECRET001))
+}
+
+fn unavailable(error: dispatch_driver::Error) -> Error {
+    Error::Unavailable(format!("{}: {error}", error.code))
+}

@@ -1,0 +1,114 @@
+//! From a function's name to an attempt: what blocking and queued runs have in common.
+
+use std::sync::Arc;
+
+use dispatch_driver::Phases;
+use dispatch_model::{InvocationError, Logs, Name, OrgName, Run, State};
+use uuid::Uuid;
+
+use super::attempt::{Attempted, Needs, Then, attempt, finish, now_us};
+use super::callable::Callable;
+use super::invoker::Invoker;
+use super::request::RunRequest;
+use super::secrets::Values;
+use crate::app;
+
+impl Invoker {
+    /// The function as it is called now.
+    pub(super) async fn callable(&self, org: &OrgName, name: &Name) -> app::Result<Arc<Callable>> {
+        match self.callables.get(org.as_str(), name.as_str()) {
+            Some(callable) => Ok(callable),
+            None => {
+                let load = self.loader.callable(org, name);
+                self.callables.get_or_load(org, name, load).await
+            }
+        }
+    }
+
+    /// One attempt, made again once when the engine had lost the deployment.
+    pub(super) async fn perform(
+        &self,
+        callable: &Callable,
+        run: &mut Run,
+        request_id: &str,
+    ) -> Attempted {
+        let more = match self.more_secrets(callable, run).await {
+            Ok(more) => more,
+            Err(error) => return refuse(run, error),
+        };
+        let needs =
+            Needs { request_id, secrets: &more, max_output: self.settings.max_payload_bytes };
+        let mut attempted = attempt(callable, run, &needs).await;
+        if attempted.then == Then::EnsureAgain {
+            self.callables.forget(run.org.as_str(), run.function_name.as_str());
+            attempted.then = Then::RetryEngine;
+            if let Ok(callable) = self.callable(&run.org, &run.function_name).await {
+                run.attempts -= 1;
+                attempted = attempt(&callable, run, &needs).await;
+            }
+        }
+        callable.metrics.attempted(run, &attempted);
+        attempted
+    }
+
+    /// The opened secrets a run names beside its function's own.
+    async fn more_secrets(
+        &self,
+        callable: &Callable,
+        run: &Run,
+    ) -> Result<Vec<Arc<Values>>, InvocationError> {
+        let own = |name: &&String| !callable.uses_secret(name);
+        let names: Vec<String> = run.secrets.iter().filter(own).cloned().collect();
+        self.loader.open_all(&run.org, &names).await
+    }
+}
+
+/// Ends a run for which the function was not called.
+pub(super) fn refuse(run: &mut Run, error: InvocationError) -> Attempted {
+    run.attempts += 1;
+    run.executed_us = Some(now_us());
+    let then = Then::of_failure(&error);
+    finish(run, Err(error));
+    Attempted { phases: Phases::default(), then }
+}
+
+/// A run as it is accepted. Its secrets are the function's, then the request's own, as in v1.
+pub(super) fn new_run(callable: &Callable, request: RunRequest, blocking: bool) -> Run {
+    Run {
+        id: Uuid::now_v7(),
+        org: request.org,
+        function_name: callable.name.clone(),
+        function_id: callable.function_id,
+        faas_id: None,
+        engine: None,
+        blocking,
+        state: State::Initialized,
+        reason: Vec::new(),
+        input: request.input,
+        output: None,
+        error: None,
+        logs: Logs::default(),
+        secrets: appended(&callable.secret_names, request.secrets),
+        services: appended(&callable.services, request.services),
+        event: request.event,
+        http_context: request.http_context,
+        tags: request.tags,
+        attempts: 0,
+        accepted_us: now_us(),
+        executed_us: None,
+        finished_us: None,
+    }
+}
+
+fn appended(own: &[String], more: Vec<String>) -> Vec<String> {
+    if own.is_empty() && more.len() < 2 {
+        return more;
+    }
+    let mut names = own.to_vec();
+    for name in more {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}

@@ -1,0 +1,193 @@
+//! Opening a database, and the two shapes a connection has.
+
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{PgPool, SqlitePool};
+use tokio::sync::broadcast;
+
+use crate::run_writer::RunWriter;
+use crate::{Change, Error, Result};
+
+/// Changes a slow listener may fall behind before it has to read the log instead.
+const SIGNALS: usize = 4_096;
+
+/// How a database is opened.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Connections that read (SQLite).
+    pub readers: u32,
+    /// How SQLite treats a commit.
+    pub synchronous: Synchronous,
+    /// Connections to PostgreSQL.
+    pub postgres_connections: u32,
+    /// Finished runs that may wait to be written.
+    pub run_queue: usize,
+}
+
+/// What a commit of SQLite survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Synchronous {
+    /// The machine losing power.
+    Full,
+    /// The process being killed.
+    Normal,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            readers: 4,
+            synchronous: Synchronous::Full,
+            postgres_connections: 16,
+            run_queue: 65_536,
+        }
+    }
+}
+
+/// The store. Cheap to clone.
+#[derive(Clone)]
+pub struct Store(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub database: Database,
+    pub signal: broadcast::Sender<Change>,
+    pub runs: RunWriter,
+}
+
+/// SQLite takes one writer at a time, so it gets one connection; PostgreSQL sorts that out itself.
+#[derive(Clone)]
+pub(crate) enum Database {
+    Sqlite { writer: SqlitePool, readers: SqlitePool },
+    Postgres(PgPool),
+}
+
+/// Runs the same body on a reading connection pool of either database.
+macro_rules! read {
+    ($store:expr, |$pool:ident| $body:expr) => {
+        match &$store.0.database {
+            $crate::database::Database::Sqlite { readers: $pool, .. } => $body,
+            $crate::database::Database::Postgres($pool) => $body,
+        }
+    };
+}
+pub(crate) use read;
+
+/// Runs the same body in a writing transaction of either database, and commits it. Expands to the
+/// body's value; `?` in the body rolls back.
+macro_rules! write {
+    ($database:expr, |$tx:ident| $body:expr) => {
+        match $database {
+            $crate::database::Database::Sqlite { writer, .. } => {
+                let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
+                let value = {
+                    let $tx = &mut *transaction;
+                    $body
+                };
+                transaction.commit().await?;
+                value
+            }
+            $crate::database::Database::Postgres(pool) => {
+                let mut transaction = pool.begin().await?;
+                let value = {
+                    let $tx = &mut *transaction;
+                    $body
+                };
+                transaction.commit().await?;
+                value
+            }
+        }
+    };
+}
+pub(crate) use write;
+
+impl Store {
+    /// Opens `sqlite:PATH` or `postgres://…` and brings its schema up to date.
+    pub async fn open(url: &str, options: Options) -> Result<Store> {
+        let database = if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+            open_postgres(url, &options).await?
+        } else {
+            open_sqlite(url, &options).await?
+        };
+        let (signal, _) = broadcast::channel(SIGNALS);
+        let runs = RunWriter::start(database.clone(), options.run_queue);
+        Ok(Store(Arc::new(Inner { database, signal, runs })))
+    }
+
+    /// Whether this is SQLite, which one server has for itself.
+    pub fn is_sqlite(&self) -> bool {
+        matches!(self.0.database, Database::Sqlite { .. })
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<()> {
+        read!(self, |pool| {
+            sqlx::query("SELECT 1").execute(pool).await?;
+        });
+        Ok(())
+    }
+
+    /// Writes what waits to be written and closes all connections.
+    pub async fn close(&self) {
+        self.0.runs.stop().await;
+        match &self.0.database {
+            Database::Sqlite { writer, readers } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Database::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+async fn open_sqlite(url: &str, options: &Options) -> Result<Database> {
+    let invalid = |e: sqlx::Error| Error::Unavailable(format!("{url}: {e}"));
+    let synchronous = match options.synchronous {
+        Synchronous::Full => SqliteSynchronous::Full,
+        Synchronous::Normal => SqliteSynchronous::Normal,
+    };
+    let connect = SqliteConnectOptions::from_str(url)
+        .map_err(invalid)?
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(synchronous)
+        .busy_timeout(Duration::from_secs(10))
+        .statement_cache_capacity(256);
+    let writer = SqlitePoolOptions::new()
+        .max_connections(1)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_with(connect.clone())
+        .await
+        .map_err(invalid)?;
+    migrated(sqlx::migrate!("../../migrations/sqlite").run(&writer).await)?;
+    let readers = SqlitePoolOptions::new()
+        .max_connections(options.readers.max(1))
+        .connect_with(connect.read_only(true))
+        .await
+        .map_err(invalid)?;
+    Ok(Database::Sqlite { writer, readers })
+}
+
+async fn open_postgres(url: &str, options: &Options) -> Result<Database> {
+    // The URL may hold a password, so it stays out of the message.
+    let invalid = |e: sqlx::Error| Error::Unavailable(format!("PostgreSQL: {e}"));
+    let connect = PgConnectOptions::from_str(url).map_err(invalid)?;
+    let pool = PgPoolOptions::new()
+        .max_connections(options.postgres_connections.max(2))
+        .acquire_timeout(Duration::from_secs(10))
+        .connect_with(connect)
+        .await
+        .map_err(invalid)?;
+    migrated(sqlx::migrate!("../../migrations/postgres").run(&pool).await)?;
+    Ok(Database::Postgres(pool))
+}
+
+fn migrated(outcome: std::result::Result<(), sqlx::migrate::MigrateError>) -> Result<()> {
+    outcome.map_err(|e| Error::Database(format!("the schema cannot be brought up to date: {e}")))
+}

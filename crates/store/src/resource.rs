@@ -1,0 +1,273 @@
+//! Resources, one at a time: insert, get, compare-and-swap, remove.
+
+use dispatch_model::{Kind, Name, OrgName, Resource, ResourceKind, resource::now_ms};
+use uuid::Uuid;
+
+use crate::database::{read, write};
+use crate::label;
+use crate::row::{COLUMNS, ResourceRow};
+use crate::{Change, Error, Op, Result, Store};
+
+/// Most users of a resource that are named.
+const MAX_USERS: i64 = 100;
+
+/// PostgreSQL hands out sequence numbers before commit; this lock makes their order that of the
+/// commits, so that a reader of the log misses none. SQLite has one writer anyway.
+const CHANGE_LOCK: &str = "SELECT pg_advisory_xact_lock(7355608)";
+
+/// Appends to the change log inside a transaction and yields the line's number.
+macro_rules! log_change {
+    ($store:expr, $tx:ident, $row:expr, $kind:expr, $op:expr) => {{
+        if !$store.is_sqlite() {
+            sqlx::query(CHANGE_LOCK).execute(&mut *$tx).await?;
+        }
+        let (seq,): (i64,) = sqlx::query_as(
+            "INSERT INTO change (org, kind, name, id, op, revision) \
+             VALUES ($1, $2, $3, $4, $5, $6) RETURNING seq",
+        )
+        .bind(&$row.org)
+        .bind($kind.as_str())
+        .bind(&$row.name)
+        .bind($row.id)
+        .bind($op.as_str())
+        .bind($row.revision)
+        .fetch_one(&mut *$tx)
+        .await?;
+        seq
+    }};
+}
+
+/// Writes the labels of a resource anew.
+macro_rules! write_labels {
+    ($tx:ident, $row:expr, $kind:expr, $labels:expr) => {{
+        sqlx::query("DELETE FROM resource_label WHERE id = $1")
+            .bind($row.id)
+            .execute(&mut *$tx)
+            .await?;
+        for (label, value) in $labels {
+            sqlx::query(
+                "INSERT INTO resource_label (org, kind, label, value, name, id) \
+                 VALUES ($1, $2, $3, $4, $5, $6)",
+            )
+            .bind(&$row.org)
+            .bind($kind.as_str())
+            .bind(label)
+            .bind(value)
+            .bind(&$row.name)
+            .bind($row.id)
+            .execute(&mut *$tx)
+            .await?;
+        }
+    }};
+}
+
+impl Store {
+    /// Stores a new resource.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] when its organization has one of the kind and name.
+    pub async fn insert<K: Kind>(&self, resource: &Resource<K>) -> Result<()> {
+        let row = ResourceRow::from_resource(resource)?;
+        let labels = label::labels(K::KIND, &resource.meta.tags, &row.spec, &row.status)?;
+        let seq = write!(&self.0.database, |tx| {
+            sqlx::query(
+                "INSERT INTO resource (id, org, kind, name, revision, state, reason, tags, spec, \
+                 status, created_ms, modified_ms) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+            )
+            .bind(row.id)
+            .bind(&row.org)
+            .bind(K::KIND.as_str())
+            .bind(&row.name)
+            .bind(row.revision)
+            .bind(&row.state)
+            .bind(&row.reason)
+            .bind(&row.tags)
+            .bind(&row.spec)
+            .bind(&row.status)
+            .bind(row.created_ms)
+            .bind(row.modified_ms)
+            .execute(&mut *tx)
+            .await?;
+            for (label, value) in &labels {
+                sqlx::query(
+                    "INSERT INTO resource_label (org, kind, label, value, name, id) \
+                     VALUES ($1, $2, $3, $4, $5, $6)",
+                )
+                .bind(&row.org)
+                .bind(K::KIND.as_str())
+                .bind(label)
+                .bind(value)
+                .bind(&row.name)
+                .bind(row.id)
+                .execute(&mut *tx)
+                .await?;
+            }
+            log_change!(self, tx, row, K::KIND, Op::Inserted)
+        });
+        self.signal(resource, seq, Op::Inserted);
+        Ok(())
+    }
+
+    pub async fn by_name<K: Kind>(
+        &self,
+        org: &OrgName,
+        name: &Name,
+    ) -> Result<Option<Resource<K>>> {
+        let sql = format!("SELECT {COLUMNS} FROM resource WHERE org = $1 AND kind = $2 AND name = $3");
+        let row: Option<ResourceRow> = read!(self, |pool| {
+            sqlx::query_as(sqlx::AssertSqlSafe(sql))
+                .bind(org.as_str())
+                .bind(K::KIND.as_str())
+                .bind(name.as_str())
+                .fetch_optional(pool)
+                .await?
+        });
+        row.map(ResourceRow::into_resource).transpose()
+    }
+
+    pub async fn by_id<K: Kind>(&self, id: Uuid) -> Result<Option<Resource<K>>> {
+        let sql = format!("SELECT {COLUMNS} FROM resource WHERE id = $1 AND kind = $2");
+        let row: Option<ResourceRow> = read!(self, |pool| {
+            sqlx::query_as(sqlx::AssertSqlSafe(sql))
+                .bind(id)
+                .bind(K::KIND.as_str())
+                .fetch_optional(pool)
+                .await?
+        });
+        row.map(ResourceRow::into_resource).transpose()
+    }
+
+    /// Stores a change of a resource that was read at `resource.meta.revision`; on success the
+    /// revision and the time of change in `resource` are the new ones.
+    ///
+    /// # Errors
+    /// [`Error::Stale`] when someone else changed it since, [`Error::Missing`] when it is gone.
+    pub async fn update<K: Kind>(&self, resource: &mut Resource<K>) -> Result<()> {
+        let mut row = ResourceRow::from_resource(resource)?;
+        let labels = label::labels(K::KIND, &resource.meta.tags, &row.spec, &row.status)?;
+        row.revision += 1;
+        row.modified_ms = now_ms();
+        let seq = write!(&self.0.database, |tx| {
+            let changed = sqlx::query(
+                "UPDATE resource SET revision = $1, state = $2, reason = $3, tags = $4, \
+                 spec = $5, status = $6, modified_ms = $7 WHERE id = $8 AND revision = $9",
+            )
+            .bind(row.revision)
+            .bind(&row.state)
+            .bind(&row.reason)
+            .bind(&row.tags)
+            .bind(&row.spec)
+            .bind(&row.status)
+            .bind(row.modified_ms)
+            .bind(row.id)
+            .bind(resource.meta.revision)
+            .execute(&mut *tx)
+            .await?
+            .rows_affected();
+            if changed == 0 {
+                let current: Option<(i64,)> =
+                    sqlx::query_as("SELECT revision FROM resource WHERE id = $1")
+                        .bind(row.id)
+                        .fetch_optional(&mut *tx)
+                        .await?;
+                return Err(current.map_or(Error::Missing, |(current,)| Error::Stale { current }));
+            }
+            write_labels!(tx, row, K::KIND, &labels);
+            log_change!(self, tx, row, K::KIND, Op::Updated)
+        });
+        resource.meta.revision = row.revision;
+        resource.meta.modified_ms = row.modified_ms;
+        self.signal(resource, seq, Op::Updated);
+        Ok(())
+    }
+
+    /// Deletes the row of exactly this resource; false when it was gone.
+    pub async fn remove<K: Kind>(&self, resource: &Resource<K>) -> Result<bool> {
+        let row = ResourceRow::from_resource(resource)?;
+        let seq = write!(&self.0.database, |tx| {
+            sqlx::query("DELETE FROM resource_label WHERE id = $1")
+                .bind(row.id)
+                .execute(&mut *tx)
+                .await?;
+            let gone = sqlx::query("DELETE FROM resource WHERE id = $1")
+                .bind(row.id)
+                .execute(&mut *tx)
+                .await?
+                .rows_affected();
+            if gone == 0 {
+                return Ok(false);
+            }
+            log_change!(self, tx, row, K::KIND, Op::Removed)
+        });
+        self.signal(resource, seq, Op::Removed);
+        Ok(true)
+    }
+
+    /// What refers to a resource, by kind and name; at most a hundred.
+    pub async fn users_of(
+        &self,
+        org: &OrgName,
+        kind: ResourceKind,
+        name: &Name,
+    ) -> Result<Vec<(ResourceKind, Name)>> {
+        let mut users = Vec::new();
+        for (user, field) in label::references(kind) {
+            let rows: Vec<(String,)> = read!(self, |pool| {
+                sqlx::query_as(
+                    "SELECT name FROM resource_label WHERE org = $1 AND kind = $2 AND label = $3 \
+                     AND value = $4 ORDER BY name LIMIT $5",
+                )
+                .bind(org.as_str())
+                .bind(user.as_str())
+                .bind(format!("field:{field}"))
+                .bind(name.as_str())
+                .bind(MAX_USERS)
+                .fetch_all(pool)
+                .await?
+            });
+            users.extend(rows.into_iter().map(|(name,)| (*user, Name::trusted(&name))));
+        }
+        Ok(users)
+    }
+
+    /// How many resources of a kind there are in all organizations.
+    pub async fn count(&self, kind: ResourceKind) -> Result<u64> {
+        let (count,): (i64,) = read!(self, |pool| {
+            sqlx::query_as("SELECT COUNT(*) FROM resource WHERE kind = $1")
+                .bind(kind.as_str())
+                .fetch_one(pool)
+                .await?
+        });
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
+    /// How many resources of each kind an organization has.
+    pub async fn count_by_kind(&self, org: &OrgName) -> Result<Vec<(ResourceKind, u64)>> {
+        let rows: Vec<(String, i64)> = read!(self, |pool| {
+            sqlx::query_as("SELECT kind, COUNT(*) FROM resource WHERE org = $1 GROUP BY kind")
+                .bind(org.as_str())
+                .fetch_all(pool)
+                .await?
+        });
+        let known = |(kind, count): (String, i64)| {
+            Some((ResourceKind::parse(&kind)?, u64::try_from(count).unwrap_or(0)))
+        };
+        Ok(rows.into_iter().filter_map(known).collect())
+    }
+
+    fn signal<K: Kind>(&self, resource: &Resource<K>, seq: i64, op: Op) {
+        let meta = &resource.meta;
+        let change = Change {
+            seq,
+            org: meta.org.clone(),
+            kind: K::KIND,
+            name: meta.name.clone(),
+            id: meta.id,
+            op,
+            revision: meta.revision,
+        };
+        // Nobody listening is not an error: the log has the line.
+        let _ = self.0.signal.send(change);
+    }
+}

@@ -1,0 +1,30 @@
+//! Small values the server keeps about itself.
+
+use crate::database::{read, write};
+use crate::{Result, Store};
+
+impl Store {
+    pub async fn setting_get(&self, name: &str) -> Result<Option<String>> {
+        let row: Option<(String,)> = read!(self, |pool| {
+            sqlx::query_as("SELECT value FROM setting WHERE name = $1")
+                .bind(name)
+                .fetch_optional(pool)
+                .await?
+        });
+        Ok(row.map(|(value,)| value))
+    }
+
+    pub async fn setting_put(&self, name: &str, value: &str) -> Result<()> {
+        write!(&self.0.database, |tx| {
+            sqlx::query(
+                "INSERT INTO setting (name, value) VALUES ($1, $2) \
+                 ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            )
+            .bind(name)
+            .bind(value)
+            .execute(tx)
+            .await?;
+        });
+        Ok(())
+    }
+}
