@@ -66,7 +66,7 @@ pub struct SourceRef {
     pub size: u64,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct FunctionStatus {
     /// The deployment that serves now. A new one for every change of what runs.
     pub faas_id: Option<Uuid>,
@@ -75,6 +75,13 @@ pub struct FunctionStatus {
     pub function_image_url: Option<String>,
     /// Digest of the part of the spec the deployment was made from; a change means a new one.
     pub deployed_hash: Option<String>,
+    /// What the deployment that serves was made from, while that is not the spec: an update that
+    /// is being made, or one that failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serving: Option<Box<FunctionSpec>>,
+    /// Whether the runs stay when the function is deleted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keep_runs: bool,
 }
 
 impl FunctionSpec {

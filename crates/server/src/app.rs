@@ -2,8 +2,45 @@
 //!
 //! No HTTP here, and no concrete driver.
 
+use std::sync::Arc;
+
+use dispatch_store::Store;
+use tokio_util::sync::CancellationToken;
+
+use crate::authn::Authn;
+use crate::authz::Authorizer;
+use crate::config::Limits;
+use crate::invoke::{Engines, Invoker};
+use crate::seal::Seal;
+use crate::telemetry::Metrics;
+
+pub mod api;
+pub mod application;
+pub mod base_image;
 pub mod caller;
+pub mod engine;
 pub mod error;
+pub mod feed;
+pub mod function;
+pub mod image;
+pub mod resource;
+pub mod secret;
+pub mod watch;
 
 pub use caller::{Caller, Principal};
 pub use error::{Error, Result};
+pub use resource::{Deletion, Precondition};
+
+/// Everything use cases stand on. One for each server, shared.
+pub struct App {
+    pub store: Store,
+    pub authn: Arc<Authn>,
+    pub authorizer: Arc<Authorizer>,
+    pub seal: Arc<Seal>,
+    pub invoker: Arc<Invoker>,
+    pub engines: Engines,
+    pub metrics: Arc<Metrics>,
+    pub limits: Limits,
+    /// Cancelled when the server stops: whatever streams to a client ends then.
+    pub stop: CancellationToken,
+}

@@ -28,6 +28,8 @@ mod secrets;
 mod stored;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod timestamp;
 mod worker;
 

@@ -5,10 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
-};
-use sqlx::{PgPool, SqlitePool};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{PgPool, SqliteConnection, SqlitePool};
 use tokio::sync::broadcast;
 
 use crate::run_writer::RunWriter;
@@ -28,6 +26,8 @@ pub struct Options {
     pub postgres_connections: u32,
     /// Finished runs that may wait to be written.
     pub run_queue: usize,
+    /// Largest size of an SQLite database, in pages of 4 KiB; no limit when absent.
+    pub max_pages: Option<u32>,
 }
 
 /// What a commit of SQLite survives.
@@ -46,6 +46,7 @@ impl Default for Options {
             synchronous: Synchronous::Full,
             postgres_connections: 16,
             run_queue: 65_536,
+            max_pages: None,
         }
     }
 }
@@ -79,25 +80,31 @@ macro_rules! read {
 pub(crate) use read;
 
 /// Runs the same body in a writing transaction of either database, and commits it. Expands to the
-/// body's value; `?` in the body rolls back.
+/// body's value; `?` and `return Err(..)` in the body end the transaction without a trace.
+///
+/// SQLite rolls back by itself when the disk is full, which a transaction object would not notice;
+/// so its statements are sent by hand.
 macro_rules! write {
     ($database:expr, |$tx:ident| $body:expr) => {
         match $database {
             $crate::database::Database::Sqlite { writer, .. } => {
-                let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
-                let value = {
-                    let $tx = &mut *transaction;
-                    $body
-                };
-                transaction.commit().await?;
-                value
+                let mut connection = writer.acquire().await?;
+                $crate::database::begin(&mut connection).await?;
+                let outcome: $crate::Result<_> = async {
+                    let $tx = &mut *connection;
+                    Ok($body)
+                }
+                .await;
+                $crate::database::end(&mut connection, outcome).await?
             }
             $crate::database::Database::Postgres(pool) => {
                 let mut transaction = pool.begin().await?;
-                let value = {
+                let outcome: $crate::Result<_> = async {
                     let $tx = &mut *transaction;
-                    $body
-                };
+                    Ok($body)
+                }
+                .await;
+                let value = outcome?;
                 transaction.commit().await?;
                 value
             }
@@ -105,6 +112,37 @@ macro_rules! write {
     };
 }
 pub(crate) use write;
+
+/// Begins a transaction that writes. One left open by a caller that went away is undone first.
+pub(crate) async fn begin(connection: &mut SqliteConnection) -> Result<()> {
+    let begun = sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await;
+    if begun.is_err() {
+        roll_back(connection).await;
+        sqlx::query("BEGIN IMMEDIATE").execute(connection).await?;
+    }
+    Ok(())
+}
+
+/// Commits what succeeded and undoes what failed.
+pub(crate) async fn end<T>(connection: &mut SqliteConnection, outcome: Result<T>) -> Result<T> {
+    let value = match outcome {
+        Ok(value) => value,
+        Err(error) => {
+            roll_back(connection).await;
+            return Err(error);
+        }
+    };
+    if let Err(error) = sqlx::query("COMMIT").execute(&mut *connection).await {
+        roll_back(connection).await;
+        return Err(error.into());
+    }
+    Ok(value)
+}
+
+async fn roll_back(connection: &mut SqliteConnection) {
+    // Fails when SQLite has done it already, which is as good.
+    let _ = sqlx::query("ROLLBACK").execute(connection).await;
+}
 
 impl Store {
     /// Opens `sqlite:PATH` or `postgres://…` and brings its schema up to date.
@@ -158,6 +196,10 @@ async fn open_sqlite(url: &str, options: &Options) -> Result<Database> {
         .synchronous(synchronous)
         .busy_timeout(Duration::from_secs(10))
         .statement_cache_capacity(256);
+    let connect = match options.max_pages {
+        Some(pages) => connect.pragma("max_page_count", pages.to_string()),
+        None => connect,
+    };
     let writer = SqlitePoolOptions::new()
         .max_connections(1)
         .idle_timeout(None)

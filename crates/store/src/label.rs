@@ -20,9 +20,7 @@ pub(crate) fn references(kind: ResourceKind) -> &'static [(ResourceKind, &'stati
         ResourceKind::BaseImage => &[(ResourceKind::Image, "base_image_name")],
         ResourceKind::Image => &[(ResourceKind::Function, "image")],
         ResourceKind::Function => &[(ResourceKind::Api, "function")],
-        ResourceKind::Secret => {
-            &[(ResourceKind::Function, "secrets"), (ResourceKind::Api, "tls")]
-        }
+        ResourceKind::Secret => &[(ResourceKind::Function, "secrets"), (ResourceKind::Api, "tls")],
         _ => &[],
     }
 }
@@ -45,7 +43,9 @@ pub(crate) fn labels(
                 given => given,
             };
             match given {
-                Some(Value::String(value)) => labels.push((format!("field:{field}"), value.clone())),
+                Some(Value::String(value)) => {
+                    labels.push((format!("field:{field}"), value.clone()))
+                }
                 Some(Value::Array(values)) => {
                     let texts = values.iter().filter_map(Value::as_str);
                     labels.extend(texts.map(|v| (format!("field:{field}"), v.to_owned())));

@@ -17,6 +17,8 @@ mod run_queue;
 mod run_read;
 mod run_writer;
 mod setting;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use change::{Change, Op};
 pub use database::{Options, Store, Synchronous};

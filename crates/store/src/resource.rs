@@ -114,7 +114,8 @@ impl Store {
         org: &OrgName,
         name: &Name,
     ) -> Result<Option<Resource<K>>> {
-        let sql = format!("SELECT {COLUMNS} FROM resource WHERE org = $1 AND kind = $2 AND name = $3");
+        let sql =
+            format!("SELECT {COLUMNS} FROM resource WHERE org = $1 AND kind = $2 AND name = $3");
         let row: Option<ResourceRow> = read!(self, |pool| {
             sqlx::query_as(sqlx::AssertSqlSafe(sql))
                 .bind(org.as_str())
@@ -195,13 +196,15 @@ impl Store {
                 .execute(&mut *tx)
                 .await?
                 .rows_affected();
-            if gone == 0 {
-                return Ok(false);
+            match gone {
+                0 => None,
+                _ => Some(log_change!(self, tx, row, K::KIND, Op::Removed)),
             }
-            log_change!(self, tx, row, K::KIND, Op::Removed)
         });
-        self.signal(resource, seq, Op::Removed);
-        Ok(true)
+        if let Some(seq) = seq {
+            self.signal(resource, seq, Op::Removed);
+        }
+        Ok(seq.is_some())
     }
 
     /// What refers to a resource, by kind and name; at most a hundred.

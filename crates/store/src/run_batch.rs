@@ -136,4 +136,3 @@ macro_rules! write_rows {
     }};
 }
 pub(crate) use write_rows;
-

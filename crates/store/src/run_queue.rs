@@ -5,10 +5,10 @@ use dispatch_model::resource::now_ms;
 use sqlx::QueryBuilder;
 use uuid::Uuid;
 
+use crate::database::Database;
 use crate::database::write;
 use crate::run_batch::RunRow;
 use crate::run_writer::Entry;
-use crate::database::Database;
 use crate::{Accepted, Error, Lease, Result, RunWriterStats, Store};
 
 /// How long an idempotency key is remembered.

@@ -43,8 +43,7 @@ impl Store {
             if let Some(since) = query.since_us.and_then(first_id) {
                 sql.push(" AND id >= ").push_bind(since);
             }
-            let (than, direction) =
-                if query.oldest_first { (" > ", "") } else { (" < ", " DESC") };
+            let (than, direction) = if query.oldest_first { (" > ", "") } else { (" < ", " DESC") };
             if let Some(after) = query.after {
                 sql.push(" AND id").push(than).push_bind(after);
             }
@@ -100,14 +99,12 @@ impl Store {
     /// Deletes one ended run, for instance a dead letter; false when it is not there.
     pub async fn run_delete(&self, org: &OrgName, id: Uuid) -> Result<bool> {
         let gone = write!(&self.0.database, |tx| {
-            sqlx::query(
-                "DELETE FROM run WHERE org = $1 AND id = $2 AND next_attempt_us IS NULL",
-            )
-            .bind(org.as_str())
-            .bind(id)
-            .execute(tx)
-            .await?
-            .rows_affected()
+            sqlx::query("DELETE FROM run WHERE org = $1 AND id = $2 AND next_attempt_us IS NULL")
+                .bind(org.as_str())
+                .bind(id)
+                .execute(tx)
+                .await?
+                .rows_affected()
         });
         Ok(gone > 0)
     }

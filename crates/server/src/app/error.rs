@@ -68,3 +68,17 @@ impl From<Violation> for Error {
         Error::Invalid(violation)
     }
 }
+
+impl From<dispatch_store::Error> for Error {
+    /// Errors that depend on what was asked for (exists, missing, stale) are mapped where they
+    /// happen; here they would be ours.
+    fn from(error: dispatch_store::Error) -> Self {
+        match error {
+            dispatch_store::Error::Invalid(violation) => Error::Invalid(violation),
+            dispatch_store::Error::Unavailable(_) | dispatch_store::Error::Full => {
+                Error::Unavailable(error.to_string())
+            }
+            other => Error::internal(other),
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! Keeps what is in memory true to the store.
 
-use std::sync::{Arc, Weak};
+use std::sync::Weak;
 use std::time::Duration;
 
 use dispatch_model::{OrgName, ResourceKind};

@@ -1,17 +1,31 @@
-//! An engine in memory, whose handler is a closure. For the tests of this room.
+//! For the tests of this room: an engine in memory whose handler is a closure, and an invoker
+//! over it and over a store on disk.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use dispatch_driver::{
     Call, Capabilities, Deployment, Engine, Error, Health, Outcome, Phases, Result, Retry,
 };
-use dispatch_model::{InvocationError, Logs, code};
+use dispatch_model::function::{Function, FunctionSpec};
+use dispatch_model::secret::{Sealed, Secret, SecretSpec};
+use dispatch_model::{
+    InvocationError, Logs, Name, OrgName, Resource, Run, State, Tags, code,
+};
+use dispatch_store::{Options, Store};
 use futures::future::BoxFuture;
+use prometheus_client::registry::Registry;
+use tempfile::TempDir;
 use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use super::metrics::RunMetrics;
+use super::secrets::{OpenSealed, Values};
+use super::{Engines, Invoker, RunRequest, Settings, json};
 
 type Answer = Box<dyn Fn(usize, Call) -> BoxFuture<'static, Result<Outcome>> + Send + Sync>;
 
@@ -92,4 +106,114 @@ impl Engine for TestEngine {
     }
 
     async fn shutdown(&self) {}
+}
+
+/// Takes the ciphertext for the value of the key `value`: sealing itself is tested in its room.
+struct Unsealed;
+
+impl OpenSealed for Unsealed {
+    fn open_sealed(&self, _: &OrgName, _: &Name, sealed: &Sealed) -> anyhow::Result<Values> {
+        Ok(Values::from([("value".to_owned(), Zeroizing::new(sealed.ciphertext.clone()))]))
+    }
+}
+
+pub fn org() -> OrgName {
+    OrgName::trusted("dispatch")
+}
+
+pub fn name(text: &str) -> Name {
+    Name::trusted(text)
+}
+
+/// A server's share of the world.
+pub struct World {
+    pub invoker: Arc<Invoker>,
+    pub store: Store,
+    pub engine: Arc<TestEngine>,
+    pub settings: Settings,
+    directory: TempDir,
+}
+
+pub fn settings() -> Settings {
+    Settings { poll_ms: 50, shutdown_s: 5, ..Settings::default() }
+}
+
+impl World {
+    pub async fn new(engine: Arc<TestEngine>) -> Self {
+        Self::with(engine, settings()).await
+    }
+
+    pub async fn with(engine: Arc<TestEngine>, settings: Settings) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", directory.path().join("test.db").display());
+        let store = Store::open(&url, Options::default()).await.unwrap();
+        let invoker = invoker(&store, &engine, &settings);
+        Self { invoker, store, engine, settings, directory }
+    }
+
+    /// The same as a server started anew on the same database finds it.
+    pub async fn restarted(self) -> Self {
+        let Self { invoker, store, engine, settings, directory } = self;
+        drop(invoker);
+        let invoker = self::invoker(&store, &engine, &settings);
+        Self { invoker, store, engine, settings, directory }
+    }
+
+    pub async fn function(&self, text: &str, spec: FunctionSpec) -> Resource<Function> {
+        let spec = FunctionSpec { image: "image".to_owned(), backoff_ms: Some(1), ..spec };
+        let mut function =
+            Resource::<Function>::new(org(), name(text), Tags::new(), State::Ready, spec);
+        function.status.faas_id = Some(Uuid::now_v7());
+        function.status.engine = Some("test".to_owned());
+        self.store.insert(&function).await.unwrap();
+        function
+    }
+
+    pub async fn secret(&self, text: &str, value: &str) -> Resource<Secret> {
+        let sealed = Sealed {
+            root_key_id: String::new(),
+            wrapped_key: String::new(),
+            wrap_nonce: String::new(),
+            nonce: String::new(),
+            ciphertext: value.to_owned(),
+        };
+        let spec = SecretSpec { sealed };
+        let secret = Resource::new(org(), name(text), Tags::new(), State::Ready, spec);
+        self.store.insert(&secret).await.unwrap();
+        secret
+    }
+
+    pub async fn stored(&self, id: Uuid) -> Option<Run> {
+        self.store.flush().await.unwrap();
+        self.store.run_get(&org(), id).await.unwrap()
+    }
+
+    /// Waits until the stored run has ended.
+    pub async fn ended(&self, id: Uuid) -> Run {
+        eventually(async || self.stored(id).await.filter(|run| run.finished_us.is_some())).await
+    }
+}
+
+fn invoker(store: &Store, engine: &Arc<TestEngine>, settings: &Settings) -> Arc<Invoker> {
+    let mut engines = Engines::default();
+    engines.add(engine.clone());
+    let metrics = Arc::new(RunMetrics::register(&mut Registry::default()));
+    Invoker::new(store.clone(), Arc::new(Unsealed), engines, metrics, settings.clone())
+}
+
+pub fn request(function: &str, input: &str) -> RunRequest {
+    let input = Some(json::raw(input.as_bytes()).unwrap());
+    RunRequest { input, ..RunRequest::new(org(), name(function), "request".into()) }
+}
+
+/// Asks again until there is an answer.
+pub async fn eventually<T>(mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "it did not happen in time");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }

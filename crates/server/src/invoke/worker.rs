@@ -108,8 +108,15 @@ impl Invoker {
             match written {
                 Ok(_) => {
                     self.tell(&run);
-                    if due_us > 0 {
-                        self.queue.expect(due_us);
+                    match end {
+                        End::Again(_) => {
+                            self.metrics.retries.inc();
+                            self.queue.expect(due_us);
+                        }
+                        End::Dead => {
+                            self.metrics.dead.inc();
+                        }
+                        End::Finished | End::Left => {}
                     }
                     return;
                 }

@@ -1,0 +1,179 @@
+//! What creating, reading, changing and deleting have in common for every kind of resource.
+
+use std::time::Duration;
+
+use dispatch_model::{
+    Kind, ListQuery, Name, OrgName, Page, Resource, ResourceKind, State, Violation,
+};
+use tokio::time::Instant;
+
+use super::{App, Caller, Error, Result};
+use crate::authz::Action;
+
+/// How often a change is tried again when somebody else changed the resource in between.
+const ATTEMPTS: u32 = 16;
+/// How long a create waits for a resource of its name that is being deleted.
+const GONE_WAIT: Duration = Duration::from_secs(3);
+const GONE_LOOK: Duration = Duration::from_millis(10);
+
+/// What must hold for a change to happen: `If-Match`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Precondition {
+    #[default]
+    None,
+    /// The stored revision is this one.
+    Revision(i64),
+}
+
+/// How a resource is to be deleted.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Deletion {
+    pub precondition: Precondition,
+    /// Refuse when others use it.
+    pub protect: bool,
+    /// Keep the runs of a function.
+    pub keep_runs: bool,
+}
+
+impl App {
+    /// Stores a new resource. Waits a little for one of its name that is on its way out.
+    pub(super) async fn insert<K: Kind>(&self, resource: Resource<K>) -> Result<Resource<K>> {
+        let deadline = Instant::now() + GONE_WAIT;
+        let (org, name) = (&resource.meta.org, &resource.meta.name);
+        loop {
+            match self.store.insert(&resource).await {
+                Ok(()) => return Ok(resource),
+                Err(dispatch_store::Error::Exists) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let there = self.store.by_name::<K>(org, name).await?;
+            let stays = there.is_some_and(|r| r.meta.state != State::Deleting);
+            if stays || Instant::now() > deadline {
+                return Err(Error::Exists { kind: K::KIND, name: name.clone() });
+            }
+            tokio::time::sleep(GONE_LOOK).await;
+        }
+    }
+
+    pub(super) async fn get<K: Kind>(&self, caller: &Caller, name: &str) -> Result<Resource<K>> {
+        self.authorizer.authorize(caller, Action::Get, K::KIND.policy_resource())?;
+        self.find(&caller.org, name).await
+    }
+
+    /// One resource of an organization. A name no resource can have is not there either.
+    pub(super) async fn find<K: Kind>(&self, org: &OrgName, name: &str) -> Result<Resource<K>> {
+        let missing = || Error::NotFound { kind: K::KIND, name: name.to_owned() };
+        let checked = Name::dotted(name).map_err(|_| missing())?;
+        self.store.by_name::<K>(org, &checked).await?.ok_or_else(missing)
+    }
+
+    pub(super) async fn list<K: Kind>(
+        &self,
+        caller: &Caller,
+        query: &ListQuery,
+    ) -> Result<Page<Resource<K>>> {
+        self.authorizer.authorize(caller, Action::Get, K::KIND.policy_resource())?;
+        Ok(self.store.list::<K>(&caller.org, query).await?)
+    }
+
+    /// Changes a resource: reads it, lets `edit` change it, and stores it if nobody was faster;
+    /// then it begins anew, unless the caller named the revision it saw.
+    pub(super) async fn change<K: Kind>(
+        &self,
+        org: &OrgName,
+        name: &str,
+        precondition: Precondition,
+        mut edit: impl FnMut(&mut Resource<K>) -> Result<()>,
+    ) -> Result<Resource<K>> {
+        for _ in 0..ATTEMPTS {
+            let mut resource = self.find::<K>(org, name).await?;
+            if resource.meta.state == State::Deleting {
+                return Err(Error::NotFound { kind: K::KIND, name: name.to_owned() });
+            }
+            check(precondition, &resource)?;
+            edit(&mut resource)?;
+            match self.store.update(&mut resource).await {
+                Ok(()) => return Ok(resource),
+                Err(dispatch_store::Error::Stale { .. }) => {}
+                Err(dispatch_store::Error::Missing) => {
+                    return Err(Error::NotFound { kind: K::KIND, name: name.to_owned() });
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let text = format!("{} {name} changes too often to be changed", K::KIND.words());
+        Err(Error::Busy(text))
+    }
+
+    /// Marks a resource for deletion; a controller does the rest. Its `reason` names the users it
+    /// leaves behind. Deleting what is being deleted already changes nothing.
+    pub(super) async fn delete<K: Kind>(
+        &self,
+        caller: &Caller,
+        name: &str,
+        how: Deletion,
+        mut edit: impl FnMut(&mut Resource<K>),
+    ) -> Result<Resource<K>> {
+        self.authorizer.authorize(caller, Action::Delete, K::KIND.policy_resource())?;
+        let resource = self.find::<K>(&caller.org, name).await?;
+        check(how.precondition, &resource)?;
+        if resource.meta.state == State::Deleting {
+            return Ok(resource);
+        }
+        let used = self.used_by(&resource, how.protect).await?;
+        self.change(&caller.org, name, how.precondition, |resource: &mut Resource<K>| {
+            resource.meta.state = State::Deleting;
+            resource.meta.reason = used.iter().cloned().collect();
+            edit(resource);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Who uses a resource, as the sentence `used by function hello, function world`.
+    ///
+    /// # Errors
+    /// [`Error::InUse`] when somebody does and the caller wants it protected.
+    pub(super) async fn used_by<K: Kind>(
+        &self,
+        resource: &Resource<K>,
+        protect: bool,
+    ) -> Result<Option<String>> {
+        let meta = &resource.meta;
+        let users = self.store.users_of(&meta.org, K::KIND, &meta.name).await?;
+        if users.is_empty() {
+            return Ok(None);
+        }
+        let named: Vec<_> =
+            users.iter().map(|(kind, name)| format!("{} {name}", kind.words())).collect();
+        let users = named.join(", ");
+        if protect {
+            return Err(Error::InUse { kind: K::KIND, name: meta.name.clone(), users });
+        }
+        Ok(Some(format!("{} {} is used by {users}", K::KIND.words(), meta.name)))
+    }
+}
+
+pub(super) fn check<K: Kind>(precondition: Precondition, resource: &Resource<K>) -> Result<()> {
+    let current = resource.meta.revision;
+    match precondition {
+        Precondition::Revision(wanted) if wanted != current => {
+            Err(Error::Stale { kind: K::KIND, name: resource.meta.name.clone(), current })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The name in the body may be left out of an update; if it is there it must be that of the path.
+pub fn check_same_name(body: &str, path: &str) -> Result<()> {
+    if body.is_empty() || body == path {
+        return Ok(());
+    }
+    let rule = format!("is {body:?}, but the request is for {path:?}; names cannot be changed");
+    Err(Violation::new("name", rule).into())
+}
+
+/// The error for a kind that a caller names and that is not there: 400, as in v1.
+pub fn missing_reference(field: &str, kind: ResourceKind, name: &str) -> Error {
+    Violation::new(field, format!("{} {name:?} does not exist", kind.words())).into()
+}

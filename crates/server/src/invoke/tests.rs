@@ -1,0 +1,4 @@
+//! The invoker over a store on disk and an engine in memory.
+
+mod blocking;
+mod queued;

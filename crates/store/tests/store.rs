@@ -1,0 +1,122 @@
+//! One suite over SQLite and PostgreSQL: every test runs on both.
+
+mod suite {
+    pub mod changes;
+    pub mod faults;
+    pub mod queue;
+    pub mod resources;
+    pub mod runs;
+}
+
+use std::sync::{Arc, LazyLock, Mutex, Weak};
+
+use dispatch_model::function::{Function, FunctionSpec};
+use dispatch_model::{Name, OrgName, Resource, Run, State, Tags};
+use dispatch_store::testing::Postgres;
+use dispatch_store::{Options, Store};
+use uuid::Uuid;
+
+/// The server lives as long as a test uses it.
+static POSTGRES: LazyLock<Mutex<Weak<Postgres>>> = LazyLock::new(Mutex::default);
+
+fn postgres() -> Option<Arc<Postgres>> {
+    let mut shared = POSTGRES.lock().unwrap();
+    if let Some(server) = shared.upgrade() {
+        return Some(server);
+    }
+    match Postgres::start() {
+        Ok(server) => {
+            let server = Arc::new(server);
+            *shared = Arc::downgrade(&server);
+            Some(server)
+        }
+        Err(missing) => {
+            let required = std::env::var_os("DISPATCH_TEST_REQUIRE_POSTGRES").is_some();
+            assert!(!required, "{missing}");
+            eprintln!("could not run on PostgreSQL: {missing}");
+            None
+        }
+    }
+}
+
+/// A store under test with what keeps it alive.
+struct Subject {
+    store: Store,
+    url: String,
+    _folder: Option<tempfile::TempDir>,
+    _server: Option<Arc<Postgres>>,
+}
+
+async fn subjects() -> Vec<Subject> {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}/test.db", folder.path().display());
+    let store = Store::open(&url, Options::default()).await.unwrap();
+    let mut all = vec![Subject { store, url, _folder: Some(folder), _server: None }];
+    if let Some(server) = postgres() {
+        let url = server.database().await;
+        let store = Store::open(&url, Options::default()).await.unwrap();
+        all.push(Subject { store, url, _folder: None, _server: Some(server) });
+    }
+    all
+}
+
+/// Declares a test that runs its body on every kind of store.
+#[macro_export]
+macro_rules! on_both {
+    ($name:ident, |$store:ident| $body:block) => {
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $name() {
+            for subject in $crate::subjects().await {
+                let $store = subject.store.clone();
+                $body
+                $store.close().await;
+            }
+        }
+    };
+}
+
+fn org(name: &str) -> OrgName {
+    OrgName::new(name).unwrap()
+}
+
+fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+fn function(in_org: &str, called: &str) -> Resource<Function> {
+    let spec = FunctionSpec { image: "python3".into(), ..FunctionSpec::default() };
+    Resource::new(org(in_org), name(called), Tags::new(), State::Initialized, spec)
+}
+
+fn run_of(in_org: &str, called: &str) -> Run {
+    Run {
+        id: Uuid::now_v7(),
+        org: org(in_org),
+        function_name: name(called),
+        function_id: Uuid::nil(),
+        faas_id: None,
+        engine: None,
+        blocking: false,
+        state: State::Initialized,
+        reason: Vec::new(),
+        input: Some(serde_json::from_str(r#"{"a":  1}"#).unwrap()),
+        output: None,
+        error: None,
+        logs: dispatch_model::Logs::default(),
+        secrets: Vec::new(),
+        services: Vec::new(),
+        event: None,
+        http_context: None,
+        tags: Tags::new(),
+        attempts: 0,
+        accepted_us: dispatch_model::resource::now_ms() * 1_000,
+        executed_us: None,
+        finished_us: None,
+    }
+}
+
+fn ended(mut run: Run) -> Run {
+    run.state = State::Ready;
+    run.finished_us = Some(run.accepted_us + 5);
+    run
+}
