@@ -13,14 +13,14 @@ CREATE TABLE resource (
     created_ms  INTEGER NOT NULL,
     modified_ms INTEGER NOT NULL
 ) WITHOUT ROWID;
-CREATE UNIQUE INDEX resource_name ON resource (org, kind, name);
-CREATE INDEX resource_created ON resource (org, kind, created_ms, name);
-CREATE INDEX resource_modified ON resource (org, kind, modified_ms, name);
-CREATE INDEX resource_state ON resource (org, kind, state, name);
+CREATE UNIQUE INDEX resource_name ON resource (kind, org, name);
+CREATE INDEX resource_created ON resource (kind, org, created_ms, name);
+CREATE INDEX resource_modified ON resource (kind, org, modified_ms, name);
 CREATE INDEX resource_pending ON resource (kind, modified_ms)
     WHERE state IN ('INITIALIZED', 'CREATING', 'UPDATING', 'DELETING');
 
--- What resources are selected by and refer to: labels are tag:KEY or field:NAME.
+-- What resources are selected by and refer to: labels are tag:KEY, field:NAME, state, and blob for
+-- the sources a function needs.
 CREATE TABLE resource_label (
     org   TEXT NOT NULL,
     kind  TEXT NOT NULL,
@@ -28,9 +28,10 @@ CREATE TABLE resource_label (
     value TEXT NOT NULL,
     name  TEXT NOT NULL,
     id    BLOB NOT NULL,
-    PRIMARY KEY (org, kind, label, value, name)
+    PRIMARY KEY (kind, label, value, org, name)
 ) WITHOUT ROWID;
 CREATE INDEX resource_label_id ON resource_label (id);
+CREATE INDEX resource_label_blob ON resource_label (value) WHERE label = 'blob';
 
 -- One line for each change of a resource, in the order of commit.
 CREATE TABLE change (
@@ -54,23 +55,25 @@ CREATE TABLE setting (
     value TEXT NOT NULL
 ) WITHOUT ROWID;
 
--- Runs; body is the whole run as JSON text, the rest is what is searched by. A run that waits to
--- be executed has next_attempt_us; who executes it holds the lease.
+-- Runs; what is not searched by is in body, as JSON text. A run that is to be executed has due_us,
+-- the time from which anybody may take it: its next attempt, or the end of the lease of whoever
+-- executes it now.
 CREATE TABLE run (
-    org             TEXT    NOT NULL,
-    id              BLOB    NOT NULL,
-    function_name   TEXT    NOT NULL,
-    function_id     BLOB    NOT NULL,
-    state           TEXT    NOT NULL,
-    dead            INTEGER NOT NULL,
-    body            TEXT    NOT NULL,
-    next_attempt_us INTEGER,
-    lease_owner     BLOB,
-    lease_until_us  INTEGER,
+    org           TEXT    NOT NULL,
+    id            BLOB    NOT NULL,
+    function_name TEXT    NOT NULL,
+    function_id   BLOB    NOT NULL,
+    state         TEXT    NOT NULL,
+    dead          INTEGER NOT NULL,
+    body          TEXT    NOT NULL,
+    due_us        INTEGER,
+    lease_owner   BLOB,
     PRIMARY KEY (org, id)
 ) WITHOUT ROWID;
 CREATE INDEX run_function ON run (org, function_name, id);
-CREATE INDEX run_due ON run (next_attempt_us) WHERE next_attempt_us IS NOT NULL;
+CREATE INDEX run_state ON run (org, state, id) WHERE state <> 'READY';
+CREATE INDEX run_due ON run (due_us) WHERE due_us IS NOT NULL;
+CREATE INDEX run_lease ON run (lease_owner) WHERE lease_owner IS NOT NULL;
 CREATE INDEX run_dead ON run (org, id) WHERE dead = 1;
 
 -- Idempotency keys of run requests.

@@ -12,11 +12,13 @@ use dispatch_driver::{
     Call, Capabilities, Deployment, Engine, Health, Outcome, Phases, Result as EngineResult,
 };
 use dispatch_model::function::{Function, FunctionSpec};
+use dispatch_model::secret::Sealed;
 use dispatch_model::{Logs, Name, OrgName, Resource, State, Tags};
-use dispatch_server::invoke::{Engines, Invoker, RunRequest, Settings, json};
-use dispatch_server::seal::Seal;
-use dispatch_server::telemetry::Metrics;
+use dispatch_server::invoke::{
+    Engines, Invoker, OpenSealed, RunMetrics, RunRequest, Settings, Values, json,
+};
 use dispatch_store::{Options, Store};
+use prometheus_client::registry::Registry;
 use uuid::Uuid;
 
 const CLIENTS: usize = 64;
@@ -61,6 +63,14 @@ impl Engine for Nothing {
     async fn shutdown(&self) {}
 }
 
+struct NoSecrets;
+
+impl OpenSealed for NoSecrets {
+    fn open_sealed(&self, _: &OrgName, _: &Name, _: &Sealed) -> anyhow::Result<Values> {
+        Ok(Values::new())
+    }
+}
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let calls: u32 = std::env::args().nth(1).map_or(Ok(200_000), |n| n.parse())?;
@@ -76,7 +86,11 @@ async fn main() -> anyhow::Result<()> {
     store.insert(&function).await?;
 
     engine_alone(calls).await?;
-    let invoker = invoker(store.clone(), directory.path())?;
+    let mut engines = Engines::default();
+    engines.add(Arc::new(Nothing));
+    let metrics = Arc::new(RunMetrics::register(&mut Registry::default()));
+    let settings = Settings::default();
+    let invoker = Invoker::new(store.clone(), Arc::new(NoSecrets), engines, metrics, settings);
     let input = json::raw(br#"{"name":"world","place":"everywhere"}"#)?;
     let request = RunRequest {
         input: Some(input),

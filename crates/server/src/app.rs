@@ -24,6 +24,7 @@ pub mod feed;
 pub mod function;
 pub mod image;
 pub mod resource;
+pub mod run;
 pub mod secret;
 pub mod watch;
 

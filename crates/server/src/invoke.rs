@@ -25,7 +25,6 @@ mod perform;
 mod queue;
 mod retention;
 mod secrets;
-mod stored;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -36,7 +35,7 @@ mod worker;
 pub use engines::Engines;
 pub use invoker::Invoker;
 pub use metrics::RunMetrics;
-pub use request::RunRequest;
+pub use request::{IDEMPOTENCY_KEY, RunRequest};
 pub use schema::Schema;
 pub use secrets::{OpenSealed, Values};
 pub use settings::Settings;

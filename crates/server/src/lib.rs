@@ -7,3 +7,13 @@
 
 pub mod app;
 pub mod invoke;
+pub mod authn;
+pub mod authz;
+pub mod seal;
+pub mod telemetry;
+pub mod gateway;
+pub mod config;
+pub mod boot;
+pub mod command;
+pub mod controllers;
+pub mod http;

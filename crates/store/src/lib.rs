@@ -6,6 +6,7 @@
 mod blob;
 mod change;
 mod database;
+mod dead_letter;
 mod error;
 mod label;
 mod resource;

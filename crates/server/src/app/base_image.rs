@@ -1,14 +1,11 @@
 //! Use cases of base images.
 
 use dispatch_model::base_image::BaseImage;
-use dispatch_model::{Kind, ListQuery, Page, Resource, State};
-use dispatch_wire::{self as wire, ToModel};
+use dispatch_model::{ListQuery, Page, Resource};
+use dispatch_wire as wire;
 
 use super::resource::check_same_name;
 use super::{App, Caller, Deletion, Precondition, Result};
-use crate::authz::Action;
-
-const RESOURCE: &str = "baseimage";
 
 impl App {
     pub async fn base_image_create(
@@ -16,10 +13,7 @@ impl App {
         caller: &Caller,
         shape: wire::BaseImage,
     ) -> Result<Resource<BaseImage>> {
-        self.authorizer.authorize(caller, Action::Create, RESOURCE)?;
-        let (name, tags, spec) = (shape.name()?, shape.tags()?, shape.spec()?);
-        let resource = Resource::new(caller.org.clone(), name, tags, State::Initialized, spec);
-        self.insert(resource).await
+        self.create(caller, &shape).await
     }
 
     pub async fn base_image_get(&self, caller: &Caller, name: &str) -> Result<Resource<BaseImage>> {
@@ -41,16 +35,8 @@ impl App {
         shape: wire::BaseImage,
         precondition: Precondition,
     ) -> Result<Resource<BaseImage>> {
-        self.authorizer.authorize(caller, Action::Update, BaseImage::KIND.policy_resource())?;
         check_same_name(&shape.name, name)?;
-        let (tags, spec) = (shape.tags()?, shape.spec()?);
-        self.change(&caller.org, name, precondition, |resource: &mut Resource<BaseImage>| {
-            resource.meta.tags = tags.clone();
-            resource.meta.state = State::Updating;
-            resource.spec = spec.clone();
-            Ok(())
-        })
-        .await
+        self.replace(caller, name, &shape, precondition).await
     }
 
     pub async fn base_image_delete(

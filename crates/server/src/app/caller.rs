@@ -26,6 +26,14 @@ pub enum Principal {
 }
 
 impl Principal {
+    /// The organization whose policies may name it.
+    pub fn home(&self) -> Option<&OrgName> {
+        match self {
+            Principal::ServiceAccount { org, .. } => Some(org),
+            Principal::LocalAdmin | Principal::Bootstrap { .. } => None,
+        }
+    }
+
     /// The subject policies name.
     pub fn subject(&self) -> &str {
         match self {

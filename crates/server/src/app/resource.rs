@@ -5,6 +5,7 @@ use std::time::Duration;
 use dispatch_model::{
     Kind, ListQuery, Name, OrgName, Page, Resource, ResourceKind, State, Violation,
 };
+use dispatch_wire::ToModel;
 use tokio::time::Instant;
 
 use super::{App, Caller, Error, Result};
@@ -36,6 +37,38 @@ pub struct Deletion {
 }
 
 impl App {
+    /// Makes a resource that is all in its shape.
+    pub(super) async fn create<S: ToModel>(
+        &self,
+        caller: &Caller,
+        shape: &S,
+    ) -> Result<Resource<S::Kind>> {
+        let kind = <S::Kind as Kind>::KIND;
+        self.authorizer.authorize(caller, Action::Create, kind.policy_resource())?;
+        let (name, tags, spec) = (shape.name()?, shape.tags()?, shape.spec()?);
+        self.insert(Resource::new(caller.org.clone(), name, tags, State::Initialized, spec)).await
+    }
+
+    /// Replaces a resource that is all in its shape.
+    pub(super) async fn replace<S: ToModel>(
+        &self,
+        caller: &Caller,
+        name: &str,
+        shape: &S,
+        precondition: Precondition,
+    ) -> Result<Resource<S::Kind>> {
+        let kind = <S::Kind as Kind>::KIND;
+        self.authorizer.authorize(caller, Action::Update, kind.policy_resource())?;
+        let (tags, spec) = (shape.tags()?, shape.spec()?);
+        self.change(&caller.org, name, precondition, |resource: &mut Resource<S::Kind>| {
+            resource.meta.tags = tags.clone();
+            resource.meta.state = State::Updating;
+            resource.spec = spec.clone();
+            Ok(())
+        })
+        .await
+    }
+
     /// Stores a new resource. Waits a little for one of its name that is on its way out.
     pub(super) async fn insert<K: Kind>(&self, resource: Resource<K>) -> Result<Resource<K>> {
         let deadline = Instant::now() + GONE_WAIT;

@@ -4,28 +4,45 @@ use std::sync::Weak;
 use std::time::Duration;
 
 use dispatch_model::{OrgName, ResourceKind};
-use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::RecvError;
+use dispatch_store::Store;
 use tokio_util::sync::CancellationToken;
 
 use super::invoker::Invoker;
+use crate::app::Result;
+use crate::app::feed::Feed;
+
+/// Kinds that a callable is made of.
+const KINDS: [ResourceKind; 3] =
+    [ResourceKind::Function, ResourceKind::Secret, ResourceKind::Image];
+/// Pause before the change log is read again after that failed.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Forgets what every change of a function, a secret or an image touches.
-pub async fn follow(
-    invoker: Weak<Invoker>,
-    mut changes: Receiver<dispatch_store::Change>,
-    stop: CancellationToken,
-) {
+pub async fn follow(invoker: Weak<Invoker>, store: Store, stop: CancellationToken) {
+    let reading = async {
+        while let Err(error) = read(&invoker, &store).await {
+            tracing::error!(%error, "the change log cannot be read");
+            tokio::time::sleep(PAUSE).await;
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = reading => {}
+    }
+}
+
+/// Returns when the invoker is gone.
+async fn read(invoker: &Weak<Invoker>, store: &Store) -> Result<()> {
+    let mut feed = Feed::new(store.clone(), None, &KINDS, None).await?;
+    // What changed while the log was not read may be any of what is in memory.
+    if let Some(invoker) = invoker.upgrade() {
+        invoker.forget_all();
+    }
     loop {
-        let change = tokio::select! {
-            () = stop.cancelled() => return,
-            change = changes.recv() => change,
-        };
-        let Some(invoker) = invoker.upgrade() else { return };
-        match change {
-            Ok(change) => invoker.changed(change.kind, &change.org, change.name.as_str()),
-            Err(RecvError::Lagged(_)) => invoker.forget_all(),
-            Err(RecvError::Closed) => return,
+        let changes = feed.next().await?;
+        let Some(invoker) = invoker.upgrade() else { return Ok(()) };
+        for change in changes {
+            invoker.changed(change.kind, &change.org, change.name.as_str());
         }
     }
 }

@@ -5,20 +5,21 @@ use std::time::Duration;
 use dispatch_driver::Deployment;
 use dispatch_model::base_image::HOST_SCHEME;
 use dispatch_model::function::{
-    DEFAULT_CONCURRENCY, DEFAULT_IDLE_MS, DEFAULT_MEMORY_MIB, Function,
+    DEFAULT_CONCURRENCY, DEFAULT_IDLE_MS, DEFAULT_MEMORY_MIB, Function, FunctionSpec,
 };
 use dispatch_model::image::Image;
 use dispatch_model::Resource;
 use uuid::Uuid;
 
-/// What `function` says, as the deployment `id`. A function outlives its image: without one, the
-/// language is read from the image's URL, which the function's status keeps.
+/// What `spec` says (the function's own, or the one that serves until that is made), as the
+/// deployment `id`. A function outlives its image: without one, the language is read from the
+/// image's URL, which the function's status keeps.
 pub fn deployment(
     id: Uuid,
     function: &Resource<Function>,
+    spec: &FunctionSpec,
     image: Option<&Resource<Image>>,
 ) -> Deployment {
-    let spec = &function.spec;
     let status = image.map(|i| &i.status);
     let kept = function.status.function_image_url.clone();
     let image_url = status.and_then(|s| s.docker_url.clone()).or(kept).unwrap_or_default();

@@ -22,7 +22,6 @@ use super::request::RunRequest;
 use super::retention::retain;
 use super::secrets::OpenSealed;
 use super::settings::Settings;
-use super::stored::stored;
 use super::changes;
 use crate::app::{Error, Result};
 
@@ -86,7 +85,7 @@ impl Invoker {
         let (settings, stop) = (&self.settings, &self.stop);
         let weak = || Arc::downgrade(self);
         let seconds = |s: u64| Duration::from_secs(s.max(1));
-        tokio::spawn(changes::follow(weak(), self.store.changes(), stop.clone()));
+        tokio::spawn(changes::follow(weak(), self.store.clone(), stop.clone()));
         tokio::spawn(changes::forget_idle(weak(), seconds(settings.cache_idle_s), stop.clone()));
         tokio::spawn(poll(weak(), self.queue.wake(), stop.clone()));
         tokio::spawn(keep_leases(weak(), self.queue.lease_time()));
@@ -99,6 +98,7 @@ impl Invoker {
     /// # Errors
     /// When the function is not there or not READY, or a keyed request could not be stored.
     pub async fn run(self: &Arc<Self>, request: RunRequest) -> Result<Run> {
+        request.check(&self.settings)?;
         let callable = self.callable(&request.org, &request.function).await?;
         let key = request.idempotency_key.clone();
         let request_id = request.request_id.clone();
@@ -133,7 +133,7 @@ impl Invoker {
         let wait = callable.timeout;
         let guard = self.active.enter(run.id);
         let lease = Some(self.queue.lease());
-        match self.store.run_accept(&run, Some(&key), lease).await.map_err(stored)? {
+        match self.offer(&run, Some(&key), lease).await? {
             Accepted::Existing(first) => {
                 drop(guard);
                 self.wait_for(first, wait).await
@@ -141,7 +141,7 @@ impl Invoker {
             Accepted::New => {
                 guard.begin();
                 self.perform(&callable, &mut run, &request_id).await;
-                self.store.run_finish(&run).await.map_err(stored)?;
+                self.store.run_finish(&run).await?;
                 self.tell(&run);
                 Ok(run)
             }
@@ -149,7 +149,7 @@ impl Invoker {
     }
 
     /// Waits until a run that is there already has ended, here or on another server.
-    async fn wait_for(&self, mut run: Run, wait: Duration) -> Result<Run> {
+    pub async fn wait_for(&self, mut run: Run, wait: Duration) -> Result<Run> {
         let deadline = tokio::time::Instant::now() + wait + self.queue.lease_time();
         while run.finished_us.is_none() {
             let look_again = tokio::time::sleep(Duration::from_millis(50));
@@ -162,10 +162,14 @@ impl Invoker {
                 return Err(Error::Busy(text));
             }
             let id = run.id;
-            let found = self.store.run_get(&run.org, id).await.map_err(stored)?;
+            let found = self.store.run_get(&run.org, id).await?;
             run = found.ok_or_else(|| Error::RunNotFound(id.to_string()))?;
         }
         Ok(run)
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// Drops what is kept in memory of a function, so that the next run sees it as it is stored.

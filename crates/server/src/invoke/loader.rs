@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dispatch_model::function::{DEFAULT_BACKOFF_MS, DEFAULT_CONCURRENCY, Function};
+use dispatch_model::function::{DEFAULT_BACKOFF_MS, DEFAULT_CONCURRENCY, Function, FunctionSpec};
 use dispatch_model::image::Image;
 use dispatch_model::secret::Secret;
 use dispatch_model::{
@@ -21,7 +21,6 @@ use super::engines::Engines;
 use super::metrics::RunMetrics;
 use super::schema::Schema;
 use super::secrets::{OpenSealed, OwnSecrets, Values};
-use super::stored::stored;
 use crate::app::{self, Error};
 
 /// How long to wait for news of a function before looking at it again all the same.
@@ -41,9 +40,9 @@ pub struct Loader {
 }
 
 /// Whether a stored function can be called.
-enum Readiness {
-    /// By this deployment. `current` says whether it was made from the spec as it is now.
-    Serves { faas_id: Uuid, current: bool },
+enum Readiness<'a> {
+    /// By this deployment, which was made from this spec.
+    Serves(Uuid, &'a FunctionSpec),
     /// It is being made.
     Soon,
     Never,
@@ -57,8 +56,8 @@ impl Loader {
             let changed = self.changed.notified();
             let function = self.function(org, name).await?;
             match readiness(&function) {
-                Readiness::Serves { faas_id, current } => {
-                    return self.prepare(&function, faas_id, current).await.map(Arc::new);
+                Readiness::Serves(faas_id, spec) => {
+                    return self.prepare(&function, faas_id, spec).await.map(Arc::new);
                 }
                 Readiness::Soon if Instant::now() < deadline => {
                     let look_again = deadline.min(Instant::now() + LOOK_AGAIN);
@@ -70,7 +69,7 @@ impl Loader {
     }
 
     async fn function(&self, org: &OrgName, name: &Name) -> app::Result<Resource<Function>> {
-        let found = self.store.by_name::<Function>(org, name).await.map_err(stored)?;
+        let found = self.store.by_name::<Function>(org, name).await?;
         let gone = |f: &Resource<Function>| {
             matches!(f.meta.state, State::Deleting | State::Deleted)
         };
@@ -84,22 +83,18 @@ impl Loader {
         &self,
         function: &Resource<Function>,
         faas_id: Uuid,
-        current: bool,
+        spec: &FunctionSpec,
     ) -> app::Result<Callable> {
-        let (org, spec) = (&function.meta.org, &function.spec);
+        let org = &function.meta.org;
         let image_name = Name::new(&spec.image)?;
-        let image = self.store.by_name::<Image>(org, &image_name).await.map_err(stored)?;
-        let deployment = deployment(faas_id, function, image.as_ref());
+        let image = self.store.by_name::<Image>(org, &image_name).await?;
+        let deployment = deployment(faas_id, function, spec, image.as_ref());
         let wanted = function.status.engine.as_deref().or(spec.engine.as_deref());
         let engine = match wanted.and_then(|name| self.engines.get(name)) {
             Some(engine) => engine.clone(),
             None => self.engines.for_language(&deployment.language, wanted).map_err(unavailable)?,
         };
-        // An older deployment cannot be made again: the spec it was made from is gone. Where it
-        // is still held it serves until the new one does.
-        if current {
-            engine.ensure(&deployment).await.map_err(unavailable)?;
-        }
+        engine.ensure(&deployment).await.map_err(unavailable)?;
         let compile = |field: &str, schema: &Option<serde_json::Value>| {
             schema.as_ref().map(|s| Schema::compile(field, s)).transpose()
         };
@@ -165,14 +160,14 @@ impl Loader {
     }
 }
 
-fn readiness(function: &Resource<Function>) -> Readiness {
-    match (function.meta.state, function.status.faas_id) {
-        (State::Ready, Some(faas_id)) => Readiness::Serves { faas_id, current: true },
-        (state, Some(faas_id)) if state.is_pending() => {
-            Readiness::Serves { faas_id, current: false }
-        }
-        (State::Ready, None) => Readiness::Soon,
-        (state, None) if state.is_pending() => Readiness::Soon,
+/// While an update is being made, or after it failed, what served before goes on serving.
+fn readiness(function: &Resource<Function>) -> Readiness<'_> {
+    let (state, status) = (function.meta.state, &function.status);
+    match (state, status.faas_id, &status.serving) {
+        (State::Ready, Some(faas_id), _) => Readiness::Serves(faas_id, &function.spec),
+        (_, Some(faas_id), Some(spec)) => Readiness::Serves(faas_id, spec),
+        (State::Ready, None, _) => Readiness::Soon,
+        _ if state.is_pending() => Readiness::Soon,
         _ => Readiness::Never,
     }
 }

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use dispatch_model::Run;
-use dispatch_store::{Accepted, Lease};
+use dispatch_model::{Run, Violation};
+use dispatch_store::{Accepted, Error as StoreError, Lease};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -19,9 +19,8 @@ use super::attempt::now_us;
 use super::detach::Detach;
 use super::invoker::Invoker;
 use super::perform::new_run;
-use super::request::RunRequest;
+use super::request::{IDEMPOTENCY_KEY, RunRequest};
 use super::settings::Settings;
-use super::stored::stored;
 use crate::app::{Error, Result};
 
 /// Memory a queued run takes beside its JSON, in KiB.
@@ -104,6 +103,7 @@ impl Invoker {
         if self.stop.is_cancelled() {
             return Err(Error::Unavailable("the server is stopping".to_owned()));
         }
+        request.check(&self.settings)?;
         let callable = self.callable(&request.org, &request.function).await?;
         let request_id = request.request_id.clone();
         let key = request.idempotency_key.clone();
@@ -120,7 +120,7 @@ impl Invoker {
         let room = self.queue.room.clone().try_acquire_many_owned(self.queue.kib(&run)).ok();
         let held = room.map(|room| (room, self.active.enter(run.id)));
         let lease = held.as_ref().map(|_| self.queue.lease());
-        match self.store.run_accept(&run, key.as_deref(), lease).await.map_err(stored)? {
+        match self.offer(&run, key.as_deref(), lease).await? {
             Accepted::Existing(mut first) => {
                 self.active.overlay(&mut first);
                 Ok(first)
@@ -133,6 +133,22 @@ impl Invoker {
                 }
                 Ok(run)
             }
+        }
+    }
+
+    /// Stores a run, unless its key was used before.
+    pub(super) async fn offer(
+        &self,
+        run: &Run,
+        key: Option<&str>,
+        lease: Option<Lease>,
+    ) -> Result<Accepted> {
+        match self.store.run_accept(run, key, lease).await {
+            Err(StoreError::Missing) => {
+                let rule = "was used for a run that has been deleted since; use another";
+                Err(Violation::new(IDEMPOTENCY_KEY, rule).into())
+            }
+            other => Ok(other?),
         }
     }
 
@@ -154,7 +170,7 @@ impl Invoker {
     async fn claim(self: &Arc<Self>) -> Result<()> {
         while self.queue.room.available_permits() > 0 && !self.stop.is_cancelled() {
             self.queue.next_due_us.store(i64::MAX, Ordering::Relaxed);
-            let claimed = self.store.run_claim(self.queue.lease(), CLAIM).await.map_err(stored)?;
+            let claimed = self.store.run_claim(self.queue.lease(), CLAIM).await?;
             let full = claimed.len() == CLAIM as usize;
             // All are listed before the first waits for room, so that all leases are renewed.
             let listed: Vec<(Run, Guard)> = claimed
@@ -193,7 +209,7 @@ impl Invoker {
     async fn renew(&self) -> Result<()> {
         let ids = self.active.ids();
         if !ids.is_empty() {
-            self.store.run_renew(self.queue.lease(), &ids).await.map_err(stored)?;
+            self.store.run_renew(self.queue.lease(), &ids).await?;
         }
         Ok(())
     }

@@ -2,7 +2,17 @@
 
 use std::sync::Arc;
 
-use dispatch_model::{Name, OrgName, RawJson, Tags};
+use dispatch_model::{Name, OrgName, RawJson, Tags, Violation};
+
+use super::settings::Settings;
+use crate::app::{Error, Result};
+
+/// The header that names a request, so that a repeat of it is known as one.
+pub const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
+/// Longest such name, in bytes.
+const MAX_KEY: usize = 255;
+/// Most secrets, and most services, a request may name.
+const MAX_NAMES: usize = 64;
 
 /// A run somebody asked for. The JSON parts were checked by [`super::json::raw`], once.
 #[derive(Debug, Clone)]
@@ -42,6 +52,29 @@ impl RunRequest {
             tags: Tags::new(),
             idempotency_key: None,
             request_id,
+        }
+    }
+
+    /// Rules that a request has to keep before anything is done for it.
+    pub fn check(&self, settings: &Settings) -> Result<()> {
+        let limit = settings.max_payload_bytes;
+        if self.input.as_ref().is_some_and(|input| input.get().len() > limit) {
+            let setting = "runs.max_payload_bytes";
+            return Err(Error::TooLarge { what: "the input", limit: limit as u64, setting });
+        }
+        for (field, names) in [("secrets", &self.secrets), ("services", &self.services)] {
+            if names.len() > MAX_NAMES {
+                let rule = format!("has {} entries, at most {MAX_NAMES} are allowed", names.len());
+                return Err(Violation::new(field, rule).into());
+            }
+        }
+        match self.idempotency_key.as_ref().map(String::len) {
+            Some(0) => Err(Violation::new(IDEMPOTENCY_KEY, "must not be empty").into()),
+            Some(length) if length > MAX_KEY => {
+                let rule = format!("is {length} bytes long, at most {MAX_KEY} are allowed");
+                Err(Violation::new(IDEMPOTENCY_KEY, rule).into())
+            }
+            _ => Ok(()),
         }
     }
 }

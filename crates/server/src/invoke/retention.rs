@@ -7,7 +7,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::attempt::now_us;
 use super::invoker::Invoker;
-use super::stored::stored;
 use crate::app::Result;
 
 /// Keeps the number of stored runs in bounds until the invoker stops or is gone.
@@ -34,8 +33,8 @@ impl Invoker {
         });
         let before_us = (settings.max_age_s > 0).then(|| now_us().saturating_sub(age_us));
         let most = (settings.max_per_function > 0).then_some(settings.max_per_function);
-        let deleted = self.store.run_retain(before_us, most).await.map_err(stored)?;
-        self.store.run_keys_trim().await.map_err(stored)?;
+        let deleted = self.store.run_retain(before_us, most).await?;
+        self.store.run_keys_trim().await?;
         Ok(deleted)
     }
 }

@@ -36,6 +36,7 @@ async fn what_is_not_there_or_not_ready_is_said_so() {
 
     let mut function = world.function("f", FunctionSpec::default()).await;
     function.meta.state = State::Error;
+    function.status.faas_id = None;
     function.meta.reason = vec!["it does not compile".to_owned()];
     world.store.update(&mut function).await.unwrap();
     let failed = world.invoker.run(request("f", "1")).await.unwrap_err();
@@ -43,7 +44,6 @@ async fn what_is_not_there_or_not_ready_is_said_so() {
     assert!(failed.to_string().contains("does not compile"), "{failed}");
 
     function.meta.state = State::Creating;
-    function.status.faas_id = None;
     world.store.update(&mut function).await.unwrap();
     let slow = eventually(async || world.invoker.run(request("f", "1")).await.err()).await;
     assert!(slow.to_string().contains("CREATING"), "{slow}");
@@ -75,17 +75,26 @@ async fn an_update_takes_the_new_deployment_and_the_old_one_serves_meanwhile() {
     let mut function = world.function("f", FunctionSpec::default()).await;
     let old = function.status.faas_id;
     assert_eq!(world.invoker.run(request("f", "1")).await.unwrap().faas_id, old);
-    function.meta.state = State::Updating;
-    world.store.update(&mut function).await.unwrap();
-    let meanwhile = world.invoker.run(request("f", "1")).await.unwrap();
-    assert_eq!((meanwhile.state, meanwhile.faas_id), (State::Ready, old));
+    function.status.serving = Some(Box::new(function.spec.clone()));
+    function.spec.schema_in = Some(serde_json::json!(false));
+    for state in [State::Updating, State::Error] {
+        function.meta.state = state;
+        world.store.update(&mut function).await.unwrap();
+        world.invoker.forget(&org(), &name("f"));
+        let meanwhile = world.invoker.run(request("f", "1")).await.unwrap();
+        assert_eq!((meanwhile.state, meanwhile.faas_id), (State::Ready, old), "{state}");
+    }
 
     let new = Some(Uuid::now_v7());
     function.meta.state = State::Ready;
     function.status.faas_id = new;
+    function.status.serving = None;
     world.store.update(&mut function).await.unwrap();
-    world.invoker.forget(&org(), &name("f"));
-    assert_eq!(world.invoker.run(request("f", "1")).await.unwrap().faas_id, new);
+    let new_one = eventually(async || {
+        let run = world.invoker.run(request("f", "1")).await.unwrap();
+        (run.faas_id == new).then_some(run)
+    });
+    assert_eq!(new_one.await.error.unwrap().kind, Kind::InputError);
 }
 
 #[tokio::test]

@@ -1,0 +1,156 @@
+//! Use cases of functions.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use dispatch_model::function::{Function, FunctionSpec, SourceRef};
+use dispatch_model::{ListQuery, Page, Resource, State, Violation};
+use dispatch_wire::{self as wire, ToModel};
+use sha2::{Digest, Sha256};
+
+use super::resource::check_same_name;
+use super::{App, Caller, Deletion, Error, Precondition, Result};
+use crate::authz::Action;
+use crate::invoke::Schema;
+
+const RESOURCE: &str = "function";
+/// The setting that bounds a source.
+pub const SOURCE_SETTING: &str = "limits.max_source_bytes";
+/// Sources up to this size are decoded where the request is handled.
+const DECODE_INLINE: usize = 64 << 10;
+
+impl App {
+    pub async fn function_create(
+        &self,
+        caller: &Caller,
+        mut shape: wire::Function,
+    ) -> Result<Resource<Function>> {
+        self.authorizer.authorize(caller, Action::Create, RESOURCE)?;
+        let (name, tags, mut spec) = (shape.name()?, shape.tags()?, checked_spec(&shape)?);
+        spec.source = self.keep_source(shape.source.take()).await?;
+        if spec.source.is_none() {
+            return Err(no_source(&spec).into());
+        }
+        self.insert(Resource::new(caller.org.clone(), name, tags, State::Initialized, spec)).await
+    }
+
+    pub async fn function_get(&self, caller: &Caller, name: &str) -> Result<Resource<Function>> {
+        self.get(caller, name).await
+    }
+
+    pub async fn function_list(
+        &self,
+        caller: &Caller,
+        query: &ListQuery,
+    ) -> Result<Page<Resource<Function>>> {
+        self.list(caller, query).await
+    }
+
+    /// Replaces a function. Without a source in the request the stored one stays. What runs goes
+    /// on running until the new version is ready.
+    pub async fn function_update(
+        &self,
+        caller: &Caller,
+        name: &str,
+        mut shape: wire::Function,
+        precondition: Precondition,
+    ) -> Result<Resource<Function>> {
+        self.authorizer.authorize(caller, Action::Update, RESOURCE)?;
+        check_same_name(&shape.name, name)?;
+        let (tags, spec) = (shape.tags()?, checked_spec(&shape)?);
+        // Nothing is stored for a function that is not there.
+        self.find::<Function>(&caller.org, name).await?;
+        let source = self.keep_source(shape.source.take()).await?;
+        self.change(&caller.org, name, precondition, |function: &mut Resource<Function>| {
+            let mut spec = spec.clone();
+            spec.source = source.clone().or_else(|| function.spec.source.clone());
+            if spec.source.is_none() {
+                return Err(no_source(&spec).into());
+            }
+            let before = std::mem::replace(&mut function.spec, spec);
+            let status = &mut function.status;
+            if status.faas_id.is_some() && status.serving.is_none() {
+                status.serving = Some(Box::new(before));
+            }
+            function.meta.tags = tags.clone();
+            function.meta.state = State::Updating;
+            Ok(())
+        })
+        .await
+    }
+
+    pub async fn function_delete(
+        &self,
+        caller: &Caller,
+        name: &str,
+        how: Deletion,
+    ) -> Result<Resource<Function>> {
+        let keep_runs = how.keep_runs;
+        let mark = |f: &mut Resource<Function>| f.status.keep_runs = keep_runs;
+        self.delete(caller, name, how, mark).await
+    }
+
+    /// Checks a source and puts it into the store under its digest.
+    async fn keep_source(&self, source: Option<String>) -> Result<Option<SourceRef>> {
+        let Some(text) = source.filter(|s| !s.is_empty()) else { return Ok(None) };
+        let limit = self.limits.max_source_bytes;
+        let (digest, bytes) = if text.len() <= DECODE_INLINE {
+            decode(&text, limit)?
+        } else {
+            let decoded = tokio::task::spawn_blocking(move || decode(&text, limit)).await;
+            decoded.map_err(Error::internal)??
+        };
+        self.store.blob_put(&digest, &bytes).await?;
+        Ok(Some(SourceRef { digest, size: bytes.len() as u64 }))
+    }
+}
+
+/// The spec with its schemas compiled once, so that nothing that cannot work is stored.
+fn checked_spec(shape: &wire::Function) -> Result<FunctionSpec> {
+    let spec = shape.spec()?;
+    for (field, schema) in [("schema.in", &spec.schema_in), ("schema.out", &spec.schema_out)] {
+        if let Some(schema) = schema {
+            Schema::compile(field, schema)?;
+        }
+    }
+    Ok(spec)
+}
+
+/// `sha256:<hex>` and the bytes of a source.
+fn decode(text: &str, limit: u64) -> Result<(String, Vec<u8>)> {
+    let compact: String;
+    let text = if text.contains(char::is_whitespace) {
+        compact = text.split_whitespace().collect();
+        &compact
+    } else {
+        text
+    };
+    let bytes = STANDARD
+        .decode(text)
+        .map_err(|e| Violation::new("source", format!("is not base64: {e}")))?;
+    if bytes.len() as u64 > limit {
+        return Err(Error::TooLarge { what: "the source", limit, setting: SOURCE_SETTING });
+    }
+    let digest: String = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
+    Ok((format!("sha256:{digest}"), bytes))
+}
+
+fn no_source(spec: &FunctionSpec) -> Violation {
+    match spec.source_url {
+        Some(_) => Violation::new("sourceURL", "is not fetched by this version: send `source`"),
+        None => Violation::new("source", "is required: the base64 of a tar.gz or of one file"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_are_measured_after_decoding() {
+        let (digest, bytes) = decode("aGVs\nbG8=", 5).unwrap();
+        assert_eq!(bytes, b"hello");
+        assert!(digest.starts_with("sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e"), "{digest}");
+        assert!(matches!(decode("aGVsbG8=", 4), Err(Error::TooLarge { limit: 4, .. })));
+        assert!(matches!(decode("%%%", 4), Err(Error::Invalid(v)) if v.field == "source"));
+    }
+}

@@ -1,0 +1,237 @@
+//! Use cases of runs and of dead letters.
+
+use std::time::Duration;
+
+use dispatch_model::function::MAX_TIMEOUT_MS;
+use dispatch_model::{
+    ListQuery, Name, OrgName, Page, RawJson, ResourceKind, Run, Sort, State, Violation,
+};
+use dispatch_store::RunQuery;
+use dispatch_wire as wire;
+use futures::{Stream, StreamExt as _};
+use tokio_stream::wrappers::BroadcastStream;
+use uuid::Uuid;
+
+use super::{App, Caller, Error, Result};
+use crate::authz::Action;
+pub use crate::invoke::IDEMPOTENCY_KEY;
+use crate::invoke::{RunRequest, json};
+
+const RESOURCE: &str = "runs";
+/// Longest time a reader waits for runs that are on their way into the store.
+const SETTLE: Duration = Duration::from_millis(200);
+
+/// What a list of runs may be narrowed by beside what every list takes.
+pub const FUNCTION_NAME: &str = "functionName";
+pub const SINCE: &str = "since";
+
+impl App {
+    /// Runs a function. Blocking, the run returned has ended; else it is accepted durably.
+    pub async fn run_create(
+        &self,
+        caller: &Caller,
+        shape: wire::Run,
+        function: Option<&str>,
+        idempotency_key: Option<String>,
+    ) -> Result<Run> {
+        self.authorizer.authorize(caller, Action::Create, RESOURCE)?;
+        let request = request(caller, shape, function, idempotency_key)?;
+        match request.blocking {
+            true => self.invoker.run(request).await,
+            false => self.invoker.accept(request).await,
+        }
+    }
+
+    pub async fn run_get(&self, caller: &Caller, id: &str) -> Result<Run> {
+        self.authorizer.authorize(caller, Action::Get, RESOURCE)?;
+        self.run_find(&caller.org, id).await
+    }
+
+    async fn run_find(&self, org: &OrgName, id: &str) -> Result<Run> {
+        let missing = || Error::RunNotFound(id.to_owned());
+        let uuid = Uuid::try_parse(id).map_err(|_| missing())?;
+        let mut found = self.store.run_get(org, uuid).await?;
+        if found.is_none() {
+            // A blocking run is answered before it is written.
+            self.settle().await;
+            found = self.store.run_get(org, uuid).await?;
+        }
+        let mut run = found.ok_or_else(missing)?;
+        self.invoker.overlay(&mut run);
+        Ok(run)
+    }
+
+    /// A run once it has ended.
+    pub async fn run_wait(&self, caller: &Caller, id: &str) -> Result<Run> {
+        let run = self.run_get(caller, id).await?;
+        self.invoker.wait_for(run, Duration::from_millis(MAX_TIMEOUT_MS)).await
+    }
+
+    /// Runs, the newest first unless asked otherwise.
+    pub async fn run_list(&self, caller: &Caller, query: &ListQuery) -> Result<Page<Run>> {
+        self.authorizer.authorize(caller, Action::Get, RESOURCE)?;
+        let query = run_query(query, false)?;
+        self.settle().await;
+        let mut page = self.store.run_list(&caller.org, &query).await?;
+        page.items.iter_mut().for_each(|run| self.invoker.overlay(run));
+        Ok(page)
+    }
+
+    /// Follows runs: those there are since the time the query names, if it names one, then every
+    /// run that this server accepts, tries again or ends.
+    pub async fn run_follow(
+        &self,
+        caller: &Caller,
+        query: &ListQuery,
+    ) -> Result<impl Stream<Item = Run> + Send + use<>> {
+        self.authorizer.authorize(caller, Action::Get, RESOURCE)?;
+        let query = RunQuery { oldest_first: true, ..run_query(query, false)? };
+        // Listening begins first: a run between the two is shown twice rather than never.
+        let news = self.invoker.follow();
+        let past = match query.since_us {
+            Some(_) => self.store.run_list(&caller.org, &query).await?.items,
+            None => Vec::new(),
+        };
+        let org = caller.org.clone();
+        let wanted = move |run: &Run| run.org == org && fits(&query, run);
+        // What a follower that is too slow misses is in the list.
+        let news = BroadcastStream::new(news).filter_map(move |run| {
+            let run = run.ok().filter(|run| wanted(run));
+            futures::future::ready(run.map(|run| (*run).clone()))
+        });
+        Ok(futures::stream::iter(past).chain(news))
+    }
+
+    pub async fn dead_letter_list(&self, caller: &Caller, query: &ListQuery) -> Result<Page<Run>> {
+        self.authorizer.authorize(caller, Action::Get, RESOURCE)?;
+        Ok(self.store.run_list(&caller.org, &run_query(query, true)?).await?)
+    }
+
+    pub async fn dead_letter_get(&self, caller: &Caller, id: &str) -> Result<Run> {
+        self.authorizer.authorize(caller, Action::Get, RESOURCE)?;
+        self.dead_letter(&caller.org, id).await
+    }
+
+    /// Takes a run off the dead letters. Its record stays among the runs.
+    pub async fn dead_letter_delete(&self, caller: &Caller, id: &str) -> Result<Run> {
+        self.authorizer.authorize(caller, Action::Delete, RESOURCE)?;
+        let run = self.dead_letter(&caller.org, id).await?;
+        self.store.dead_letter_settle(&caller.org, run.id).await?;
+        Ok(run)
+    }
+
+    /// Queues a new run like the dead one, which then is a dead letter no more. Repeating it while
+    /// the first answer was lost makes no second run.
+    pub async fn dead_letter_replay(&self, caller: &Caller, id: &str) -> Result<Run> {
+        self.authorizer.authorize(caller, Action::Create, RESOURCE)?;
+        let dead = self.dead_letter(&caller.org, id).await?;
+        let request = RunRequest {
+            blocking: false,
+            input: dead.input,
+            secrets: dead.secrets,
+            services: dead.services,
+            http_context: dead.http_context,
+            event: dead.event,
+            tags: dead.tags,
+            idempotency_key: Some(format!("replay of {}", dead.id)),
+            ..RunRequest::new(dead.org, dead.function_name, caller.request_id.clone())
+        };
+        let run = self.invoker.accept(request).await?;
+        self.store.dead_letter_settle(&caller.org, dead.id).await?;
+        Ok(run)
+    }
+
+    async fn dead_letter(&self, org: &OrgName, id: &str) -> Result<Run> {
+        let missing = || Error::RunNotFound(id.to_owned());
+        let uuid = Uuid::try_parse(id).map_err(|_| missing())?;
+        self.store.dead_letter_get(org, uuid).await?.ok_or_else(missing)
+    }
+
+    /// Lets runs that have just ended reach the store; a store that takes long is not waited for.
+    async fn settle(&self) {
+        match tokio::time::timeout(SETTLE, self.store.flush()).await {
+            Ok(Err(error)) => tracing::warn!(%error, "runs cannot be written"),
+            Ok(Ok(())) | Err(_) => {}
+        }
+    }
+}
+
+fn request(
+    caller: &Caller,
+    shape: wire::Run,
+    function: Option<&str>,
+    idempotency_key: Option<String>,
+) -> Result<RunRequest> {
+    let function = function.or(shape.function_name.as_deref()).unwrap_or_default();
+    if function.is_empty() {
+        let rule = "is required, in the query or in the body: the name of a function";
+        return Err(Violation::new(FUNCTION_NAME, rule).into());
+    }
+    // A name no function can have is of a function that is not there.
+    let missing = |_| Error::NotFound { kind: ResourceKind::Function, name: function.to_owned() };
+    let function = Name::new(function).map_err(missing)?;
+    if let Some(input) = &shape.input {
+        json::check_depth(input.get().as_bytes())?;
+    }
+    Ok(RunRequest {
+        blocking: shape.blocking,
+        tags: wire::shared::tags_to_model(&shape.tags)?,
+        input: shape.input,
+        secrets: shape.secrets,
+        services: shape.services,
+        http_context: object("httpContext", shape.http_context)?,
+        event: object("event", shape.event)?,
+        idempotency_key,
+        ..RunRequest::new(caller.org.clone(), function, caller.request_id.clone())
+    })
+}
+
+fn object(field: &str, value: Option<RawJson>) -> Result<Option<RawJson>> {
+    let Some(value) = value else { return Ok(None) };
+    if !value.get().starts_with('{') {
+        return Err(Violation::new(field, "must be an object").into());
+    }
+    json::check_depth(value.get().as_bytes()).map_err(|v| Violation::new(field, v.rule))?;
+    Ok(Some(value))
+}
+
+fn run_query(list: &ListQuery, dead: bool) -> Result<RunQuery> {
+    let mut query = RunQuery {
+        state: list.state,
+        tags: list.tags.clone(),
+        limit: list.limit,
+        dead,
+        oldest_first: match list.sort {
+            Sort::Created | Sort::Modified => true,
+            Sort::Name | Sort::CreatedDescending | Sort::ModifiedDescending => false,
+            Sort::NameDescending => {
+                let rule = "is not possible for runs: created or -created";
+                return Err(Violation::new("sort", rule).into());
+            }
+        },
+        ..RunQuery::default()
+    };
+    if let Some(token) = &list.continue_token {
+        let id = Uuid::try_parse(token);
+        query.after = Some(id.map_err(|_| Violation::new("continue", "is not a token of ours"))?);
+    }
+    for (field, value) in &list.spec {
+        match field.as_str() {
+            FUNCTION_NAME => query.function = Some(Name::new(value)?),
+            _ => {
+                let seconds: Result<i64, _> = value.parse();
+                let us = seconds.ok().and_then(|s| s.checked_mul(1_000_000)).filter(|us| *us >= 0);
+                let rule = "must be a number: unix seconds";
+                query.since_us = Some(us.ok_or_else(|| Violation::new(SINCE, rule))?);
+            }
+        }
+    }
+    Ok(query)
+}
+
+fn fits(query: &RunQuery, run: &Run) -> bool {
+    let tagged = |(key, value): &(String, String)| run.tags.get(key) == Some(value);
+    query.function.as_ref().is_none_or(|name| *name == run.function_name)
+        && query.state.is_none_or(|state| state == run.state)
+        && query.tags.iter().all(tagged)
+}

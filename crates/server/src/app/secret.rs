@@ -1,0 +1,87 @@
+//! Use cases of secrets. Values are sealed before they are stored and opened only to be shown to
+//! one who asks for one secret.
+
+use std::collections::BTreeMap;
+
+use dispatch_model::secret::{Secret, SecretSpec};
+use dispatch_model::{Kind, ListQuery, Name, Page, Resource, State};
+use dispatch_wire as wire;
+
+use super::resource::{check, check_same_name};
+use super::{App, Caller, Deletion, Precondition, Result};
+use crate::authz::Action;
+
+const RESOURCE: &str = "secret";
+
+impl App {
+    pub async fn secret_create(
+        &self,
+        caller: &Caller,
+        shape: wire::Secret,
+    ) -> Result<Resource<Secret>> {
+        self.authorizer.authorize(caller, Action::Create, RESOURCE)?;
+        let (name, tags) = shape.checked()?;
+        let spec = self.sealed(caller, &name, &shape)?;
+        self.insert(Resource::new(caller.org.clone(), name, tags, State::Ready, spec)).await
+    }
+
+    /// One secret with its values.
+    pub async fn secret_get(
+        &self,
+        caller: &Caller,
+        name: &str,
+    ) -> Result<(Resource<Secret>, BTreeMap<String, String>)> {
+        let secret = self.get::<Secret>(caller, name).await?;
+        let (org, name) = (&secret.meta.org, &secret.meta.name);
+        let opened = self.seal.open_sealed(org, name, &secret.spec.sealed)?;
+        let values = opened.iter().map(|(key, value)| (key.clone(), value.to_string())).collect();
+        Ok((secret, values))
+    }
+
+    pub async fn secret_list(
+        &self,
+        caller: &Caller,
+        query: &ListQuery,
+    ) -> Result<Page<Resource<Secret>>> {
+        self.list(caller, query).await
+    }
+
+    pub async fn secret_update(
+        &self,
+        caller: &Caller,
+        name: &str,
+        mut shape: wire::Secret,
+        precondition: Precondition,
+    ) -> Result<Resource<Secret>> {
+        self.authorizer.authorize(caller, Action::Update, RESOURCE)?;
+        check_same_name(&shape.name, name)?;
+        shape.name = name.to_owned();
+        let (checked, tags) = shape.checked()?;
+        let spec = self.sealed(caller, &checked, &shape)?;
+        self.change(&caller.org, name, precondition, |secret: &mut Resource<Secret>| {
+            secret.meta.tags = tags.clone();
+            secret.spec = spec.clone();
+            Ok(())
+        })
+        .await
+    }
+
+    /// Deletes at once, as v1 did; the answer has no body, so users are named beside it.
+    pub async fn secret_delete(
+        &self,
+        caller: &Caller,
+        name: &str,
+        how: Deletion,
+    ) -> Result<Option<String>> {
+        self.authorizer.authorize(caller, Action::Delete, Secret::KIND.policy_resource())?;
+        let secret = self.find::<Secret>(&caller.org, name).await?;
+        check(how.precondition, &secret)?;
+        let used = self.used_by(&secret, how.protect).await?;
+        self.store.remove(&secret).await?;
+        Ok(used)
+    }
+
+    fn sealed(&self, caller: &Caller, name: &Name, shape: &wire::Secret) -> Result<SecretSpec> {
+        Ok(SecretSpec { sealed: self.seal.seal(&caller.org, name, &shape.secrets)? })
+    }
+}

@@ -1,0 +1,131 @@
+//! Watching a list: what is there, then what changes. Nobody pays for it but the watcher.
+
+use std::collections::{HashMap, VecDeque};
+
+use dispatch_model::{Kind, ListQuery, Name, Resource};
+use dispatch_store::{Change, Store};
+use futures::Stream;
+use uuid::Uuid;
+
+use super::feed::Feed;
+use super::{App, Caller, Result};
+use crate::authz::Action;
+
+/// Something that happened to a list.
+#[derive(Debug, Clone)]
+pub enum Event<K: Kind> {
+    Added(Resource<K>),
+    Modified(Resource<K>),
+    /// It is gone, or no longer in the list.
+    Deleted { name: Name, id: Uuid },
+}
+
+/// An event, and by which number of the change log a watch is taken up again after it. Within the
+/// state at the beginning there is no such number but at its end.
+pub type Numbered<K> = (Option<i64>, Event<K>);
+
+struct Watch<K: Kind> {
+    store: Store,
+    caller: Caller,
+    query: ListQuery,
+    feed: Feed,
+    /// What the watcher knows of, by name.
+    known: HashMap<Name, Uuid>,
+    /// Whether `known` is all the watcher knows: not when it resumed.
+    complete: bool,
+    waiting: VecDeque<Numbered<K>>,
+}
+
+impl App {
+    /// Follows a list. Without `from` the present state comes first, as additions; with the number
+    /// of the last event seen, only what happened since.
+    pub async fn watch<K: Kind>(
+        &self,
+        caller: &Caller,
+        query: ListQuery,
+        from: Option<i64>,
+    ) -> Result<impl Stream<Item = Result<Numbered<K>>> + Send + use<K>> {
+        self.authorizer.authorize(caller, Action::Get, K::KIND.policy_resource())?;
+        let store = self.store.clone();
+        let from = match from {
+            Some(seq) if self.log_reaches(seq).await? => Some(seq),
+            _ => None,
+        };
+        let feed = Feed::new(store.clone(), Some(caller.org.clone()), &[K::KIND], from).await?;
+        let mut watch = Watch::<K> {
+            store,
+            caller: caller.clone(),
+            query: ListQuery { limit: None, continue_token: None, ..query },
+            feed,
+            known: HashMap::new(),
+            complete: from.is_none(),
+            waiting: VecDeque::new(),
+        };
+        if from.is_none() {
+            watch.begin().await?;
+        }
+        Ok(futures::stream::unfold(watch, |mut watch| async {
+            let next = watch.next().await;
+            Some((next, watch))
+        }))
+    }
+
+    /// Whether the log still holds everything after a line.
+    async fn log_reaches(&self, seq: i64) -> Result<bool> {
+        let first = self.store.changes_since(None, &[], 0, 1).await?;
+        let last = self.store.last_change().await?;
+        Ok(seq <= last && first.first().is_none_or(|change| change.seq <= seq + 1))
+    }
+}
+
+impl<K: Kind> Watch<K> {
+    async fn begin(&mut self) -> Result<()> {
+        let page = self.store.list::<K>(&self.caller.org, &self.query).await?;
+        for resource in page.items {
+            self.known.insert(resource.meta.name.clone(), resource.meta.id);
+            self.waiting.push_back((None, Event::Added(resource)));
+        }
+        if let Some((number, _)) = self.waiting.back_mut() {
+            *number = Some(self.feed.seq());
+        }
+        Ok(())
+    }
+
+    async fn next(&mut self) -> Result<Numbered<K>> {
+        loop {
+            if let Some(event) = self.waiting.pop_front() {
+                return Ok(event);
+            }
+            // Only the last of several changes of one thing matters: its state is read now.
+            let mut last: Vec<Change> = Vec::new();
+            for change in self.feed.next().await? {
+                last.retain(|c| c.name != change.name);
+                last.push(change);
+            }
+            for change in last {
+                let seq = change.seq;
+                if let Some(event) = self.event(change).await? {
+                    self.waiting.push_back((Some(seq), event));
+                }
+            }
+        }
+    }
+
+    async fn event(&mut self, change: Change) -> Result<Option<Event<K>>> {
+        let name = change.name;
+        if self.query.name.as_ref().is_some_and(|wanted| wanted != name.as_str()) {
+            return Ok(None);
+        }
+        let query = ListQuery { name: Some(name.to_string()), ..self.query.clone() };
+        let found = self.store.list::<K>(&self.caller.org, &query).await?.items.pop();
+        let Some(resource) = found else {
+            let known = self.known.remove(&name);
+            let id = known.or((!self.complete).then_some(change.id));
+            return Ok(id.map(|id| Event::Deleted { name, id }));
+        };
+        let before = self.known.insert(name, resource.meta.id);
+        let new = before != Some(resource.meta.id)
+            && (self.complete || change.op == dispatch_store::Op::Inserted);
+        Ok(Some(if new { Event::Added(resource) } else { Event::Modified(resource) }))
+    }
+}

@@ -1,0 +1,163 @@
+//! Who calls: service accounts by signed tokens, the bootstrap user, or the user of this machine.
+//!
+//! Local mode: while the API listens on loopback only, `auth.mode` is `auto` and there is no
+//! policy yet, requests without a token are the local administrator's. It ends with the first
+//! policy. Browsers are kept out of it: the Host must be this machine, and no other site may be
+//! behind the request. A token that does not check out is never taken for the local user.
+
+mod keys;
+mod local;
+mod token;
+
+pub use keys::Bootstrap;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use dispatch_model::OrgName;
+use dispatch_model::organization::DEFAULT_ORGANIZATION;
+use dispatch_store::Store;
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+
+use crate::app::{Caller, Error, Principal, Result};
+use crate::authz::Authorizer;
+use keys::Keys;
+
+/// The header that names the organization a request is for.
+pub const ORGANIZATION_HEADER: &str = "x-dispatch-org";
+
+/// Whether callers must sign in: `auth.mode` of the configuration.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Not as long as the API is on loopback and there is no policy.
+    #[default]
+    Auto,
+    Required,
+}
+
+/// The `[auth]` part of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    pub mode: Mode,
+    /// Longest time from a token's `iat` to its `exp`, in seconds.
+    pub max_token_lifetime_s: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { mode: Mode::Auto, max_token_lifetime_s: 86_400 }
+    }
+}
+
+/// Authenticates requests. Reads take no lock; [`Authn::reload`] swaps the keys whole.
+pub struct Authn {
+    settings: Settings,
+    authorizer: Arc<Authorizer>,
+    keys: ArcSwap<Keys>,
+    bootstrap: Option<Bootstrap>,
+    on_loopback: bool,
+}
+
+impl Authn {
+    pub async fn load(
+        store: &Store,
+        authorizer: Arc<Authorizer>,
+        settings: Settings,
+        bootstrap: Option<Bootstrap>,
+        api: SocketAddr,
+    ) -> anyhow::Result<Arc<Self>> {
+        let keys = ArcSwap::from_pointee(Keys::read(store).await?);
+        let on_loopback = api.ip().is_loopback();
+        Ok(Arc::new(Self { settings, authorizer, keys, bootstrap, on_loopback }))
+    }
+
+    /// Reads the service accounts' keys again.
+    pub async fn reload(&self, store: &Store) -> anyhow::Result<()> {
+        self.keys.store(Arc::new(Keys::read(store).await?));
+        Ok(())
+    }
+
+    /// Whether the user of this machine needs no credentials now.
+    pub fn is_local_mode(&self) -> bool {
+        self.settings.mode == Mode::Auto && self.on_loopback && !self.authorizer.has_policies()
+    }
+
+    /// Whether anybody at all could sign in.
+    pub fn can_sign_in(&self) -> bool {
+        self.is_local_mode() || self.bootstrap.is_some() || !self.keys.load().is_empty()
+    }
+
+    /// Who sent a request with these headers, and for which organization.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`], or [`Error::Invalid`] for a bad organization header.
+    pub fn authenticate(
+        &self,
+        headers: &HeaderMap,
+        peer: SocketAddr,
+        request_id: Arc<str>,
+    ) -> Result<Caller> {
+        let principal = match bearer(headers)? {
+            Some(token) => self.principal_of(token)?,
+            None => self.local(headers, peer)?,
+        };
+        let org = match headers.get(ORGANIZATION_HEADER).filter(|value| !value.is_empty()) {
+            Some(value) => {
+                let text = value.to_str().unwrap_or("\u{fffd}");
+                OrgName::new(text).map_err(|mut violation| {
+                    violation.field = "X-Dispatch-Org".to_owned();
+                    violation
+                })?
+            }
+            None => home(&principal),
+        };
+        Ok(Caller { org, principal, request_id })
+    }
+
+    fn principal_of(&self, token: &str) -> Result<Principal> {
+        let issuer = token::issuer(token).ok_or_else(|| refused("the token is not a JWT"))?;
+        let longest = self.settings.max_token_lifetime_s;
+        if let Some(bootstrap) = self.bootstrap.as_ref().filter(|b| b.name() == issuer) {
+            token::verify(token, bootstrap.key(), longest).map_err(|why| refused(&why))?;
+            return Ok(Principal::Bootstrap { name: issuer });
+        }
+        // One answer for an unknown account and a wrong key: it tells nobody which accounts exist.
+        let keys = self.keys.load();
+        let account = keys.get(&issuer).ok_or_else(|| refused("the token's signature is wrong"))?;
+        token::verify(token, &account.key, longest).map_err(|why| refused(&why))?;
+        Ok(Principal::ServiceAccount { org: account.org.clone(), name: account.name.clone() })
+    }
+
+    fn local(&self, headers: &HeaderMap, peer: SocketAddr) -> Result<Principal> {
+        if !self.is_local_mode() {
+            return Err(refused("sign in with `dispatch login`, or send a bearer token"));
+        }
+        local::check(headers, peer).map_err(refused)?;
+        Ok(Principal::LocalAdmin)
+    }
+}
+
+fn home(principal: &Principal) -> OrgName {
+    let home = principal.home().cloned();
+    home.unwrap_or_else(|| OrgName::trusted(DEFAULT_ORGANIZATION))
+}
+
+fn bearer(headers: &HeaderMap) -> Result<Option<&str>> {
+    let Some(value) = headers.get(AUTHORIZATION) else { return Ok(None) };
+    let text = value.to_str().unwrap_or_default();
+    match text.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(Some(token.trim())),
+        _ => Err(refused("the Authorization header must be `Bearer TOKEN`")),
+    }
+}
+
+fn refused(why: &str) -> Error {
+    Error::Unauthenticated { message: why.to_owned() }
+}
+
+#[cfg(test)]
+mod tests;

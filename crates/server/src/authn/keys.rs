@@ -1,0 +1,90 @@
+//! The public keys tokens are checked against: service accounts', and the bootstrap user's.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use dispatch_model::service_account::ServiceAccount;
+use dispatch_model::{ListQuery, OrgName};
+use dispatch_store::Store;
+use jsonwebtoken::DecodingKey;
+
+/// A service account that can sign in.
+pub struct Account {
+    pub org: OrgName,
+    pub name: String,
+    pub key: DecodingKey,
+}
+
+/// All accounts, by the issuer their tokens name (`ORG/NAME`).
+#[derive(Default)]
+pub struct Keys(HashMap<String, Account>);
+
+impl Keys {
+    pub async fn read(store: &Store) -> anyhow::Result<Self> {
+        let accounts = store.list_all::<ServiceAccount>(&ListQuery::default()).await?.items;
+        let mut keys = HashMap::with_capacity(accounts.len());
+        for account in accounts {
+            let (org, name) = (account.meta.org, account.meta.name.to_string());
+            match decode(&account.spec.public_key) {
+                Ok(key) => {
+                    keys.insert(format!("{org}/{name}"), Account { org, name, key });
+                }
+                Err(error) => tracing::error!(%org, name, %error, "a stored key is unusable"),
+            }
+        }
+        Ok(Self(keys))
+    }
+
+    pub fn get(&self, issuer: &str) -> Option<&Account> {
+        self.0.get(issuer)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// An RSA public key from the base64 of its PEM.
+pub fn decode(public_key: &str) -> anyhow::Result<DecodingKey> {
+    let pem = STANDARD.decode(public_key.trim()).context("is not base64")?;
+    DecodingKey::from_rsa_pem(&pem).context("is not the PEM of an RSA public key")
+}
+
+/// Who may set up `iam` before anybody else can sign in.
+pub struct Bootstrap {
+    name: String,
+    key: DecodingKey,
+}
+
+impl Bootstrap {
+    /// From the configuration, or from the files `bootstrap_user` and `bootstrap_public_key` in
+    /// `bootstrap/` of the data directory. Both parts or none.
+    pub fn load(data_dir: &Path, user: &str, public_key: &str) -> anyhow::Result<Option<Self>> {
+        let folder = data_dir.join("bootstrap");
+        let file = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap_or_default();
+        let or_file = |given: &str, name: &str| {
+            if given.trim().is_empty() { file(name) } else { given.to_owned() }
+        };
+        let user = or_file(user, "bootstrap_user").trim().to_owned();
+        let public_key = or_file(public_key, "bootstrap_public_key");
+        match (user.is_empty(), public_key.trim().is_empty()) {
+            (true, true) => Ok(None),
+            (false, false) => {
+                let key = decode(&public_key).context("bootstrap.public_key")?;
+                Ok(Some(Self { name: user, key }))
+            }
+            _ => bail!("bootstrap.user and bootstrap.public_key must be given together"),
+        }
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub fn key(&self) -> &DecodingKey {
+        &self.key
+    }
+}

@@ -1,0 +1,30 @@
+//! The engines of this server.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use dispatch_driver::{Error, Retry, SourceStore};
+use dispatch_model::code;
+use dispatch_store::Store;
+
+use crate::config::Config;
+use crate::invoke::Engines;
+
+/// Sources as engines read them.
+pub struct Sources(pub Store);
+
+#[async_trait]
+impl SourceStore for Sources {
+    async fn read(&self, digest: &str) -> dispatch_driver::Result<Bytes> {
+        let found = self.0.blob_get(digest).await.map_err(|error| {
+            let text = format!("the source {digest} cannot be read: {error}");
+            Error::backend(code::ENGINE006, Retry::Now, text)
+        })?;
+        let missing = || Error::ours(code::ENGINE006, format!("the source {digest} is not stored"));
+        found.map(Bytes::from).ok_or_else(missing)
+    }
+}
+
+/// Builds them, the preferred first.
+pub async fn build(_config: &Config, _store: &Store) -> anyhow::Result<Engines> {
+    Ok(Engines::default())
+}

@@ -1,0 +1,150 @@
+//! Puts the rooms together.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use axum::ServiceExt as _;
+use axum::extract::Request;
+use dispatch_store::{Options, Store};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt as _;
+
+use super::lock::{Lock, lock};
+use super::{Running, engines, housekeeping};
+use crate::app::App;
+use crate::authn::{Authn, Bootstrap};
+use crate::authz::Authorizer;
+use crate::config::{Config, Synchronous};
+use crate::controllers::Controllers;
+use crate::http::router::{router, without_trailing_slash};
+use crate::invoke::{Invoker, RunMetrics};
+use crate::seal::Seal;
+use crate::telemetry::Metrics;
+
+/// What all of a process needs before anything else: one provider of cryptography.
+pub fn prepare() {
+    // Already installed is as good: tests start several servers in one process.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+}
+
+/// Builds everything but the listeners, and takes it down again.
+pub async fn check(config: &Config) -> Result<Vec<String>> {
+    let api = config.api.listen;
+    let built = build(config, api).await?;
+    let running = built.running([api, config.gateway.http, config.gateway.https]);
+    let notes = running.notes();
+    running.stop().await;
+    Ok(notes)
+}
+
+/// Starts a server. When this returns it serves.
+pub async fn start(config: Config) -> Result<Running> {
+    let api = bind(config.api.listen, "the API").await?;
+    let http = bind(config.gateway.http, "the gateway").await?;
+    let https = bind(config.gateway.https, "the gateway's TLS").await?;
+    let addresses = [api.local_addr()?, http.local_addr()?, https.local_addr()?];
+    let built = build(&config, addresses[0]).await?;
+    if !built.app.authn.can_sign_in() {
+        bail!(
+            "the API would listen on {}, which others can reach, but nobody could sign in: \
+             configure bootstrap.user and bootstrap.public_key, or listen on 127.0.0.1",
+            addresses[0]
+        );
+    }
+    built.controllers.start().await.map_err(|e| anyhow::anyhow!("controllers: {e}"))?;
+    let mut running = built.running(addresses);
+    let log = config.store.change_log;
+    running.tasks.spawn(housekeeping::run(running.app.store.clone(), log, running.stop.clone()));
+    running.listeners.push(serve_api(running.app.clone(), api, running.stop.clone()));
+    Ok(running)
+}
+
+async fn bind(address: SocketAddr, what: &str) -> Result<TcpListener> {
+    let bound = TcpListener::bind(address).await;
+    bound.with_context(|| format!("{what} cannot listen on {address}"))
+}
+
+fn serve_api(
+    app: Arc<App>,
+    listener: TcpListener,
+    stop: CancellationToken,
+) -> tokio::task::JoinHandle<()> {
+    let service = router(app).map_request(without_trailing_slash as fn(Request) -> Request);
+    let service = service.into_make_service_with_connect_info::<SocketAddr>();
+    tokio::spawn(async move {
+        let serve = axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned());
+        if let Err(error) = serve.await {
+            tracing::error!(%error, "the API's listener failed");
+        }
+    })
+}
+
+/// Everything but what listens.
+struct Built {
+    app: Arc<App>,
+    controllers: Controllers,
+    config: Config,
+    lock: Lock,
+}
+
+impl Built {
+    fn running(self, [api, gateway_http, gateway_https]: [SocketAddr; 3]) -> Running {
+        Running {
+            api,
+            gateway_http,
+            gateway_https,
+            data_dir: self.config.data_dir(),
+            stop: self.controllers.stop.clone(),
+            tasks: self.controllers.tasks.clone(),
+            grace: Duration::from_secs(self.config.server.shutdown_s),
+            listeners: Vec::new(),
+            app: self.app,
+            lock: self.lock,
+        }
+    }
+}
+
+async fn build(config: &Config, api: SocketAddr) -> Result<Built> {
+    let data_dir = config.data_dir();
+    let lock = lock(&data_dir)?;
+    let store = open_store(config).await?;
+    let seal = Arc::new(Seal::open(&data_dir, &config.seal)?);
+    let authorizer = Authorizer::load(&store).await?;
+    let bootstrap = Bootstrap::load(&data_dir, &config.bootstrap.user, &config.bootstrap.public_key)?;
+    let auth = config.auth.clone();
+    let authn = Authn::load(&store, authorizer.clone(), auth, bootstrap, api).await?;
+    let engines = engines::build(config, &store).await?;
+    let metrics = Arc::new(Metrics::default());
+    let run_metrics = Arc::new(metrics.register(RunMetrics::register));
+    let runs = config.runs.clone();
+    let invoker = Invoker::new(store.clone(), seal.clone(), engines.clone(), run_metrics, runs);
+    let stop = CancellationToken::new();
+    let controllers = Controllers {
+        store: store.clone(),
+        engines: engines.clone(),
+        invoker: invoker.clone(),
+        stop: stop.clone(),
+        tasks: TaskTracker::new(),
+    };
+    let limits = config.limits.clone();
+    let app = App { store, authn, authorizer, seal, invoker, engines, metrics, limits, stop };
+    Ok(Built { app: Arc::new(app), controllers, config: config.clone(), lock })
+}
+
+pub(super) async fn open_store(config: &Config) -> Result<Store> {
+    let store = &config.store;
+    let options = Options {
+        readers: store.readers,
+        synchronous: match store.synchronous {
+            Synchronous::Full => dispatch_store::Synchronous::Full,
+            Synchronous::Normal => dispatch_store::Synchronous::Normal,
+        },
+        postgres_connections: store.postgres_connections,
+        run_queue: store.run_queue,
+    };
+    Ok(Store::open(&config.database_url(), options).await?)
+}

@@ -1,0 +1,127 @@
+//! The configuration: defaults that are baked in, a file, the environment, flags; in this order.
+//!
+//! `config/default.toml` holds every key there is and explains it. A key it does not hold is an
+//! error.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+mod layer;
+mod nearest;
+
+pub use layer::{DEFAULT, Layers};
+
+/// All settings of the server.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub server: Server,
+    pub api: Api,
+    pub gateway: Gateway,
+    pub limits: Limits,
+    pub store: Store,
+    pub runs: crate::invoke::Settings,
+    pub wasm: Wasm,
+    pub auth: crate::authn::Settings,
+    pub bootstrap: Bootstrap,
+    pub seal: crate::seal::KeySource,
+    pub log: Log,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    /// Empty: chosen by [`Config::data_dir`].
+    pub data_dir: String,
+    /// Empty: SQLite in the data directory.
+    pub database: String,
+    pub shutdown_s: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Api {
+    pub listen: SocketAddr,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Gateway {
+    pub http: SocketAddr,
+    pub https: SocketAddr,
+}
+
+/// What requests to the API may hold at most.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Bytes of a function's source, decoded.
+    pub max_source_bytes: u64,
+    /// Bytes of any other body.
+    pub max_body_bytes: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Store {
+    pub synchronous: Synchronous,
+    pub readers: u32,
+    pub postgres_connections: u32,
+    pub run_queue: usize,
+    pub change_log: i64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Synchronous {
+    Full,
+    Normal,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wasm {
+    pub tools_dir: String,
+}
+
+/// Who may set up `iam` before anybody else can sign in. Both parts or none.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bootstrap {
+    pub user: String,
+    pub public_key: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    pub format: crate::telemetry::log::Format,
+}
+
+impl Config {
+    /// Where the server keeps everything: as configured, else `/var/lib/dispatch` for root and
+    /// the user's data directory for others.
+    pub fn data_dir(&self) -> PathBuf {
+        if !self.server.data_dir.is_empty() {
+            return PathBuf::from(&self.server.data_dir);
+        }
+        if rustix::process::geteuid().is_root() {
+            return PathBuf::from("/var/lib/dispatch");
+        }
+        let given = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty());
+        let base = given("XDG_DATA_HOME").map(PathBuf::from).or_else(|| {
+            given("HOME").map(|home| PathBuf::from(home).join(".local/share"))
+        });
+        base.unwrap_or_else(|| PathBuf::from(".")).join("dispatch")
+    }
+
+    /// The URL of the database.
+    pub fn database_url(&self) -> String {
+        if self.server.database.is_empty() {
+            return format!("sqlite:{}", self.data_dir().join("dispatch.db").display());
+        }
+        self.server.database.clone()
+    }
+}

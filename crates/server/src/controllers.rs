@@ -1,0 +1,50 @@
+//! Controllers make true what is stored: one for each kind, each on a signal and a timer.
+//!
+//! They take no input: they read what is wanted from the store, compare it with what is, and do
+//! what is missing. Every step may be repeated, so a server may die at any of them. The last
+//! error and the next try stand in the object's `reason`.
+
+use std::sync::Arc;
+
+use dispatch_store::Store;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::invoke::{Engines, Invoker};
+
+mod application;
+mod base_image;
+mod function;
+mod image;
+mod queue;
+mod reconcile;
+
+/// What controllers stand on.
+#[derive(Clone)]
+pub struct Controllers {
+    pub store: Store,
+    pub engines: Engines,
+    pub invoker: Arc<Invoker>,
+    pub stop: CancellationToken,
+    /// Everything they have under way.
+    pub tasks: TaskTracker,
+}
+
+impl Controllers {
+    /// Starts all of them. They end when `stop` is cancelled.
+    pub async fn start(&self) -> crate::app::Result<()> {
+        let (store, engines) = (&self.store, &self.engines);
+        let base_image = base_image::BaseImages { store: store.clone(), engines: engines.clone() };
+        self.spawn(base_image).await?;
+        self.spawn(image::Images { store: store.clone() }).await?;
+        self.spawn(function::Functions(self.clone())).await?;
+        self.spawn(application::Applications { store: store.clone() }).await
+    }
+
+    async fn spawn<C: reconcile::Controller>(&self, controller: C) -> crate::app::Result<()> {
+        let (store, stop) = (self.store.clone(), self.stop.clone());
+        let runner = reconcile::Runner::new(store, Arc::new(controller), stop).await?;
+        self.tasks.spawn(runner.run());
+        Ok(())
+    }
+}

@@ -1,0 +1,233 @@
+//! Functions: an image that is READY, and a deployment made from what is wanted now.
+//!
+//! A change of what runs is a new deployment beside the old one; callers are switched in one
+//! write, and only then does the old one go. Where a new one cannot be made the old one goes on
+//! serving.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use dispatch_driver::{Deployment, Engine, Retry};
+use dispatch_model::function::{Function, FunctionStatus};
+use dispatch_model::image::Image;
+use dispatch_model::{ListQuery, Name, OrgName, Resource, ResourceKind, State};
+use dispatch_store::Change;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::Controllers;
+use super::reconcile::{Controller, Step, settle, write};
+use crate::app::Result;
+use crate::invoke::deployment::deployment;
+
+/// How long an old deployment is kept after the switch, for calls that found it just before.
+const GRACE: Duration = Duration::from_secs(2);
+
+pub struct Functions(pub Controllers);
+
+/// Why a function has no new deployment.
+enum Obstacle {
+    /// Until something it depends on changes.
+    Wait(String),
+    /// Until somebody changes something.
+    Final(String),
+    /// It may work the next time.
+    Again(String),
+}
+
+impl From<dispatch_driver::Error> for Obstacle {
+    fn from(error: dispatch_driver::Error) -> Self {
+        let text = format!("{}: {error}", error.code);
+        match error.retry {
+            Retry::Never => Obstacle::Final(text),
+            Retry::Now | Retry::After(_) => Obstacle::Again(text),
+        }
+    }
+}
+
+#[async_trait]
+impl Controller for Functions {
+    type Kind = Function;
+
+    const DEPENDS_ON: &'static [ResourceKind] = &[ResourceKind::Image];
+
+    async fn concerned(&self, change: &Change) -> Result<Vec<(OrgName, Name)>> {
+        let spec = vec![("image".to_owned(), change.name.to_string())];
+        let query = ListQuery { spec, ..ListQuery::default() };
+        let functions = self.0.store.list::<Function>(&change.org, &query).await?.items;
+        Ok(functions.into_iter().map(|f| (f.meta.org, f.meta.name)).collect())
+    }
+
+    async fn reconcile(&self, mut function: Resource<Function>, wait: Duration) -> Result<Step> {
+        if function.meta.state == State::Deleting {
+            return self.remove(function).await;
+        }
+        let image = match self.image(&function).await? {
+            Ok(image) => image,
+            // What was READY stays so, whatever becomes of its image.
+            Err(_) if function.meta.state == State::Ready => return Ok(Step::Done),
+            Err(obstacle) => return self.stopped(function, obstacle, wait).await,
+        };
+        let wanted = function.spec.engine.as_deref();
+        let language = image.status.language.as_deref().unwrap_or_default();
+        let engine = match self.0.engines.for_language(language, wanted) {
+            Ok(engine) => engine,
+            Err(error) => return self.stopped(function, error.into(), wait).await,
+        };
+        let new = deployment(Uuid::now_v7(), &function, Some(&image));
+        let hash = hash(&new, engine.name());
+        let status = &function.status;
+        if status.faas_id.is_some() && status.deployed_hash.as_deref() == Some(&hash) {
+            function.status.serving = None;
+            settle(&self.0.store, &mut function, State::Ready, Vec::new()).await?;
+            return Ok(Step::Done);
+        }
+        match make(&*engine, &new).await {
+            Ok(()) => self.switch(function, engine, new, hash).await,
+            Err(error) => {
+                engine.remove(new.id).await.map_err(unremoved)?;
+                self.stopped(function, error.into(), wait).await
+            }
+        }
+    }
+}
+
+/// Builds a deployment and makes it callable.
+async fn make(engine: &dyn Engine, deployment: &Deployment) -> dispatch_driver::Result<()> {
+    engine.build(deployment).await?;
+    engine.ensure(deployment).await
+}
+
+impl Functions {
+    async fn image(
+        &self,
+        function: &Resource<Function>,
+    ) -> Result<std::result::Result<Resource<Image>, Obstacle>> {
+        let name = Name::trusted(&function.spec.image);
+        let image = self.0.store.by_name::<Image>(&function.meta.org, &name).await?;
+        Ok(match image.filter(|image| image.meta.state != State::Deleting) {
+            None => Err(Obstacle::Final(format!("image {name} does not exist"))),
+            Some(image) if image.meta.state == State::Ready => Ok(image),
+            Some(image) if image.meta.state == State::Error => {
+                let why = image.meta.reason.first().map_or("", String::as_str);
+                Err(Obstacle::Final(format!("image {name} is in ERROR: {why}")))
+            }
+            Some(image) => {
+                Err(Obstacle::Wait(format!("waits for image {name}: {}", image.meta.state)))
+            }
+        })
+    }
+
+    /// Lets callers reach the new deployment, then takes the old one away.
+    async fn switch(
+        &self,
+        mut function: Resource<Function>,
+        engine: Arc<dyn Engine>,
+        new: Deployment,
+        hash: String,
+    ) -> Result<Step> {
+        let status = FunctionStatus {
+            faas_id: Some(new.id),
+            engine: Some(engine.name().to_owned()),
+            function_image_url: Some(new.image_url),
+            deployed_hash: Some(hash),
+            serving: None,
+            keep_runs: false,
+        };
+        let old = std::mem::replace(&mut function.status, status);
+        function.meta.state = State::Ready;
+        function.meta.reason = Vec::new();
+        if !write(&self.0.store, &mut function).await? {
+            // Whoever was faster brings the function here again.
+            engine.remove(new.id).await.map_err(unremoved)?;
+            return Ok(Step::Done);
+        }
+        self.0.invoker.forget(&function.meta.org, &function.meta.name);
+        self.retire(&old);
+        Ok(Step::Done)
+    }
+
+    /// Removes a deployment nobody is sent to any more, once calls that found it before have
+    /// begun.
+    fn retire(&self, old: &FunctionStatus) {
+        let Some((engine, id)) = self.deployed(old) else { return };
+        let stop = self.0.stop.clone();
+        self.0.tasks.spawn(async move {
+            let _ = tokio::time::timeout(GRACE, stop.cancelled()).await;
+            if let Err(error) = engine.remove(id).await {
+                tracing::warn!(%id, %error, "an old deployment could not be removed");
+            }
+        });
+    }
+
+    fn deployed(&self, status: &FunctionStatus) -> Option<(Arc<dyn Engine>, Uuid)> {
+        let engine = self.0.engines.get(status.engine.as_deref()?)?;
+        Some((engine.clone(), status.faas_id?))
+    }
+
+    /// Says on the function what it waits for or what is wrong with it.
+    async fn stopped(
+        &self,
+        mut function: Resource<Function>,
+        obstacle: Obstacle,
+        wait: Duration,
+    ) -> Result<Step> {
+        let pending = match function.meta.state {
+            State::Ready | State::Error => State::Updating,
+            state => state,
+        };
+        let (state, text, again) = match obstacle {
+            Obstacle::Wait(text) => (pending, text, false),
+            Obstacle::Final(text) => (State::Error, text, false),
+            Obstacle::Again(text) => {
+                (pending, format!("{text}; next try in {} s", wait.as_secs()), true)
+            }
+        };
+        let mut reason = vec![text];
+        if let Some(id) = function.status.faas_id {
+            reason.push(format!("deployment {id} of an earlier version goes on serving"));
+            function.status.serving.get_or_insert_with(|| Box::new(function.spec.clone()));
+        }
+        settle(&self.0.store, &mut function, state, reason).await?;
+        Ok(if again { Step::Again { revision: function.meta.revision } } else { Step::Done })
+    }
+
+    /// The deployment first, then the runs, then the row: whatever is interrupted is repeated.
+    async fn remove(&self, function: Resource<Function>) -> Result<Step> {
+        let meta = &function.meta;
+        self.0.invoker.forget(&meta.org, &meta.name);
+        if let Some((engine, id)) = self.deployed(&function.status) {
+            engine.remove(id).await.map_err(unremoved)?;
+        }
+        if !function.status.keep_runs {
+            self.0.store.run_delete_of(&meta.org, meta.id).await?;
+        }
+        self.0.store.remove(&function).await?;
+        Ok(Step::Done)
+    }
+}
+
+fn unremoved(error: dispatch_driver::Error) -> crate::app::Error {
+    crate::app::Error::Unavailable(format!("a deployment cannot be removed: {error}"))
+}
+
+/// Names everything a deployment is made of: another hash is another deployment.
+fn hash(deployment: &Deployment, engine: &str) -> String {
+    let parts = json!([
+        engine,
+        deployment.language,
+        deployment.image_url,
+        deployment.handler,
+        deployment.source_digest,
+        deployment.environment,
+        deployment.timeout.as_millis() as u64,
+        deployment.memory_mib,
+        deployment.concurrency,
+        deployment.idle.as_millis() as u64,
+        deployment.egress,
+    ]);
+    let digest = Sha256::digest(parts.to_string().as_bytes());
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,28 @@
+//! The REST edge: paths, bodies, codes. Sees use cases only, no store and no engines.
+//!
+//! One file a noun, each with its handlers and `routes()`; what all of them need stands in `body`,
+//! `query`, `reply`, `watch` and `error`.
+
+pub mod api;
+pub mod application;
+pub mod base_image;
+pub mod body;
+pub mod caller;
+pub mod engine;
+pub mod error;
+pub mod function;
+pub mod image;
+pub mod openapi;
+pub mod query;
+pub mod reply;
+pub mod request_id;
+pub mod router;
+pub mod run;
+pub mod secret;
+pub mod version;
+pub mod watch;
+
+pub use body::Body;
+pub use error::ApiResult;
+pub use query::{ListParameters, One};
+pub use router::router;

@@ -1,0 +1,95 @@
+//! `/v1/image`.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use dispatch_wire as wire;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::error::ApiResult;
+use super::openapi::{DeleteParameters, GetParameters, ListDocumentation, PutParameters, Problems};
+use super::query::Selectors;
+use super::{Body, ListParameters, One, reply, watch};
+use crate::app::{App, Caller};
+
+pub struct Fields;
+
+impl Selectors for Fields {
+    const FIELDS: &'static [(&'static str, &'static str)] = &[("language", "language"), ("baseImageName", "base_image_name")];
+}
+
+pub fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new().routes(routes!(create, list)).routes(routes!(get, update, delete))
+}
+
+/// Creates an image.
+#[utoipa::path(post, path = "/v1/image", tag = "image", operation_id = "image_create",
+    request_body = wire::Image, responses((status = 201, body = wire::Image), Problems))]
+async fn create(
+    caller: Caller,
+    State(app): State<Arc<App>>,
+    Body(shape): Body<wire::Image>,
+) -> ApiResult<Response> {
+    let created = app.image_create(&caller, shape).await?;
+    Ok(reply::one::<wire::Image>(StatusCode::CREATED, &created))
+}
+
+/// Lists images; with `watch=true`, follows them.
+#[utoipa::path(get, path = "/v1/image", tag = "image", operation_id = "image_list",
+    params(ListDocumentation, ("language" = Option<String>, Query, description = "Only images of this language"), ("baseImageName" = Option<String>, Query, description = "Only images on this base image")),
+    responses((status = 200, body = [wire::Image]), Problems))]
+async fn list(
+    caller: Caller,
+    State(app): State<Arc<App>>,
+    parameters: ListParameters<Fields>,
+) -> ApiResult<Response> {
+    if parameters.watch {
+        return watch::watch::<wire::Image, _>(&app, &caller, parameters).await;
+    }
+    let page = app.image_list(&caller, &parameters.query).await?;
+    Ok(reply::page::<wire::Image, _>(&parameters, page))
+}
+
+/// Gets one image.
+#[utoipa::path(get, path = "/v1/image/{name}", tag = "image", operation_id = "image_get",
+    params(GetParameters), responses((status = 200, body = wire::Image), Problems))]
+async fn get(
+    caller: Caller,
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    one: One,
+) -> ApiResult<Response> {
+    let found = app.image_get(&caller, &name).await?;
+    reply::got::<wire::Image>(&one, &found)
+}
+
+/// Replaces an image.
+#[utoipa::path(put, path = "/v1/image/{name}", tag = "image", operation_id = "image_update",
+    params(PutParameters), request_body = wire::Image,
+    responses((status = 200, body = wire::Image), Problems))]
+async fn update(
+    caller: Caller,
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    one: One,
+    Body(shape): Body<wire::Image>,
+) -> ApiResult<Response> {
+    let updated = app.image_update(&caller, &name, shape, one.precondition).await?;
+    Ok(reply::one::<wire::Image>(StatusCode::OK, &updated))
+}
+
+/// Deletes an image. What uses it goes on; a warning names it.
+#[utoipa::path(delete, path = "/v1/image/{name}", tag = "image", operation_id = "image_delete",
+    params(DeleteParameters), responses((status = 200, body = wire::Image), Problems))]
+async fn delete(
+    caller: Caller,
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    one: One,
+) -> ApiResult<Response> {
+    let deleted = app.image_delete(&caller, &name, one.deletion()).await?;
+    Ok(reply::deleted::<wire::Image>(&deleted))
+}

@@ -1,0 +1,114 @@
+//! Secrets at rest. Alone holds key material.
+//!
+//! Every secret has a data key of its own (XChaCha20-Poly1305), which is wrapped by a root key.
+//! The ciphertext is bound to its organization and name, so that it is worth nothing elsewhere.
+//! Root keys come from the environment or a file that only the server's user may read; the first
+//! one seals, the others still open what they sealed.
+
+mod envelope;
+mod root_key;
+
+pub use envelope::{Error, Values};
+pub use root_key::{KeySource, rotate};
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use dispatch_model::secret::{Secret, Sealed};
+use dispatch_model::{ListQuery, Name, OrgName};
+use dispatch_store::Store;
+
+use root_key::RootKey;
+
+/// Most secrets resealed before the next page is read.
+const PAGE: u32 = 200;
+
+/// Seals and opens secrets.
+pub struct Seal {
+    /// The first one seals.
+    keys: Vec<RootKey>,
+}
+
+impl Seal {
+    /// Reads the root keys, and makes the key file at the first start.
+    pub fn open(data_dir: &Path, source: &KeySource) -> anyhow::Result<Self> {
+        Ok(Self { keys: root_key::load(data_dir, source)? })
+    }
+
+    /// Encrypts the values of a secret.
+    pub fn seal(
+        &self,
+        org: &OrgName,
+        name: &Name,
+        values: &BTreeMap<String, String>,
+    ) -> Result<Sealed, Error> {
+        envelope::seal(&self.keys[0], org, name, values)
+    }
+
+    /// Decrypts the values of a secret.
+    ///
+    /// # Errors
+    /// [`Error`] says whether the root key is missing or the ciphertext is not this secret's; it
+    /// never holds a value.
+    pub fn open_sealed(
+        &self,
+        org: &OrgName,
+        name: &Name,
+        sealed: &Sealed,
+    ) -> Result<Values, Error> {
+        let key = self.keys.iter().find(|key| key.id() == sealed.root_key_id);
+        envelope::open(key.ok_or(Error::UnknownRootKey)?, org, name, sealed)
+    }
+
+    /// Wraps every stored secret's data key with the first root key; the values stay as they are.
+    /// Returns how many were changed. Safe to repeat.
+    pub async fn reseal_all(&self, store: &Store) -> anyhow::Result<u64> {
+        let mut changed = 0;
+        let mut query = ListQuery { limit: Some(PAGE), ..ListQuery::default() };
+        loop {
+            let page = store.list_all::<Secret>(&query).await?;
+            for mut secret in page.items {
+                let sealed = &secret.spec.sealed;
+                if sealed.root_key_id == self.keys[0].id() {
+                    continue;
+                }
+                let old = self.keys.iter().find(|key| key.id() == sealed.root_key_id);
+                let old = old.ok_or(Error::UnknownRootKey)?;
+                secret.spec.sealed = envelope::rewrap(old, &self.keys[0], sealed)?;
+                match store.update(&mut secret).await {
+                    Ok(()) => changed += 1,
+                    // Whoever changed it in between sealed it with the first key.
+                    Err(dispatch_store::Error::Stale { .. } | dispatch_store::Error::Missing) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            query.continue_token = page.continue_token;
+            if query.continue_token.is_none() {
+                return Ok(changed);
+            }
+        }
+    }
+}
+
+impl From<Error> for crate::app::Error {
+    fn from(error: Error) -> Self {
+        let code = dispatch_model::code::SECRET002;
+        crate::app::Error::Unavailable(format!("{code}: the secret cannot be opened: {error}"))
+    }
+}
+
+impl crate::invoke::OpenSealed for Seal {
+    fn open_sealed(&self, org: &OrgName, name: &Name, sealed: &Sealed) -> anyhow::Result<Values> {
+        Ok(Seal::open_sealed(self, org, name, sealed)?)
+    }
+}
+
+impl std::fmt::Debug for Seal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let ids: Vec<_> = self.keys.iter().map(RootKey::id).collect();
+        f.debug_struct("Seal").field("root_key_ids", &ids).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests;

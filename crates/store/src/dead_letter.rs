@@ -1,0 +1,34 @@
+//! Dead letters: queued runs that failed for good and that nobody has dealt with yet. They are
+//! listed by [`crate::RunQuery::dead`].
+
+use dispatch_model::{OrgName, Run};
+use uuid::Uuid;
+
+use crate::database::{read, write};
+use crate::{Result, Store};
+
+impl Store {
+    pub async fn dead_letter_get(&self, org: &OrgName, id: Uuid) -> Result<Option<Run>> {
+        let row: Option<(String,)> = read!(self, |pool| {
+            sqlx::query_as("SELECT body FROM run WHERE org = $1 AND id = $2 AND dead = 1")
+                .bind(org.as_str())
+                .bind(id)
+                .fetch_optional(pool)
+                .await?
+        });
+        Ok(row.map(|(body,)| serde_json::from_str(&body)).transpose()?)
+    }
+
+    /// Takes a run off the dead letters; its record stays. False when it was none.
+    pub async fn dead_letter_settle(&self, org: &OrgName, id: Uuid) -> Result<bool> {
+        let settled = write!(&self.0.database, |tx| {
+            sqlx::query("UPDATE run SET dead = 0 WHERE org = $1 AND id = $2 AND dead = 1")
+                .bind(org.as_str())
+                .bind(id)
+                .execute(tx)
+                .await?
+                .rows_affected()
+        });
+        Ok(settled > 0)
+    }
+}
