@@ -69,7 +69,7 @@ CREATE TABLE run (
     due_us        INTEGER,
     lease_owner   BLOB,
     PRIMARY KEY (org, id)
-) WITHOUT ROWID;
+);
 CREATE INDEX run_function ON run (org, function_name, id);
 CREATE INDEX run_state ON run (org, state, id) WHERE state <> 'READY';
 CREATE INDEX run_due ON run (due_us) WHERE due_us IS NOT NULL;

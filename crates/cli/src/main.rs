@@ -1,2 +1,30 @@
-//! The `dispatch` command.
-fn main() {}
+//! The `dispatch` command: v1's words, with what was added to them.
+//!
+//! Depends on the wire only: no SQL, no engine. All output goes through [`printer::Printer`].
+
+mod arguments;
+mod command;
+mod config;
+mod connect;
+mod document;
+mod noun;
+mod pack;
+mod printer;
+mod scaffold;
+mod table;
+mod time;
+mod wait;
+
+use clap::Parser as _;
+
+use arguments::Arguments;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    let arguments = Arguments::parse();
+    let outcome = command::run(arguments).await;
+    if let Err(error) = outcome {
+        printer::error(&error);
+        std::process::exit(1);
+    }
+}

@@ -1,1 +1,3 @@
-//! sandbox
+//! Embedded engines: wasm components in this process, and processes in sandboxes.
+
+pub mod wasm;

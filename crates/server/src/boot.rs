@@ -3,6 +3,7 @@
 use dispatch_wire::Version;
 
 mod engines;
+mod first;
 mod housekeeping;
 mod lock;
 mod rotate;

@@ -51,6 +51,21 @@ pub struct Api {
 pub struct Gateway {
     pub http: SocketAddr,
     pub https: SocketAddr,
+    pub max_body_bytes: usize,
+    pub read_timeout_s: u64,
+    pub max_connections: usize,
+    pub max_headers: usize,
+}
+
+impl Gateway {
+    pub fn settings(&self) -> crate::gateway::Settings {
+        crate::gateway::Settings {
+            max_body_bytes: self.max_body_bytes,
+            read_timeout_s: self.read_timeout_s,
+            max_connections: self.max_connections,
+            max_headers: self.max_headers,
+        }
+    }
 }
 
 /// What requests to the API may hold at most.

@@ -10,8 +10,11 @@ use dispatch_store::Store;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::gateway::Gateway;
 use crate::invoke::{Engines, Invoker};
+use crate::seal::Seal;
 
+mod api;
 mod application;
 mod base_image;
 mod function;
@@ -25,19 +28,25 @@ pub struct Controllers {
     pub store: Store,
     pub engines: Engines,
     pub invoker: Arc<Invoker>,
+    pub seal: Arc<Seal>,
+    pub gateway: Arc<Gateway>,
     pub stop: CancellationToken,
     /// Everything they have under way.
     pub tasks: TaskTracker,
 }
 
 impl Controllers {
-    /// Starts all of them. They end when `stop` is cancelled.
+    /// Starts all of them, after the gateway knows its routes. They end when `stop` is cancelled.
     pub async fn start(&self) -> crate::app::Result<()> {
         let (store, engines) = (&self.store, &self.engines);
         let base_image = base_image::BaseImages { store: store.clone(), engines: engines.clone() };
         self.spawn(base_image).await?;
         self.spawn(image::Images { store: store.clone() }).await?;
         self.spawn(function::Functions(self.clone())).await?;
+        let (seal, gateway) = (self.seal.clone(), self.gateway.clone());
+        let apis = api::Apis { store: store.clone(), seal, gateway };
+        apis.load().await?;
+        self.spawn(apis).await?;
         self.spawn(application::Applications { store: store.clone() }).await
     }
 

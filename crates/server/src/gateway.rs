@@ -3,14 +3,18 @@
 //! Sees `invoke` only. The `api` controller tells it the routes and certificates; nothing here
 //! reads the store. A request costs one look into the route table, however many routes there are.
 
+mod answer;
 mod cors;
+mod host;
 mod http_context;
 mod input;
 mod method;
 mod path;
 mod reply;
 mod route;
+mod scope;
 mod serve;
+mod shards;
 mod table;
 pub mod tls;
 
@@ -106,7 +110,11 @@ impl Gateway {
     /// A [`Violation`] when another API has one of the routes, or another organization one of the
     /// hosts; then nothing is changed.
     pub fn put(&self, org: &OrgName, name: &Name, spec: &ApiSpec) -> Result<(), Violation> {
-        self.table.put(org, name, spec)
+        self.table.put(org, name, spec)?;
+        if !spec.enabled {
+            self.certificates.remove(org, name);
+        }
+        Ok(())
     }
 
     /// Takes an API's routes away.
@@ -119,7 +127,7 @@ impl Gateway {
     ///
     /// # Errors
     /// A [`Violation`] naming `tls` when the certificate or key cannot be read, or do not belong
-    /// together.
+    /// together, and `hosts` when another organization has one of them.
     pub fn put_certificate(
         &self,
         org: &OrgName,
@@ -128,6 +136,7 @@ impl Gateway {
         certificate_pem: &str,
         key_pem: &str,
     ) -> Result<(), Violation> {
+        self.table.check_hosts(org, hosts)?;
         self.certificates.put(org, name, hosts, certificate_pem, key_pem)
     }
 

@@ -26,7 +26,7 @@ mod queue;
 mod retention;
 mod secrets;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod timestamp;

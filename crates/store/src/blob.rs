@@ -5,9 +5,6 @@ use dispatch_model::resource::now_ms;
 use crate::database::{read, write};
 use crate::{Result, Store};
 
-/// How long an unused blob is kept: a function that names it may be about to be stored.
-const UNUSED_MS: i64 = 3_600_000;
-
 impl Store {
     /// Stores bytes under their digest (`sha256:<hex>`); a repeat renews their time.
     pub async fn blob_put(&self, digest: &str, bytes: &[u8]) -> Result<()> {
@@ -35,14 +32,15 @@ impl Store {
         Ok(row.map(|(bytes,)| bytes))
     }
 
-    /// Deletes blobs that no function names and that are older than an hour.
+    /// Deletes blobs that no function names and that are older than
+    /// [`Options::unused_blob_ms`](crate::Options::unused_blob_ms).
     pub async fn blob_collect(&self) -> Result<u64> {
         let gone = write!(&self.0.database, |tx| {
             sqlx::query(
-                "DELETE FROM blob WHERE created_ms < $1 AND NOT EXISTS (SELECT 1 FROM resource \
-                 WHERE kind = 'Function' AND spec LIKE '%' || blob.digest || '%')",
+                "DELETE FROM blob WHERE created_ms <= $1 AND NOT EXISTS (\
+                 SELECT 1 FROM resource_label l WHERE l.label = 'blob' AND l.value = blob.digest)",
             )
-            .bind(now_ms() - UNUSED_MS)
+            .bind(now_ms() - self.0.unused_blob_ms)
             .execute(tx)
             .await?
             .rows_affected()

@@ -43,9 +43,9 @@ pub struct Change {
     pub revision: i64,
 }
 
-type Row = (i64, String, String, String, Uuid, String, i64);
+pub(crate) type Row = (i64, String, String, String, Uuid, String, i64);
 
-fn change((seq, org, kind, name, id, op, revision): Row) -> Result<Change> {
+pub(crate) fn change((seq, org, kind, name, id, op, revision): Row) -> Result<Change> {
     let kind = ResourceKind::parse(&kind).ok_or_else(|| Error::Corrupt(format!("kind {kind}")))?;
     let op = Op::parse(&op).ok_or_else(|| Error::Corrupt(format!("op {op}")))?;
     let (org, name) = (OrgName::trusted(&org), Name::trusted(&name));
@@ -53,8 +53,8 @@ fn change((seq, org, kind, name, id, op, revision): Row) -> Result<Change> {
 }
 
 impl Store {
-    /// Changes made through this process from now on. A listener that lags reads
-    /// [`Store::changes_since`] instead.
+    /// Changes from now on, right after their commit: on SQLite those made through this value, on
+    /// PostgreSQL those of all servers. A listener that lags reads [`Store::changes_since`].
     pub fn changes(&self) -> broadcast::Receiver<Change> {
         self.0.signal.subscribe()
     }

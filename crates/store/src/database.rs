@@ -9,11 +9,17 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{PgPool, SqliteConnection, SqlitePool};
 use tokio::sync::broadcast;
 
+use crate::change_follow::follow;
 use crate::run_writer::RunWriter;
 use crate::{Change, Error, Result};
 
 /// Changes a slow listener may fall behind before it has to read the log instead.
 const SIGNALS: usize = 4_096;
+
+/// Pages in SQLite's write-ahead log from which on a commit moves them into the database (16 MiB).
+const CHECKPOINT_PAGES: &str = "4000";
+/// What the log is cut to after a burst, in bytes.
+const LOG_BYTES: &str = "67108864";
 
 /// How a database is opened.
 #[derive(Debug, Clone)]
@@ -24,8 +30,10 @@ pub struct Options {
     pub synchronous: Synchronous,
     /// Connections to PostgreSQL.
     pub postgres_connections: u32,
-    /// Finished runs that may wait to be written.
+    /// Memory for runs that wait to be written, in KiB; each run takes at least one.
     pub run_queue: usize,
+    /// How long a blob that no function names is kept: one that does may be about to be stored.
+    pub unused_blob_ms: i64,
     /// Largest size of an SQLite database, in pages of 4 KiB; no limit when absent.
     pub max_pages: Option<u32>,
 }
@@ -46,6 +54,7 @@ impl Default for Options {
             synchronous: Synchronous::Full,
             postgres_connections: 16,
             run_queue: 65_536,
+            unused_blob_ms: 3_600_000,
             max_pages: None,
         }
     }
@@ -59,6 +68,17 @@ pub(crate) struct Inner {
     pub database: Database,
     pub signal: broadcast::Sender<Change>,
     pub runs: RunWriter,
+    pub unused_blob_ms: i64,
+    /// Signals the changes of all servers on PostgreSQL.
+    follower: std::sync::OnceLock<tokio::task::AbortHandle>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some(follower) = self.follower.get() {
+            follower.abort();
+        }
+    }
 }
 
 /// SQLite takes one writer at a time, so it gets one connection; PostgreSQL sorts that out itself.
@@ -154,7 +174,15 @@ impl Store {
         };
         let (signal, _) = broadcast::channel(SIGNALS);
         let runs = RunWriter::start(database.clone(), options.run_queue);
-        Ok(Store(Arc::new(Inner { database, signal, runs })))
+        let unused_blob_ms = options.unused_blob_ms;
+        let follower = std::sync::OnceLock::new();
+        let store = Store(Arc::new(Inner { database, signal, runs, unused_blob_ms, follower }));
+        if let Database::Postgres(pool) = &store.0.database {
+            let seq = store.last_change().await?;
+            let task = tokio::spawn(follow(pool.clone(), store.0.signal.clone(), seq));
+            store.0.follower.get_or_init(|| task.abort_handle());
+        }
+        Ok(store)
     }
 
     /// Whether this is SQLite, which one server has for itself.
@@ -173,6 +201,9 @@ impl Store {
     /// Writes what waits to be written and closes all connections.
     pub async fn close(&self) {
         self.0.runs.stop().await;
+        if let Some(follower) = self.0.follower.get() {
+            follower.abort();
+        }
         match &self.0.database {
             Database::Sqlite { writer, readers } => {
                 readers.close().await;
@@ -195,6 +226,8 @@ async fn open_sqlite(url: &str, options: &Options) -> Result<Database> {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(synchronous)
         .busy_timeout(Duration::from_secs(10))
+        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+        .pragma("journal_size_limit", LOG_BYTES)
         .statement_cache_capacity(256);
     let connect = match options.max_pages {
         Some(pages) => connect.pragma("max_page_count", pages.to_string()),
@@ -202,6 +235,7 @@ async fn open_sqlite(url: &str, options: &Options) -> Result<Database> {
     };
     let writer = SqlitePoolOptions::new()
         .max_connections(1)
+        .test_before_acquire(false)
         .idle_timeout(None)
         .max_lifetime(None)
         .connect_with(connect.clone())
@@ -210,6 +244,7 @@ async fn open_sqlite(url: &str, options: &Options) -> Result<Database> {
     migrated(sqlx::migrate!("../../migrations/sqlite").run(&writer).await)?;
     let readers = SqlitePoolOptions::new()
         .max_connections(options.readers.max(1))
+        .test_before_acquire(false)
         .connect_with(connect.read_only(true))
         .await
         .map_err(invalid)?;
@@ -221,7 +256,8 @@ async fn open_postgres(url: &str, options: &Options) -> Result<Database> {
     let invalid = |e: sqlx::Error| Error::Unavailable(format!("PostgreSQL: {e}"));
     let connect = PgConnectOptions::from_str(url).map_err(invalid)?;
     let pool = PgPoolOptions::new()
-        .max_connections(options.postgres_connections.max(2))
+        // One is taken by who listens for changes.
+        .max_connections(options.postgres_connections.max(2) + 1)
         .acquire_timeout(Duration::from_secs(10))
         .connect_with(connect)
         .await

@@ -5,18 +5,23 @@ use dispatch_model::{OrgName, Run};
 use uuid::Uuid;
 
 use crate::database::{read, write};
+use crate::run_body::{self, RunColumns};
 use crate::{Result, Store};
 
 impl Store {
     pub async fn dead_letter_get(&self, org: &OrgName, id: Uuid) -> Result<Option<Run>> {
-        let row: Option<(String,)> = read!(self, |pool| {
-            sqlx::query_as("SELECT body FROM run WHERE org = $1 AND id = $2 AND dead = 1")
+        let sql = format!(
+            "SELECT {} FROM run WHERE org = $1 AND id = $2 AND dead = 1",
+            run_body::COLUMNS
+        );
+        let row: Option<RunColumns> = read!(self, |pool| {
+            sqlx::query_as(sqlx::AssertSqlSafe(sql))
                 .bind(org.as_str())
                 .bind(id)
                 .fetch_optional(pool)
                 .await?
         });
-        Ok(row.map(|(body,)| serde_json::from_str(&body)).transpose()?)
+        row.map(run_body::read).transpose()
     }
 
     /// Takes a run off the dead letters; its record stays. False when it was none.

@@ -3,6 +3,8 @@
 use dispatch_model::{ResourceKind, Tags};
 use serde_json::Value;
 
+use crate::row::ResourceRow;
+
 /// Fields of the spec or status one can select by; `secrets` and `rules` hold many values.
 pub(crate) fn fields(kind: ResourceKind) -> &'static [&'static str] {
     match kind {
@@ -25,32 +27,49 @@ pub(crate) fn references(kind: ResourceKind) -> &'static [(ResourceKind, &'stati
     }
 }
 
-/// All labels of a resource: (label, value), without repeats.
+/// The label of the state.
+pub(crate) const STATE: &str = "state";
+/// The label of the sources a function needs, by their digest.
+const BLOB: &str = "blob";
+
+pub(crate) fn tag(key: &str) -> String {
+    format!("tag:{key}")
+}
+
+pub(crate) fn field(name: &str) -> String {
+    format!("field:{name}")
+}
+
+/// All labels of a resource: (label, value), sorted, without repeats.
 pub(crate) fn labels(
     kind: ResourceKind,
     tags: &Tags,
-    spec: &str,
-    status: &str,
+    row: &ResourceRow,
 ) -> serde_json::Result<Vec<(String, String)>> {
     let mut labels: Vec<_> =
-        tags.iter().map(|(key, value)| (format!("tag:{key}"), value.clone())).collect();
+        tags.iter().map(|(key, value)| (tag(key), value.clone())).collect();
+    labels.push((STATE.to_owned(), row.state.clone()));
     if !fields(kind).is_empty() {
-        let spec: Value = serde_json::from_str(spec)?;
-        let status: Value = serde_json::from_str(status)?;
-        for field in fields(kind) {
-            let given = match spec.get(*field) {
-                None | Some(Value::Null) => status.get(*field),
+        let spec: Value = serde_json::from_str(&row.spec)?;
+        let status: Value = serde_json::from_str(&row.status)?;
+        for name in fields(kind) {
+            let given = match spec.get(*name) {
+                None | Some(Value::Null) => status.get(*name),
                 given => given,
             };
             match given {
-                Some(Value::String(value)) => {
-                    labels.push((format!("field:{field}"), value.clone()))
-                }
+                Some(Value::String(value)) => labels.push((field(name), value.clone())),
                 Some(Value::Array(values)) => {
                     let texts = values.iter().filter_map(Value::as_str);
-                    labels.extend(texts.map(|v| (format!("field:{field}"), v.to_owned())));
+                    labels.extend(texts.map(|value| (field(name), value.to_owned())));
                 }
                 _ => {}
+            }
+        }
+        // An update that is being made, or that failed, goes on needing what serves.
+        for spec in [Some(&spec), status.get("serving")].into_iter().flatten() {
+            if let Some(Value::String(digest)) = spec.pointer("/source/digest") {
+                labels.push((BLOB.to_owned(), digest.clone()));
             }
         }
     }

@@ -5,15 +5,20 @@
 
 mod blob;
 mod change;
+mod change_follow;
 mod database;
 mod dead_letter;
 mod error;
 mod label;
 mod resource;
 mod resource_list;
+mod resource_select;
 mod row;
 mod run;
 mod run_batch;
+mod run_body;
+mod run_commit;
+mod run_delete;
 mod run_queue;
 mod run_read;
 mod run_writer;

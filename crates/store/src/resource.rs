@@ -12,8 +12,10 @@ use crate::{Change, Error, Op, Result, Store};
 const MAX_USERS: i64 = 100;
 
 /// PostgreSQL hands out sequence numbers before commit; this lock makes their order that of the
-/// commits, so that a reader of the log misses none. SQLite has one writer anyway.
-const CHANGE_LOCK: &str = "SELECT pg_advisory_xact_lock(7355608)";
+/// commits, so that a reader of the log misses none. SQLite has one writer anyway. All servers are
+/// told at the commit.
+const CHANGE_LOCK: &str =
+    "SELECT pg_advisory_xact_lock(7355608), pg_notify('dispatch_change', '')";
 
 /// Appends to the change log inside a transaction and yields the line's number.
 macro_rules! log_change {
@@ -37,13 +39,9 @@ macro_rules! log_change {
     }};
 }
 
-/// Writes the labels of a resource anew.
-macro_rules! write_labels {
-    ($tx:ident, $row:expr, $kind:expr, $labels:expr) => {{
-        sqlx::query("DELETE FROM resource_label WHERE id = $1")
-            .bind($row.id)
-            .execute(&mut *$tx)
-            .await?;
+/// Writes those labels of a resource that are not there yet.
+macro_rules! insert_labels {
+    ($tx:ident, $row:expr, $kind:expr, $labels:expr) => {
         for (label, value) in $labels {
             sqlx::query(
                 "INSERT INTO resource_label (org, kind, label, value, name, id) \
@@ -58,6 +56,27 @@ macro_rules! write_labels {
             .execute(&mut *$tx)
             .await?;
         }
+    };
+}
+
+/// Makes the stored labels of a resource those given; most updates change few.
+macro_rules! update_labels {
+    ($tx:ident, $row:expr, $kind:expr, $labels:expr) => {{
+        let stored: Vec<(String, String)> =
+            sqlx::query_as("SELECT label, value FROM resource_label WHERE id = $1")
+                .bind($row.id)
+                .fetch_all(&mut *$tx)
+                .await?;
+        for (label, value) in stored.iter().filter(|label| !$labels.contains(label)) {
+            sqlx::query("DELETE FROM resource_label WHERE id = $1 AND label = $2 AND value = $3")
+                .bind($row.id)
+                .bind(label)
+                .bind(value)
+                .execute(&mut *$tx)
+                .await?;
+        }
+        let new = $labels.iter().filter(|label| !stored.contains(label));
+        insert_labels!($tx, $row, $kind, new);
     }};
 }
 
@@ -68,7 +87,7 @@ impl Store {
     /// [`Error::Exists`] when its organization has one of the kind and name.
     pub async fn insert<K: Kind>(&self, resource: &Resource<K>) -> Result<()> {
         let row = ResourceRow::from_resource(resource)?;
-        let labels = label::labels(K::KIND, &resource.meta.tags, &row.spec, &row.status)?;
+        let labels = label::labels(K::KIND, &resource.meta.tags, &row)?;
         let seq = write!(&self.0.database, |tx| {
             sqlx::query(
                 "INSERT INTO resource (id, org, kind, name, revision, state, reason, tags, spec, \
@@ -89,20 +108,7 @@ impl Store {
             .bind(row.modified_ms)
             .execute(&mut *tx)
             .await?;
-            for (label, value) in &labels {
-                sqlx::query(
-                    "INSERT INTO resource_label (org, kind, label, value, name, id) \
-                     VALUES ($1, $2, $3, $4, $5, $6)",
-                )
-                .bind(&row.org)
-                .bind(K::KIND.as_str())
-                .bind(label)
-                .bind(value)
-                .bind(&row.name)
-                .bind(row.id)
-                .execute(&mut *tx)
-                .await?;
-            }
+            insert_labels!(tx, row, K::KIND, &labels);
             log_change!(self, tx, row, K::KIND, Op::Inserted)
         });
         self.signal(resource, seq, Op::Inserted);
@@ -146,7 +152,7 @@ impl Store {
     /// [`Error::Stale`] when someone else changed it since, [`Error::Missing`] when it is gone.
     pub async fn update<K: Kind>(&self, resource: &mut Resource<K>) -> Result<()> {
         let mut row = ResourceRow::from_resource(resource)?;
-        let labels = label::labels(K::KIND, &resource.meta.tags, &row.spec, &row.status)?;
+        let labels = label::labels(K::KIND, &resource.meta.tags, &row)?;
         row.revision += 1;
         row.modified_ms = now_ms();
         let seq = write!(&self.0.database, |tx| {
@@ -174,7 +180,7 @@ impl Store {
                         .await?;
                 return Err(current.map_or(Error::Missing, |(current,)| Error::Stale { current }));
             }
-            write_labels!(tx, row, K::KIND, &labels);
+            update_labels!(tx, row, K::KIND, labels);
             log_change!(self, tx, row, K::KIND, Op::Updated)
         });
         resource.meta.revision = row.revision;
@@ -223,7 +229,7 @@ impl Store {
                 )
                 .bind(org.as_str())
                 .bind(user.as_str())
-                .bind(format!("field:{field}"))
+                .bind(label::field(field))
                 .bind(name.as_str())
                 .bind(MAX_USERS)
                 .fetch_all(pool)
@@ -247,11 +253,13 @@ impl Store {
 
     /// How many resources of each kind an organization has.
     pub async fn count_by_kind(&self, org: &OrgName) -> Result<Vec<(ResourceKind, u64)>> {
+        let kinds = ResourceKind::ALL.map(|kind| format!("'{kind}'")).join(", ");
+        let sql = format!(
+            "SELECT kind, COUNT(*) FROM resource WHERE kind IN ({kinds}) AND org = $1 \
+             GROUP BY kind ORDER BY kind"
+        );
         let rows: Vec<(String, i64)> = read!(self, |pool| {
-            sqlx::query_as("SELECT kind, COUNT(*) FROM resource WHERE org = $1 GROUP BY kind")
-                .bind(org.as_str())
-                .fetch_all(pool)
-                .await?
+            sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(org.as_str()).fetch_all(pool).await?
         });
         let known = |(kind, count): (String, i64)| {
             Some((ResourceKind::parse(&kind)?, u64::try_from(count).unwrap_or(0)))
@@ -260,6 +268,10 @@ impl Store {
     }
 
     fn signal<K: Kind>(&self, resource: &Resource<K>, seq: i64, op: Op) {
+        if !self.is_sqlite() {
+            // The one who follows the log signals it, with those of other servers and in order.
+            return;
+        }
         let meta = &resource.meta;
         let change = Change {
             seq,

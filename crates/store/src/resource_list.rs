@@ -5,20 +5,19 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use dispatch_model::list::{MAX_LIMIT, MAX_SELECTORS};
 use dispatch_model::{Kind, ListQuery, OrgName, Page, Resource, ResourceKind, Sort, Violation};
 use serde::{Deserialize, Serialize};
-use sqlx::QueryBuilder;
 
 use crate::database::read;
 use crate::label;
+use crate::resource_select::{Bind, List, Statement};
 use crate::row::{COLUMNS, ResourceRow};
 use crate::{Error, Result, Store};
 
-/// Where the next page begins: the sort key and the name of the last row, and its organization
-/// when all are listed.
+/// Where the next page begins: the sort key, the organization and the name of the last row.
 #[derive(Serialize, Deserialize)]
-struct Token {
-    key: i64,
-    name: String,
-    org: String,
+pub(crate) struct Token {
+    pub key: i64,
+    pub name: String,
+    pub org: String,
 }
 
 impl Token {
@@ -34,7 +33,7 @@ impl Token {
 }
 
 /// The column a list is sorted by beside the name, and whether it descends.
-fn order(sort: Sort) -> (Option<&'static str>, bool) {
+pub(crate) fn order(sort: Sort) -> (Option<&'static str>, bool) {
     match sort {
         Sort::Name => (None, false),
         Sort::NameDescending => (None, true),
@@ -84,50 +83,19 @@ impl Store {
         check(K::KIND, query)?;
         let after = query.continue_token.as_deref().map(Token::parse).transpose()?;
         let limit = query.limit.map(|limit| limit.clamp(1, MAX_LIMIT) as usize);
+        let labels = labels(query);
+        let leader = self.leader(K::KIND, org, query, &labels).await?;
+        let list = List { kind: K::KIND, org, query, labels, leader, after };
+        let Statement { sql, binds } = list.statement(limit.map(|limit| limit as i64 + 1));
         let mut rows: Vec<ResourceRow> = read!(self, |pool| {
-            let mut sql = QueryBuilder::new("SELECT ");
-            sql.push(COLUMNS).push(" FROM resource WHERE kind = ").push_bind(K::KIND.as_str());
-            if let Some(org) = org {
-                sql.push(" AND org = ").push_bind(org.as_str());
+            let mut select = sqlx::query_as(sqlx::AssertSqlSafe(sql));
+            for bind in binds {
+                select = match bind {
+                    Bind::Text(text) => select.bind(text),
+                    Bind::Number(number) => select.bind(number),
+                };
             }
-            if let Some(state) = query.state {
-                sql.push(" AND state = ").push_bind(state.as_str());
-            }
-            if let Some(name) = &query.name {
-                sql.push(" AND name = ").push_bind(name.as_str());
-            }
-            for (label, value) in labels(query) {
-                sql.push(" AND id IN (SELECT l.id FROM resource_label l WHERE l.kind = ");
-                sql.push_bind(K::KIND.as_str());
-                if let Some(org) = org {
-                    sql.push(" AND l.org = ").push_bind(org.as_str());
-                }
-                sql.push(" AND l.label = ").push_bind(label);
-                sql.push(" AND l.value = ").push_bind(value).push(")");
-            }
-            let (column, descending) = order(query.sort);
-            let (than, direction) = if descending { (" < ", " DESC") } else { (" > ", "") };
-            if let Some(after) = &after {
-                sql.push(" AND (");
-                if let Some(column) = column {
-                    sql.push(column).push(", ");
-                }
-                sql.push("name, org)").push(than).push("(");
-                if column.is_some() {
-                    sql.push_bind(after.key).push(", ");
-                }
-                sql.push_bind(after.name.as_str()).push(", ");
-                sql.push_bind(after.org.as_str()).push(")");
-            }
-            sql.push(" ORDER BY ");
-            if let Some(column) = column {
-                sql.push(column).push(direction).push(", ");
-            }
-            sql.push("name").push(direction).push(", org").push(direction);
-            if let Some(limit) = limit {
-                sql.push(" LIMIT ").push_bind(limit as i64 + 1);
-            }
-            sql.build_query_as().fetch_all(pool).await?
+            select.fetch_all(pool).await?
         });
         let more = limit.is_some_and(|limit| rows.len() > limit);
         rows.truncate(limit.unwrap_or(usize::MAX));
@@ -138,7 +106,50 @@ impl Store {
         let items = rows.into_iter().map(ResourceRow::into_resource).collect::<Result<_>>()?;
         Ok(Page { items, continue_token })
     }
+
+    /// The label whose rows are gone through, instead of all resources of the kind: always the
+    /// rarest when sorted by name, as they are in that order; else only a rare one, as its rows
+    /// have to be sorted.
+    async fn leader(
+        &self,
+        kind: ResourceKind,
+        org: Option<&OrgName>,
+        query: &ListQuery,
+        labels: &[(String, &str)],
+    ) -> Result<Option<usize>> {
+        if labels.is_empty() || query.name.is_some() {
+            return Ok(None);
+        }
+        let by_name = order(query.sort).0.is_none();
+        if by_name && labels.len() == 1 {
+            return Ok(Some(0));
+        }
+        let mut rarest: Option<(i64, usize)> = None;
+        for (at, (label, value)) in labels.iter().enumerate() {
+            let (count,): (i64,) = read!(self, |pool| {
+                sqlx::query_as(
+                    "SELECT COUNT(*) FROM (SELECT 1 FROM resource_label WHERE kind = $1 \
+                     AND label = $2 AND value = $3 AND org >= $4 AND org <= $5 LIMIT $6) few",
+                )
+                .bind(kind.as_str())
+                .bind(label)
+                .bind(*value)
+                .bind(org.map_or("", OrgName::as_str))
+                .bind(org.map_or(LAST_ORG, OrgName::as_str))
+                .bind(RARE)
+                .fetch_one(pool)
+                .await?
+            });
+            rarest = rarest.min(Some((count, at))).or(Some((count, at)));
+        }
+        Ok(rarest.filter(|(count, _)| by_name || *count < RARE).map(|(_, at)| at))
+    }
 }
+
+/// Greater than every name.
+const LAST_ORG: &str = "\u{7f}";
+/// A label on fewer resources than this is rare: sorting so many takes a few milliseconds.
+const RARE: i64 = 1_000;
 
 fn token(last: &ResourceRow, sort: Sort) -> Token {
     let key = match order(sort).0 {
@@ -149,10 +160,11 @@ fn token(last: &ResourceRow, sort: Sort) -> Token {
     Token { key, name: last.name.clone(), org: last.org.clone() }
 }
 
-fn labels(query: &ListQuery) -> impl Iterator<Item = (String, &str)> {
-    let tags = query.tags.iter().map(|(key, value)| (format!("tag:{key}"), value.as_str()));
-    let fields = query.spec.iter().map(|(key, value)| (format!("field:{key}"), value.as_str()));
-    tags.chain(fields)
+fn labels(query: &ListQuery) -> Vec<(String, &str)> {
+    let tags = query.tags.iter().map(|(key, value)| (label::tag(key), value.as_str()));
+    let fields = query.spec.iter().map(|(key, value)| (label::field(key), value.as_str()));
+    let state = query.state.map(|state| (label::STATE.to_owned(), state.as_str()));
+    tags.chain(fields).chain(state).collect()
 }
 
 fn check(kind: ResourceKind, query: &ListQuery) -> Result<()> {

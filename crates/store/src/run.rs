@@ -45,8 +45,11 @@ pub struct RunWriterStats {
     /// Runs that wait to be written.
     pub queued: u64,
     pub written: u64,
-    /// Runs given up because the queue stayed full or the store was closed.
+    /// Runs given up because there was no room for long, the store was closed, or the database
+    /// refused that very run.
     pub lost: u64,
     /// Attempts to write that failed; what they held was kept and tried again.
     pub failures: u64,
+    /// Why the last of those failed.
+    pub last_error: Option<String>,
 }

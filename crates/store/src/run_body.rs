@@ -2,10 +2,12 @@
 //! for every run, so names are short and what is empty is left out.
 
 use dispatch_model::{InvocationError, Logs, Name, OrgName, RawJson, Run, State, Tags};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
-use crate::{Error, Result};
+use crate::Error;
+
+type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// The columns a run is read from, in the order of [`RunColumns`].
 pub(crate) const COLUMNS: &str = "org, id, function_name, function_id, state, body";
@@ -17,21 +19,30 @@ const SMALL: usize = 512;
 
 /// Declares the body twice with the same names: borrowed to write, owned to read.
 macro_rules! body {
-    ($($short:literal $skip:literal $field:ident: $owned:ty,)*) => {
+    (
+        optional { $($option:literal $maybe:ident: $inner:ty,)* }
+        plain { $($short:literal $field:ident: $owned:ty,)* }
+    ) => {
         #[derive(Serialize)]
         struct Written<'a> {
-            $(#[serde(rename = $short, skip_serializing_if = $skip)] $field: &'a $owned,)*
+            $(#[serde(rename = $option, skip_serializing_if = "Option::is_none")]
+            $maybe: &'a Option<$inner>,)*
+            $(#[serde(rename = $short, skip_serializing_if = "is_default")]
+            $field: &'a $owned,)*
         }
 
         #[derive(Deserialize)]
         struct Read {
+            $(#[serde(rename = $option, default, deserialize_with = "present")]
+            $maybe: Option<$inner>,)*
             $(#[serde(rename = $short, default)] $field: $owned,)*
         }
 
         /// The body of a run.
         pub(crate) fn write(run: &Run) -> Result<String> {
             let mut text = Vec::with_capacity(SMALL);
-            serde_json::to_writer(&mut text, &Written { $($field: &run.$field,)* })?;
+            let written = Written { $($maybe: &run.$maybe,)* $($field: &run.$field,)* };
+            serde_json::to_writer(&mut text, &written)?;
             String::from_utf8(text).map_err(|error| Error::Corrupt(error.to_string()))
         }
 
@@ -39,13 +50,14 @@ macro_rules! body {
         pub(crate) fn read(columns: RunColumns) -> Result<Run> {
             let (org, id, function_name, function_id, state, body) = columns;
             let read: Read = serde_json::from_str(&body)?;
+            let unknown = || Error::Corrupt(format!("state {state}"));
             Ok(Run {
                 id,
                 org: OrgName::trusted(&org),
                 function_name: Name::trusted(&function_name),
                 function_id,
-                state: State::parse(&state)
-                    .ok_or_else(|| Error::Corrupt(format!("state {state}")))?,
+                state: State::parse(&state).ok_or_else(unknown)?,
+                $($maybe: read.$maybe,)*
                 $($field: read.$field,)*
             })
         }
@@ -53,25 +65,34 @@ macro_rules! body {
 }
 
 body! {
-    "d" "Option::is_none" faas_id: Option<Uuid>,
-    "e" "Option::is_none" engine: Option<String>,
-    "b" "is_default" blocking: bool,
-    "r" "Vec::is_empty" reason: Vec<String>,
-    "i" "Option::is_none" input: Option<RawJson>,
-    "o" "Option::is_none" output: Option<RawJson>,
-    "x" "Option::is_none" error: Option<InvocationError>,
-    "l" "Logs::is_empty" logs: Logs,
-    "s" "Vec::is_empty" secrets: Vec<String>,
-    "v" "Vec::is_empty" services: Vec<String>,
-    "c" "Option::is_none" event: Option<RawJson>,
-    "h" "Option::is_none" http_context: Option<RawJson>,
-    "t" "Tags::is_empty" tags: Tags,
-    "n" "is_default" attempts: u32,
-    "a" "is_default" accepted_us: i64,
-    "g" "Option::is_none" executed_us: Option<i64>,
-    "f" "Option::is_none" finished_us: Option<i64>,
+    optional {
+        "d" faas_id: Uuid,
+        "e" engine: String,
+        "i" input: RawJson,
+        "o" output: RawJson,
+        "x" error: InvocationError,
+        "c" event: RawJson,
+        "h" http_context: RawJson,
+        "g" executed_us: i64,
+        "f" finished_us: i64,
+    }
+    plain {
+        "b" blocking: bool,
+        "r" reason: Vec<String>,
+        "l" logs: Logs,
+        "s" secrets: Vec<String>,
+        "v" services: Vec<String>,
+        "t" tags: Tags,
+        "n" attempts: u32,
+        "a" accepted_us: i64,
+    }
 }
 
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
+fn is_default<T: Default + PartialEq>(value: &&T) -> bool {
+    **value == T::default()
+}
+
+/// What is there is something, even when it is the JSON `null` a handler returned.
+fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
 }

@@ -8,11 +8,16 @@ use uuid::Uuid;
 use crate::database::Database;
 use crate::database::write;
 use crate::run_batch::RunRow;
-use crate::run_writer::Entry;
+use crate::run_body::{self, RunColumns};
+use crate::run_writer::Work;
 use crate::{Accepted, Error, Lease, Result, RunWriterStats, Store};
 
 /// How long an idempotency key is remembered.
 const KEY_MS: i64 = 24 * 3_600_000;
+/// Attempts to accept a run whose key belongs to a run that is gone.
+const KEY_TRIES: u32 = 3;
+/// Runs renewed in one transaction.
+const RENEW: usize = 500;
 
 impl Store {
     /// Records a finished run of a waiting caller. Returns when it is queued, which takes at most
@@ -34,21 +39,37 @@ impl Store {
         lease: Option<Lease>,
     ) -> Result<Accepted> {
         let row = RunRow {
-            next_attempt_us: Some(run.accepted_us),
+            due_us: Some(lease.map_or(run.accepted_us, |lease| lease.until_us)),
             lease_owner: lease.map(|lease| lease.owner),
-            lease_until_us: lease.map(|lease| lease.until_us),
             ..RunRow::ended(run, false)?
         };
-        let key = key.map(str::to_owned);
-        let first = self.0.runs.ask(|reply| Entry::Accept { row, key, reply }).await?;
-        match first {
-            None => Ok(Accepted::New),
-            Some(id) => match self.run_get(&run.org, id).await? {
-                Some(first) => Ok(Accepted::Existing(first)),
-                // The first run was deleted since (retention); its key goes too.
-                None => Err(Error::Missing),
-            },
+        for _ in 0..KEY_TRIES {
+            let (row, owned) = (row.clone(), key.map(str::to_owned));
+            let first = self.0.runs.ask(|reply| Work::Accept { row, key: owned, reply }).await?;
+            let (Some(first), Some(key)) = (first, key) else { return Ok(Accepted::New) };
+            if let Some(first) = self.run_get(&run.org, first).await? {
+                return Ok(Accepted::Existing(first));
+            }
+            // The first run was deleted since: its key is free again.
+            self.forget_key(run, key, first).await?;
         }
+        Err(Error::Unavailable("the run of this key is deleted again and again".to_owned()))
+    }
+
+    async fn forget_key(&self, run: &Run, key: &str, first: Uuid) -> Result<()> {
+        write!(&self.0.database, |tx| {
+            sqlx::query(
+                "DELETE FROM run_key WHERE org = $1 AND function_name = $2 AND idempotency = $3 \
+                 AND run_id = $4",
+            )
+            .bind(run.org.as_str())
+            .bind(run.function_name.as_str())
+            .bind(key)
+            .bind(first)
+            .execute(tx)
+            .await?;
+        });
+        Ok(())
     }
 
     /// Takes up to `limit` runs that are due and that nobody holds, the longest waiting first.
@@ -57,12 +78,12 @@ impl Store {
         // SQLite's one writer needs no row locks.
         let lock = if self.is_sqlite() { "" } else { " FOR UPDATE SKIP LOCKED" };
         let sql = format!(
-            "UPDATE run SET lease_owner = $1, lease_until_us = $2 WHERE (org, id) IN (\
-             SELECT org, id FROM run WHERE next_attempt_us <= $3 AND \
-             (lease_until_us IS NULL OR lease_until_us < $3) \
-             ORDER BY next_attempt_us LIMIT $4{lock}) RETURNING body"
+            "UPDATE run SET lease_owner = $1, due_us = $2 WHERE (org, id) IN (\
+             SELECT org, id FROM run WHERE due_us <= $3 ORDER BY due_us LIMIT $4{lock}) \
+             RETURNING {}",
+            run_body::COLUMNS
         );
-        let rows: Vec<(String,)> = write!(&self.0.database, |tx| {
+        let rows: Vec<RunColumns> = write!(&self.0.database, |tx| {
             sqlx::query_as(sqlx::AssertSqlSafe(sql))
                 .bind(lease.owner)
                 .bind(lease.until_us)
@@ -71,25 +92,33 @@ impl Store {
                 .fetch_all(tx)
                 .await?
         });
-        let read = |(body,): &(String,)| Ok(serde_json::from_str::<Run>(body)?);
-        let mut runs = rows.iter().map(read).collect::<Result<Vec<_>>>()?;
+        let mut runs = Vec::with_capacity(rows.len());
+        for row in rows {
+            let id = row.1;
+            match run_body::read(row) {
+                Ok(run) => runs.push(run),
+                // The others shall not wait for it. It stays where it is, for people to look at.
+                Err(error) => tracing::error!(run = %id, %error, "a queued run cannot be read"),
+            }
+        }
         runs.sort_by_key(|run| run.id);
         Ok(runs)
     }
 
     /// Keeps holding runs that are held.
     pub async fn run_renew(&self, lease: Lease, ids: &[Uuid]) -> Result<()> {
-        for some in ids.chunks(500) {
+        for some in ids.chunks(RENEW) {
             write!(&self.0.database, |tx| {
-                let mut sql = QueryBuilder::new("UPDATE run SET lease_until_us = ");
+                let mut sql = QueryBuilder::new("UPDATE run SET due_us = ");
                 sql.push_bind(lease.until_us).push(" WHERE lease_owner = ");
-                sql.push_bind(lease.owner).push(" AND id IN (");
+                sql.push_bind(lease.owner).push(" AND due_us IS NOT NULL AND id IN (");
                 let mut list = sql.separated(", ");
                 for id in some {
                     list.push_bind(*id);
                 }
                 sql.push(")");
-                sql.build().execute(tx).await?;
+                // Seldom the same number of ids twice: not worth keeping prepared.
+                sql.build().persistent(false).execute(tx).await?;
             });
         }
         Ok(())
@@ -101,8 +130,8 @@ impl Store {
         let Database::Sqlite { .. } = self.0.database else { return Ok(0) };
         let freed = write!(&self.0.database, |tx| {
             sqlx::query(
-                "UPDATE run SET lease_owner = NULL, lease_until_us = NULL \
-                 WHERE next_attempt_us IS NOT NULL AND lease_owner <> $1",
+                "UPDATE run SET lease_owner = NULL, due_us = 0 \
+                 WHERE due_us IS NOT NULL AND lease_owner <> $1",
             )
             .bind(owner)
             .execute(tx)
@@ -130,16 +159,16 @@ impl Store {
 
     /// Stores that a run waits again until a time (unix microseconds).
     pub async fn run_retry(&self, run: &Run, due_us: i64) -> Result<()> {
-        self.change(RunRow { next_attempt_us: Some(due_us), ..RunRow::ended(run, false)? }).await
+        self.change(RunRow { due_us: Some(due_us), ..RunRow::ended(run, false)? }).await
     }
 
     async fn change(&self, row: RunRow) -> Result<()> {
-        self.0.runs.ask(|reply| Entry::Change { row, reply }).await
+        self.0.runs.ask(|reply| Work::Change { row, reply }).await
     }
 
     /// Waits until everything handed over before is written.
     pub async fn flush(&self) -> Result<()> {
-        self.0.runs.ask(Entry::Flush).await
+        self.0.runs.ask(Work::Flush).await
     }
 
     /// How the writer of runs is doing.

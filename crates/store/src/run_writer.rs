@@ -1,35 +1,40 @@
 //! One task writes all runs, many in a transaction (group commit).
 //!
 //! Guarantees: an accepted run is committed before its caller hears of it. A recorded run waits in
-//! a bounded queue; while the database fails it is kept and tried again, and new ones are given up
-//! (and counted) only when the queue stays full for [`PATIENCE`].
+//! bounded memory; while the database fails it is kept and tried again, and new ones are given up
+//! (and counted) only when there has been no room for [`PATIENCE`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use dispatch_model::resource::now_ms;
-use sqlx::QueryBuilder;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, Notify, Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::database::{Database, write};
-use crate::run_batch::{RunRow, last_of_each, write_rows};
+use crate::database::Database;
+use crate::run_batch::RunRow;
+use crate::run_commit::commit;
 use crate::{Error, Result, RunWriterStats};
 
 /// Most entries of one transaction.
 const BATCH: usize = 2_048;
 /// Longest time an invocation waits for room in the queue.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
+/// How long recorded runs, which nobody waits for, are gathered before they are committed.
+const GATHER: Duration = Duration::from_millis(10);
 /// Pause after a failed write.
 const PAUSE: Duration = Duration::from_millis(200);
+/// Bytes of one unit of room.
+const UNIT: usize = 1_024;
 
 /// Something to write.
-pub(crate) enum Entry {
+pub(crate) enum Work {
     /// A finished run; nobody waits.
     Record(RunRow),
-    /// A new run somebody waits for, with its idempotency key.
+    /// A new run somebody waits for, with its idempotency key; answered with the run the key
+    /// belongs to when it is another.
     Accept { row: RunRow, key: Option<String>, reply: oneshot::Sender<Result<Option<Uuid>>> },
     /// A change of a stored run.
     Change { row: RunRow, reply: oneshot::Sender<Result<()>> },
@@ -37,68 +42,144 @@ pub(crate) enum Entry {
     Flush(oneshot::Sender<Result<()>>),
 }
 
-#[derive(Default)]
-struct Counts {
+/// Work with the room it takes.
+pub(crate) struct Entry {
+    pub work: Work,
+    units: u32,
+}
+
+impl Work {
+    fn bytes(&self) -> usize {
+        match self {
+            Work::Record(row) | Work::Accept { row, .. } | Work::Change { row, .. } => {
+                row.body.len()
+            }
+            Work::Flush(_) => 0,
+        }
+    }
+}
+
+/// What the callers and the task share.
+pub(crate) struct Shared {
+    /// Room in the queue, in units of a KiB; each entry takes at least one.
+    room: Semaphore,
+    units: u32,
+    /// Somebody waits for an answer: nothing is gathered.
+    urgent: Notify,
+    stop: Notify,
+    queued: AtomicU64,
     written: AtomicU64,
     lost: AtomicU64,
     failures: AtomicU64,
+    last_error: std::sync::Mutex<Option<String>>,
 }
 
-pub(crate) struct RunWriter {
-    queue: mpsc::Sender<Entry>,
-    counts: Arc<Counts>,
-    task: tokio::sync::Mutex<Option<JoinHandle<()>>>,
-    stop: Arc<tokio::sync::Notify>,
-}
-
-impl RunWriter {
-    pub fn start(database: Database, queue: usize) -> Self {
-        let (sender, receiver) = mpsc::channel(queue.max(1));
-        let counts = Arc::<Counts>::default();
-        let stop = Arc::<tokio::sync::Notify>::default();
-        let task = tokio::spawn(run(database, receiver, counts.clone(), stop.clone()));
-        Self { queue: sender, counts, task: Some(task).into(), stop }
+impl Shared {
+    fn units(&self, work: &Work) -> u32 {
+        let units = u32::try_from(work.bytes().div_ceil(UNIT)).unwrap_or(u32::MAX);
+        units.clamp(1, self.units)
     }
 
-    /// Hands a finished run over. Waits only when the queue is full, and then for a bounded time.
-    pub async fn record(&self, row: RunRow) {
-        let sent = match self.queue.try_send(Entry::Record(row)) {
-            Ok(()) => true,
-            Err(mpsc::error::TrySendError::Full(entry)) => {
-                self.queue.send_timeout(entry, PATIENCE).await.is_ok()
-            }
-            Err(mpsc::error::TrySendError::Closed(_)) => false,
-        };
-        if !sent {
-            self.counts.lost.fetch_add(1, Ordering::Relaxed);
-            tracing::error!("a finished run could not be recorded: the run queue is full");
+    pub fn failed(&self, error: &Error) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+        if let Ok(mut last) = self.last_error.lock() {
+            *last = Some(error.to_string());
         }
     }
 
-    /// Sends an entry and waits for its answer.
-    pub async fn ask<T>(
-        &self,
-        entry: impl FnOnce(oneshot::Sender<Result<T>>) -> Entry,
-    ) -> Result<T> {
+    /// Gives the room of entries back, and counts what became of them.
+    pub fn done(&self, entries: &[Entry], written: bool) {
+        let units: usize = entries.iter().map(|entry| entry.units as usize).sum();
+        self.room.add_permits(units);
+        let count = entries.len() as u64;
+        self.queued.fetch_sub(count, Ordering::Relaxed);
+        let counter = if written { &self.written } else { &self.lost };
+        let flushes = entries.iter().filter(|e| matches!(e.work, Work::Flush(_))).count() as u64;
+        counter.fetch_add(count - flushes, Ordering::Relaxed);
+    }
+
+    /// Gives the room of an entry back that was refused: its caller knows.
+    pub fn refused(&self, entry: &Entry) {
+        self.room.add_permits(entry.units as usize);
+        self.queued.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+pub(crate) struct RunWriter {
+    queue: mpsc::UnboundedSender<Entry>,
+    shared: Arc<Shared>,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl RunWriter {
+    /// Starts the task; `units` is how many KiB of runs may wait.
+    pub fn start(database: Database, units: usize) -> Self {
+        let units = u32::try_from(units.max(1)).unwrap_or(u32::MAX);
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let shared = Arc::new(Shared {
+            room: Semaphore::new(units as usize),
+            units,
+            urgent: Notify::new(),
+            stop: Notify::new(),
+            queued: AtomicU64::default(),
+            written: AtomicU64::default(),
+            lost: AtomicU64::default(),
+            failures: AtomicU64::default(),
+            last_error: std::sync::Mutex::default(),
+        });
+        let task = tokio::spawn(run(database, receiver, shared.clone()));
+        Self { queue: sender, shared, task: Some(task).into() }
+    }
+
+    /// Hands a finished run over. Waits only when there is no room, and then for a bounded time.
+    pub async fn record(&self, row: RunRow) {
+        if let Err(error) = self.send(Work::Record(row)).await {
+            self.shared.lost.fetch_add(1, Ordering::Relaxed);
+            tracing::error!(%error, "a finished run could not be recorded");
+        }
+    }
+
+    /// Sends work and waits for its answer.
+    pub async fn ask<T>(&self, work: impl FnOnce(oneshot::Sender<Result<T>>) -> Work) -> Result<T> {
         let (reply, answer) = oneshot::channel();
-        let closed = || Error::Unavailable("the store is closed".to_owned());
-        self.queue.send(entry(reply)).await.map_err(|_| closed())?;
+        self.send(work(reply)).await?;
+        self.shared.urgent.notify_one();
         answer.await.map_err(|_| closed())?
     }
 
+    async fn send(&self, work: Work) -> Result<()> {
+        let units = self.shared.units(&work);
+        let room = &self.shared.room;
+        let permit = match room.try_acquire_many(units) {
+            Ok(permit) => permit,
+            Err(_) => match tokio::time::timeout(PATIENCE, room.acquire_many(units)).await {
+                Ok(Ok(permit)) => permit,
+                Ok(Err(_)) => return Err(closed()),
+                Err(_) => return Err(Error::Unavailable("too many runs wait".to_owned())),
+            },
+        };
+        permit.forget();
+        self.shared.queued.fetch_add(1, Ordering::Relaxed);
+        self.queue.send(Entry { work, units }).map_err(|unsent| {
+            self.shared.refused(&unsent.0);
+            closed()
+        })
+    }
+
     pub fn stats(&self) -> RunWriterStats {
-        let waiting = self.queue.max_capacity() - self.queue.capacity();
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         RunWriterStats {
-            queued: waiting as u64,
-            written: self.counts.written.load(Ordering::Relaxed),
-            lost: self.counts.lost.load(Ordering::Relaxed),
-            failures: self.counts.failures.load(Ordering::Relaxed),
+            queued: read(&self.shared.queued),
+            written: read(&self.shared.written),
+            lost: read(&self.shared.lost),
+            failures: read(&self.shared.failures),
+            last_error: self.shared.last_error.lock().ok().and_then(|last| last.clone()),
         }
     }
 
     /// Writes what waits and ends the task.
     pub async fn stop(&self) {
-        self.stop.notify_one();
+        self.shared.stop.notify_one();
         if let Some(task) = self.task.lock().await.take() {
             // The task does not panic; were it cancelled there would be nothing to wait for.
             let _ = task.await;
@@ -106,158 +187,67 @@ impl RunWriter {
     }
 }
 
-async fn run(
-    database: Database,
-    mut queue: mpsc::Receiver<Entry>,
-    counts: Arc<Counts>,
-    stop: Arc<tokio::sync::Notify>,
-) {
-    let mut batch = Vec::with_capacity(BATCH);
-    loop {
-        let received = tokio::select! {
-            biased;
-            received = queue.recv_many(&mut batch, BATCH) => received,
-            () = stop.notified() => {
-                // What was sent before the stop is still taken; then the channel is empty.
-                queue.close();
-                continue;
-            }
-        };
-        if received == 0 {
-            return;
-        }
-        commit(&database, &mut batch, &counts, queue.is_closed()).await;
-    }
+fn closed() -> Error {
+    Error::Unavailable("the store is closed".to_owned())
 }
 
-/// Writes a batch. While that fails, those who wait are told and the rest is tried again; a
-/// stopping writer tries only once more.
-async fn commit(database: &Database, batch: &mut Vec<Entry>, counts: &Counts, stopping: bool) {
-    let mut tries = 0;
-    while !batch.is_empty() {
-        match write_batch(database, batch).await {
-            Ok(first_of_key) => {
-                counts.written.fetch_add(batch.len() as u64, Ordering::Relaxed);
-                answer(batch.drain(..), first_of_key);
+async fn run(database: Database, mut queue: mpsc::UnboundedReceiver<Entry>, shared: Arc<Shared>) {
+    let mut batch = Vec::with_capacity(BATCH);
+    // While the database fails, what has to be tried again stays in the batch until this time.
+    let mut again: Option<Instant> = None;
+    loop {
+        if batch.is_empty() {
+            let received = tokio::select! {
+                biased;
+                received = queue.recv_many(&mut batch, BATCH) => received,
+                () = shared.stop.notified() => {
+                    // What was sent before the stop is still taken; then the channel is empty.
+                    queue.close();
+                    continue;
+                }
+            };
+            if received == 0 {
                 return;
             }
-            Err(error) => {
-                counts.failures.fetch_add(1, Ordering::Relaxed);
-                tracing::error!(%error, runs = batch.len(), "runs cannot be written");
-                refuse(batch, &error);
-                tries += 1;
-                if stopping && tries > 1 {
-                    counts.lost.fetch_add(batch.len() as u64, Ordering::Relaxed);
-                    batch.clear();
-                    return;
-                }
-                tokio::time::sleep(PAUSE).await;
+        }
+        gather(&mut batch, &mut queue, &shared, again).await;
+        let stopping = queue.is_closed();
+        let failed_before = again.is_some();
+        again = None;
+        if let Err(error) = commit(&database, &mut batch, &shared).await {
+            tracing::error!(%error, runs = batch.len(), "runs cannot be written");
+            if stopping && failed_before {
+                shared.done(&batch, false);
+                batch.clear();
             }
+            again = Some(Instant::now() + PAUSE);
         }
     }
 }
 
-/// The run each offered key belongs to, in the order of the accepted entries.
-type FirstOfKey = Vec<Option<Uuid>>;
-
-async fn write_batch(database: &Database, batch: &[Entry]) -> Result<FirstOfKey> {
-    let keys: Vec<_> = batch
-        .iter()
-        .filter_map(|entry| match entry {
-            Entry::Accept { row, key: Some(key), .. } => Some((row, key.as_str())),
-            _ => None,
-        })
-        .collect();
-    let first_of_key = write!(database, |tx| {
-        let mut firsts = Vec::with_capacity(keys.len());
-        for (row, key) in &keys {
-            let made = sqlx::query(
-                "INSERT INTO run_key (org, function_name, idempotency, run_id, created_ms) \
-                 VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
-            )
-            .bind(&row.org)
-            .bind(&row.function_name)
-            .bind(*key)
-            .bind(row.id)
-            .bind(now_ms())
-            .execute(&mut *tx)
-            .await?
-            .rows_affected();
-            if made == 1 {
-                firsts.push(None);
-                continue;
-            }
-            let (first,): (Uuid,) = sqlx::query_as(
-                "SELECT run_id FROM run_key WHERE org = $1 AND function_name = $2 \
-                 AND idempotency = $3",
-            )
-            .bind(&row.org)
-            .bind(&row.function_name)
-            .bind(*key)
-            .fetch_one(&mut *tx)
-            .await?;
-            firsts.push(Some(first));
-        }
-        let (new, changed) = rows(batch, &firsts);
-        write_rows!(tx, &new, &changed);
-        firsts
-    });
-    Ok(first_of_key)
-}
-
-/// What has to be inserted and what has to be updated; runs whose key was taken are neither.
-fn rows(batch: &[Entry], firsts: &[Option<Uuid>]) -> (Vec<RunRow>, Vec<RunRow>) {
-    let (mut new, mut changed) = (Vec::new(), Vec::new());
-    let mut firsts = firsts.iter();
-    for entry in batch {
-        match entry {
-            Entry::Record(row) => new.push(row.clone()),
-            Entry::Accept { row, key: None, .. } => new.push(row.clone()),
-            Entry::Accept { row, key: Some(_), .. } => {
-                if firsts.next().is_some_and(Option::is_none) {
-                    new.push(row.clone());
+/// Adds what comes while nobody waits for an answer, or, after a failure, until the next attempt.
+async fn gather(
+    batch: &mut Vec<Entry>,
+    queue: &mut mpsc::UnboundedReceiver<Entry>,
+    shared: &Shared,
+    again: Option<Instant>,
+) {
+    match again {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => {
+            let all_records = batch.iter().all(|entry| matches!(entry.work, Work::Record(_)));
+            if all_records && batch.len() < BATCH && !queue.is_closed() {
+                tokio::select! {
+                    () = shared.urgent.notified() => {}
+                    () = shared.stop.notified() => queue.close(),
+                    () = tokio::time::sleep(GATHER) => {}
                 }
             }
-            Entry::Change { row, .. } => changed.push(row.clone()),
-            Entry::Flush(_) => {}
         }
     }
-    (last_of_each(new), last_of_each(changed))
-}
-
-/// Tells everybody that their entry is written. Who no longer waits is not missed.
-fn answer(batch: impl Iterator<Item = Entry>, first_of_key: FirstOfKey) {
-    let mut firsts = first_of_key.into_iter();
-    for entry in batch {
-        match entry {
-            Entry::Record(_) => {}
-            Entry::Accept { key, reply, .. } => {
-                let first = key.and_then(|_| firsts.next().flatten());
-                let _ = reply.send(Ok(first));
-            }
-            Entry::Change { reply, .. } | Entry::Flush(reply) => {
-                let _ = reply.send(Ok(()));
-            }
-        }
+    while batch.len() < BATCH
+        && let Ok(entry) = queue.try_recv()
+    {
+        batch.push(entry);
     }
-}
-
-/// Tells those who wait that it failed and keeps the rest.
-fn refuse(batch: &mut Vec<Entry>, error: &Error) {
-    let copy = || match error {
-        Error::Full => Error::Full,
-        other => Error::Unavailable(other.to_string()),
-    };
-    let kept = batch.drain(..).filter_map(|entry| match entry {
-        Entry::Record(row) => Some(Entry::Record(row)),
-        Entry::Accept { reply, .. } => {
-            let _ = reply.send(Err(copy()));
-            None
-        }
-        Entry::Change { reply, .. } | Entry::Flush(reply) => {
-            let _ = reply.send(Err(copy()));
-            None
-        }
-    });
-    *batch = kept.collect();
 }

@@ -1,18 +1,28 @@
-//! A PostgreSQL server for tests: its own data directory, a unix socket, gone when dropped.
+//! A PostgreSQL server for tests: its own data directory and a unix socket. It ends with the
+//! process that started it, however that ends.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
-
-/// A running server with a superuser `dispatch` that needs no password on its socket.
-pub struct Postgres {
-    child: Child,
-    folder: tempfile::TempDir,
-    databases: std::sync::atomic::AtomicU32,
-}
 
 /// Longest time the server may take to answer.
 const START: Duration = Duration::from_secs(60);
+
+/// Runs the server until its standard input ends, which it does when the test process is gone;
+/// then stops it the fast way and removes its folder.
+const GUARD: &str = r#"folder=$1; shift
+"$@" </dev/null >"$folder/log" 2>&1 & server=$!
+read -r _
+kill -INT "$server"; wait "$server"; rm -rf "$folder""#;
+
+/// A running server with a superuser `dispatch` that needs no password on its socket.
+pub struct Postgres {
+    guard: Child,
+    lifeline: Option<ChildStdin>,
+    folder: tempfile::TempDir,
+    databases: AtomicU32,
+}
 
 impl Postgres {
     /// Starts a server; `Err` says what is missing or failed.
@@ -27,8 +37,7 @@ impl Postgres {
             // PostgreSQL refuses to run as root.
             run(Command::new("chown").arg("postgres").arg(folder.path()))?;
         }
-        let as_postgres = |program: &str| {
-            let program = programs.join(program);
+        let as_postgres = |program: &Path| {
             if !is_root {
                 return Command::new(program);
             }
@@ -37,30 +46,37 @@ impl Postgres {
             command.current_dir("/");
             command
         };
-        let mut initdb = as_postgres("initdb");
+        let mut initdb = as_postgres(&programs.join("initdb"));
         initdb.args(["--auth=trust", "--username=dispatch", "--no-sync", "-E", "UTF8", "-D"]);
         run(initdb.arg(&data))?;
-        let mut server = as_postgres("postgres");
-        server.arg("-D").arg(&data).arg("-k").arg(folder.path());
-        server.args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=200"]);
-        let child = server.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        let child = child.map_err(|e| e.to_string())?;
-        let started = Self { child, folder, databases: 0.into() };
-        let socket = started.folder.path().join(".s.PGSQL.5432");
+        let mut guard = as_postgres(Path::new("/bin/sh"));
+        guard.args(["-c", GUARD, "guard"]).arg(folder.path()).arg(programs.join("postgres"));
+        guard.arg("-D").arg(&data).arg("-k").arg(folder.path());
+        guard.args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=400"]);
+        let mut guard = guard.stdin(Stdio::piped()).spawn().map_err(|e| e.to_string())?;
+        let lifeline = guard.stdin.take();
+        let started = Self { guard, lifeline, folder, databases: AtomicU32::new(0) };
+        started.wait()?;
+        Ok(started)
+    }
+
+    fn wait(&self) -> Result<(), String> {
+        let socket = self.folder.path().join(".s.PGSQL.5432");
         let began = Instant::now();
         while std::os::unix::net::UnixStream::connect(&socket).is_err() {
             if began.elapsed() > START {
-                return Err("PostgreSQL did not start".to_owned());
+                let log = std::fs::read_to_string(self.folder.path().join("log"));
+                return Err(format!("PostgreSQL did not start: {}", log.unwrap_or_default()));
             }
-            std::thread::yield_now();
+            std::thread::sleep(Duration::from_millis(5));
         }
-        Ok(started)
+        Ok(())
     }
 
     /// The URL of a fresh database of this server.
     pub async fn database(&self) -> String {
         use sqlx::{Connection, PgConnection};
-        let n = self.databases.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let n = self.databases.fetch_add(1, Ordering::Relaxed);
         let host = self.folder.path().display();
         let url = |name: &str| format!("postgres://dispatch@localhost/{name}?host={host}");
         let began = Instant::now();
@@ -74,7 +90,7 @@ impl Postgres {
                     return url(&format!("test{n}"));
                 }
                 Err(error) if began.elapsed() > START => panic!("no connection: {error}"),
-                Err(_) => tokio::task::yield_now().await,
+                Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
             }
         }
     }
@@ -82,9 +98,9 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        // SIGINT is PostgreSQL's fast shutdown.
-        let _ = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
-        let _ = self.child.wait();
+        drop(self.lifeline.take());
+        // How it exited says nothing more about the tests.
+        let _ = self.guard.wait();
     }
 }
 

@@ -8,7 +8,7 @@ mod suite {
     pub mod runs;
 }
 
-use std::sync::{Arc, LazyLock, Mutex, Weak};
+use std::sync::LazyLock;
 
 use dispatch_model::function::{Function, FunctionSpec};
 use dispatch_model::{Name, OrgName, Resource, Run, State, Tags};
@@ -16,20 +16,12 @@ use dispatch_store::testing::Postgres;
 use dispatch_store::{Options, Store};
 use uuid::Uuid;
 
-/// The server lives as long as a test uses it.
-static POSTGRES: LazyLock<Mutex<Weak<Postgres>>> = LazyLock::new(Mutex::default);
+/// One server for all tests; it ends with this process.
+static POSTGRES: LazyLock<Result<Postgres, String>> = LazyLock::new(Postgres::start);
 
-fn postgres() -> Option<Arc<Postgres>> {
-    let mut shared = POSTGRES.lock().unwrap();
-    if let Some(server) = shared.upgrade() {
-        return Some(server);
-    }
-    match Postgres::start() {
-        Ok(server) => {
-            let server = Arc::new(server);
-            *shared = Arc::downgrade(&server);
-            Some(server)
-        }
+fn postgres() -> Option<&'static Postgres> {
+    match &*POSTGRES {
+        Ok(server) => Some(server),
         Err(missing) => {
             let required = std::env::var_os("DISPATCH_TEST_REQUIRE_POSTGRES").is_some();
             assert!(!required, "{missing}");
@@ -44,18 +36,21 @@ struct Subject {
     store: Store,
     url: String,
     _folder: Option<tempfile::TempDir>,
-    _server: Option<Arc<Postgres>>,
 }
 
 async fn subjects() -> Vec<Subject> {
+    subjects_with(Options::default()).await
+}
+
+async fn subjects_with(options: Options) -> Vec<Subject> {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}/test.db", folder.path().display());
-    let store = Store::open(&url, Options::default()).await.unwrap();
-    let mut all = vec![Subject { store, url, _folder: Some(folder), _server: None }];
+    let store = Store::open(&url, options.clone()).await.unwrap();
+    let mut all = vec![Subject { store, url, _folder: Some(folder) }];
     if let Some(server) = postgres() {
         let url = server.database().await;
-        let store = Store::open(&url, Options::default()).await.unwrap();
-        all.push(Subject { store, url, _folder: None, _server: Some(server) });
+        let store = Store::open(&url, options).await.unwrap();
+        all.push(Subject { store, url, _folder: None });
     }
     all
 }

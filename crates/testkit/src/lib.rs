@@ -1,1 +1,8 @@
-//! testkit
+//! A Dispatch server in a test: started in this process on free ports with its own directory, and
+//! called over HTTP like any other.
+
+mod answer;
+mod server;
+
+pub use answer::Answer;
+pub use server::{Options, Server, eventually, send};

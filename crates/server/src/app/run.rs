@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dispatch_model::function::MAX_TIMEOUT_MS;
 use dispatch_model::{
-    ListQuery, Name, OrgName, Page, RawJson, ResourceKind, Run, Sort, State, Violation,
+    ListQuery, Name, OrgName, Page, RawJson, ResourceKind, Run, Sort, Violation,
 };
 use dispatch_store::RunQuery;
 use dispatch_wire as wire;
@@ -219,8 +219,8 @@ fn run_query(list: &ListQuery, dead: bool) -> Result<RunQuery> {
         match field.as_str() {
             FUNCTION_NAME => query.function = Some(Name::new(value)?),
             _ => {
-                let seconds: Result<i64, _> = value.parse();
-                let us = seconds.ok().and_then(|s| s.checked_mul(1_000_000)).filter(|us| *us >= 0);
+                let seconds = value.parse::<i64>().ok().filter(|seconds| *seconds >= 0);
+                let us = seconds.and_then(|seconds| seconds.checked_mul(1_000_000));
                 let rule = "must be a number: unix seconds";
                 query.since_us = Some(us.ok_or_else(|| Violation::new(SINCE, rule))?);
             }

@@ -14,12 +14,14 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use super::lock::{Lock, lock};
-use super::{Running, engines, housekeeping};
+use super::{Running, engines, first, housekeeping};
 use crate::app::App;
 use crate::authn::{Authn, Bootstrap};
 use crate::authz::Authorizer;
 use crate::config::{Config, Synchronous};
 use crate::controllers::Controllers;
+use crate::gateway::tls::Certificates;
+use crate::gateway::{Gateway, GatewayMetrics};
 use crate::http::router::{router, without_trailing_slash};
 use crate::invoke::{Invoker, RunMetrics};
 use crate::seal::Seal;
@@ -56,10 +58,12 @@ pub async fn start(config: Config) -> Result<Running> {
         );
     }
     built.controllers.start().await.map_err(|e| anyhow::anyhow!("controllers: {e}"))?;
+    let gateway = built.controllers.gateway.clone();
     let mut running = built.running(addresses);
     let log = config.store.change_log;
     running.tasks.spawn(housekeeping::run(running.app.store.clone(), log, running.stop.clone()));
     running.listeners.push(serve_api(running.app.clone(), api, running.stop.clone()));
+    running.listeners.push(tokio::spawn(gateway.serve(http, https, running.stop.clone())));
     Ok(running)
 }
 
@@ -113,6 +117,7 @@ async fn build(config: &Config, api: SocketAddr) -> Result<Built> {
     let lock = lock(&data_dir)?;
     let store = open_store(config).await?;
     let seal = Arc::new(Seal::open(&data_dir, &config.seal)?);
+    first::organization(&store).await?;
     let authorizer = Authorizer::load(&store).await?;
     let bootstrap = Bootstrap::load(&data_dir, &config.bootstrap.user, &config.bootstrap.public_key)?;
     let auth = config.auth.clone();
@@ -122,11 +127,17 @@ async fn build(config: &Config, api: SocketAddr) -> Result<Built> {
     let run_metrics = Arc::new(metrics.register(RunMetrics::register));
     let runs = config.runs.clone();
     let invoker = Invoker::new(store.clone(), seal.clone(), engines.clone(), run_metrics, runs);
+    let certificates = Certificates::open(&data_dir)?;
+    let gateway_metrics = metrics.register(GatewayMetrics::register);
+    let settings = config.gateway.settings();
+    let gateway = Gateway::new(invoker.clone(), certificates, gateway_metrics, settings);
     let stop = CancellationToken::new();
     let controllers = Controllers {
         store: store.clone(),
         engines: engines.clone(),
         invoker: invoker.clone(),
+        seal: seal.clone(),
+        gateway,
         stop: stop.clone(),
         tasks: TaskTracker::new(),
     };
@@ -145,6 +156,7 @@ pub(super) async fn open_store(config: &Config) -> Result<Store> {
         },
         postgres_connections: store.postgres_connections,
         run_queue: store.run_queue,
+        ..Options::default()
     };
     Ok(Store::open(&config.database_url(), options).await?)
 }

@@ -140,6 +140,9 @@ mod tests {
         let config = Layers::default().config().unwrap();
         assert_eq!(config.api.listen.port(), 8080);
         assert_eq!(config.runs, crate::invoke::Settings::default());
+        assert_eq!(config.gateway.settings(), crate::gateway::Settings::default());
+        assert_eq!(config.auth, crate::authn::Settings::default());
+        assert_eq!(config.seal, crate::seal::KeySource::default());
     }
 
     #[test]

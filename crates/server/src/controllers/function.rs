@@ -76,7 +76,7 @@ impl Controller for Functions {
             Ok(engine) => engine,
             Err(error) => return self.stopped(function, error.into(), wait).await,
         };
-        let new = deployment(Uuid::now_v7(), &function, Some(&image));
+        let new = deployment(Uuid::now_v7(), &function, &function.spec, Some(&image));
         let hash = hash(&new, engine.name());
         let status = &function.status;
         if status.faas_id.is_some() && status.deployed_hash.as_deref() == Some(&hash) {

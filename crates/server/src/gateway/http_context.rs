@@ -6,7 +6,7 @@ use dispatch_model::RawJson;
 use http::request::Parts;
 use serde_json::value::RawValue;
 
-use super::route::Route;
+use super::table::{Place, within};
 
 /// The header that names the organization: always the route's own, whatever the client sent.
 const ORGANIZATION: &str = "x-dispatch-org";
@@ -14,10 +14,9 @@ const ORGANIZATION: &str = "x-dispatch-org";
 /// Headers in lower case, and what v1 puts beside them. Parameters of the path stand in `params`.
 pub fn write(
     parts: &Parts,
-    route: &Route,
+    place: &Place,
+    uri_start: usize,
     https: bool,
-    uri: &str,
-    parameters: &[(String, String)],
 ) -> Option<RawJson> {
     let mut out = String::with_capacity(512);
     out.push('{');
@@ -37,7 +36,7 @@ pub fn write(
         }
         string(&mut out, &value);
     }
-    pair(&mut out, ORGANIZATION, route.org.as_str());
+    pair(&mut out, ORGANIZATION, place.route.org.as_str());
     let query = parts.uri.query().unwrap_or_default();
     pair(&mut out, "args", query);
     let path = parts.uri.path();
@@ -50,14 +49,13 @@ pub fn write(
     pair(&mut out, "scheme", if https { "https" } else { "http" });
     pair(&mut out, "server-protocol", version);
     pair(&mut out, "uri", path);
+    let uri = within(path, uri_start);
     pair(&mut out, "upstream-uri", uri);
     pair(&mut out, "method", parts.method.as_str());
-    if !parameters.is_empty() {
+    if place.path.exact().is_none() {
         key(&mut out, "params");
         out.push('{');
-        for (name, value) in parameters {
-            pair(&mut out, name, value);
-        }
+        place.path.parameters(uri).for_each(|(name, value)| pair(&mut out, name, &value));
         out.push('}');
     }
     out.push('}');

@@ -1,7 +1,7 @@
 //! What a route leads to.
 
 use dispatch_model::api::ApiSpec;
-use dispatch_model::{Name, OrgName};
+use dispatch_model::{Name, OrgName, Violation};
 
 use super::method::Methods;
 
@@ -18,15 +18,17 @@ pub struct Route {
 }
 
 impl Route {
-    /// `None` when the function's name cannot be one, so that nothing can be called.
-    pub fn new(org: &OrgName, api: &Name, spec: &ApiSpec) -> Option<Self> {
+    /// # Errors
+    /// When the function's name cannot be one, so that nothing can be called.
+    pub fn new(org: &OrgName, api: &Name, spec: &ApiSpec) -> Result<Self, Violation> {
         let serves = |protocol: &str| {
             spec.protocols.is_empty() || spec.protocols.iter().any(|p| p == protocol)
         };
-        Some(Self {
+        let function = |v: Violation| Violation::new("function", v.rule);
+        Ok(Self {
             org: org.clone(),
             api: api.clone(),
-            function: Name::new(&spec.function).ok()?,
+            function: Name::new(&spec.function).map_err(function)?,
             methods: Methods::of_api(&spec.methods),
             http: serves("http"),
             https: serves("https"),

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
-use arc_swap::ArcSwap;
+use dashmap::DashMap;
 use dispatch_model::{Name, OrgName, Violation};
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
@@ -17,19 +17,28 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
+use super::host;
+
 /// How long a self-signed certificate is valid, and how old it may get.
 const VALID_DAYS: u64 = 397;
 const RENEW_DAYS: u64 = 365;
 
-type ByHost = HashMap<String, Arc<CertifiedKey>>;
+/// An API's certificate at one host.
+#[derive(Debug)]
+struct Held {
+    org: OrgName,
+    api: Name,
+    key: Arc<CertifiedKey>,
+}
 
 /// All certificates of a gateway.
 #[derive(Debug)]
 pub struct Certificates {
     own: Arc<CertifiedKey>,
     /// By host, as APIs spell them (`a.example.org`, `*.example.org`).
-    by_host: ArcSwap<ByHost>,
-    apis: Mutex<HashMap<(OrgName, Name), ByHost>>,
+    /// Of several APIs of an organization the one that was put last is served.
+    by_host: DashMap<String, Vec<Held>>,
+    hosts: Mutex<HashMap<(OrgName, Name), Vec<String>>>,
 }
 
 impl Certificates {
@@ -46,8 +55,8 @@ impl Certificates {
         };
         let own = certified(&read(&certificate)?, &read(&key)?)
             .map_err(|why| anyhow::anyhow!("{}: {why}", certificate.display()))?;
-        let (by_host, apis) = (ArcSwap::default(), Mutex::default());
-        Ok(Arc::new(Self { own: Arc::new(own), by_host, apis }))
+        let (by_host, hosts) = (DashMap::default(), Mutex::default());
+        Ok(Arc::new(Self { own: Arc::new(own), by_host, hosts }))
     }
 
     /// SHA-256 of the gateway's own certificate, as browsers show it.
@@ -57,6 +66,8 @@ impl Certificates {
         digest.iter().map(|b| format!("{b:02X}")).collect::<Vec<_>>().join(":")
     }
 
+    /// Serves hosts with a certificate. They must be the organization's: whatever another one
+    /// put for them before is dropped.
     pub fn put(
         &self,
         org: &OrgName,
@@ -67,24 +78,42 @@ impl Certificates {
     ) -> Result<(), Violation> {
         let key = certified(certificate_pem, key_pem).map_err(|why| Violation::new("tls", why))?;
         let key = Arc::new(key);
-        let mine = hosts.iter().map(|host| (host.clone(), key.clone())).collect();
-        self.change(|apis| {
-            apis.insert((org.clone(), api.clone()), mine);
-        });
+        let hosts: Vec<String> = hosts.iter().map(|host| host.to_ascii_lowercase()).collect();
+        let mut listed = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        for host in &hosts {
+            let mut held = self.by_host.entry(host.clone()).or_default();
+            held.retain(|other| other.org == *org && other.api != *api);
+            held.push(Held { org: org.clone(), api: api.clone(), key: key.clone() });
+        }
+        let old = listed.insert((org.clone(), api.clone()), hosts.clone()).unwrap_or_default();
+        let gone = old.into_iter().filter(|host| !hosts.contains(host)).collect();
+        self.take_out(org, api, gone);
         Ok(())
     }
 
     pub fn remove(&self, org: &OrgName, api: &Name) {
-        self.change(|apis| {
-            apis.remove(&(org.clone(), api.clone()));
-        });
+        let mut listed = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        let hosts = listed.remove(&(org.clone(), api.clone())).unwrap_or_default();
+        self.take_out(org, api, hosts);
     }
 
-    fn change(&self, edit: impl FnOnce(&mut HashMap<(OrgName, Name), ByHost>)) {
-        let mut apis = self.apis.lock().unwrap_or_else(PoisonError::into_inner);
-        edit(&mut apis);
-        let all = apis.values().flatten().map(|(host, key)| (host.clone(), key.clone()));
-        self.by_host.store(Arc::new(all.collect()));
+    fn take_out(&self, org: &OrgName, api: &Name, hosts: Vec<String>) {
+        for host in hosts {
+            if let Some(mut held) = self.by_host.get_mut(&host) {
+                held.retain(|other| other.org != *org || other.api != *api);
+            }
+            self.by_host.remove_if(&host, |_, held| held.is_empty());
+        }
+    }
+
+    /// The certificate for the host a client names: its own, a wildcard's, or the gateway's.
+    fn of_host(&self, name: Option<&str>) -> Arc<CertifiedKey> {
+        let held = |host: &str| {
+            self.by_host.get(host).and_then(|held| held.last().map(|held| held.key.clone()))
+        };
+        let wildcard = |name: &str| held(&format!("*.{}", host::parent(name)?));
+        let of_api = name.and_then(|name| held(name).or_else(|| wildcard(name)));
+        of_api.unwrap_or_else(|| self.own.clone())
     }
 
     /// TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1.
@@ -101,12 +130,7 @@ impl Certificates {
 
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let by_host = self.by_host.load();
-        let of_api = hello.server_name().and_then(|name| {
-            let exact = by_host.get(name);
-            exact.or_else(|| by_host.get(&format!("*.{}", name.split_once('.')?.1)))
-        });
-        Some(of_api.unwrap_or(&self.own).clone())
+        Some(self.of_host(hello.server_name()))
     }
 }
 

@@ -1,9 +1,12 @@
 //! The change log, blobs and settings.
 
-use dispatch_model::ResourceKind;
-use dispatch_store::Op;
+use std::time::Duration;
 
-use crate::{function, on_both, org};
+use dispatch_model::ResourceKind;
+use dispatch_model::function::{FunctionSpec, SourceRef};
+use dispatch_store::{Op, Options, Store};
+
+use crate::{function, on_both, org, postgres, subjects_with};
 
 on_both!(every_change_is_logged_and_signalled, |store| {
     let mut signals = store.changes();
@@ -41,3 +44,49 @@ on_both!(blobs_and_settings_are_kept, |store| {
     assert_eq!(store.setting_get("b").await.unwrap(), None);
     store.ping().await.unwrap();
 });
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sources_go_when_no_function_needs_them() {
+    for subject in subjects_with(Options { unused_blob_ms: 0, ..Options::default() }).await {
+        let store = &subject.store;
+        for digest in ["sha256:aa", "sha256:bb", "sha256:cc"] {
+            store.blob_put(digest, b"source").await.unwrap();
+        }
+        let source = |digest: &str| Some(SourceRef { digest: digest.into(), size: 6 });
+        let mut user = function("a", "f");
+        user.spec.source = source("sha256:aa");
+        store.insert(&user).await.unwrap();
+        // An update that failed: the version before goes on serving.
+        let serving = FunctionSpec { source: source("sha256:bb"), ..user.spec.clone() };
+        user.status.serving = Some(Box::new(serving));
+        store.update(&mut user).await.unwrap();
+        assert_eq!(store.blob_collect().await.unwrap(), 1);
+        assert!(store.blob_get("sha256:cc").await.unwrap().is_none());
+        user.status.serving = None;
+        store.update(&mut user).await.unwrap();
+        assert_eq!(store.blob_collect().await.unwrap(), 1);
+        assert!(store.blob_get("sha256:aa").await.unwrap().is_some());
+        store.remove(&user).await.unwrap();
+        assert_eq!(store.blob_collect().await.unwrap(), 1);
+        store.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn servers_on_one_postgresql_hear_of_each_others_changes() {
+    let Some(server) = postgres() else { return };
+    let url = server.database().await;
+    let here = Store::open(&url, Options::default()).await.unwrap();
+    let there = Store::open(&url, Options::default()).await.unwrap();
+    let (mut heard_here, mut heard_there) = (here.changes(), there.changes());
+    here.insert(&function("a", "f")).await.unwrap();
+    there.insert(&function("a", "g")).await.unwrap();
+    for heard in [&mut heard_here, &mut heard_there] {
+        for expected in ["f", "g"] {
+            let change = tokio::time::timeout(Duration::from_secs(30), heard.recv()).await;
+            assert_eq!(change.unwrap().unwrap().name.as_str(), expected);
+        }
+    }
+    here.close().await;
+    there.close().await;
+}

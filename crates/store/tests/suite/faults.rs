@@ -1,9 +1,13 @@
 //! What is left after an unclean end, and what a full disk does.
 
+use std::process::Command;
+use std::time::{Duration, Instant};
+
 use dispatch_model::function::Function;
 use dispatch_store::{Error, Options, Store};
+use sqlx::{Connection, SqliteConnection};
 
-use crate::{function, name, org, run_of, subjects};
+use crate::{ended, function, name, org, run_of, subjects};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_answered_is_there_after_a_drop_without_close() {
@@ -39,5 +43,79 @@ async fn a_full_database_refuses_and_keeps_what_it_has() {
     }
     assert!(refused, "the limit was never met");
     assert!(store.by_name::<Function>(&org("a"), &name("kept")).await.unwrap().is_some());
+    store.close().await;
+}
+
+/// A disk of its own that can be filled.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    /// None, loudly, when this user may not mount one.
+    fn mount() -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=4m", "tmpfs"]).arg(folder.path());
+        if mount.status().is_ok_and(|status| status.success()) {
+            return Some(Self(folder));
+        }
+        eprintln!("could not run: a small disk cannot be mounted by this user");
+        None
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let unmounted = Command::new("umount").arg("-l").arg(self.0.path()).status();
+        assert!(unmounted.is_ok_and(|status| status.success()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn runs_recorded_while_the_disk_is_full_are_written_when_it_has_room() {
+    let Some(disk) = SmallDisk::mount() else { return };
+    let url = format!("sqlite:{}/small.db", disk.0.path().display());
+    let store = Store::open(&url, Options::default()).await.unwrap();
+    let ballast = disk.0.path().join("ballast");
+    let full = std::fs::write(&ballast, vec![0_u8; 8 << 20]);
+    assert!(full.is_err(), "the ballast takes all there is");
+    let runs: Vec<_> = (0..500).map(|_| ended(run_of("a", "f"))).collect();
+    for run in &runs {
+        store.run_record(run).await;
+    }
+    let refused = store.run_accept(&run_of("a", "f"), None, None).await;
+    assert!(matches!(refused, Err(Error::Full)), "{refused:?}");
+    let stats = store.run_writer_stats();
+    assert!(stats.failures > 0 && stats.last_error.is_some() && stats.lost == 0, "{stats:?}");
+    std::fs::remove_file(&ballast).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while store.flush().await.is_err() {
+        assert!(Instant::now() < deadline, "still failing with room on the disk");
+    }
+    for run in &runs {
+        assert!(store.run_get(&org("a"), run.id).await.unwrap().is_some());
+    }
+    assert_eq!(store.run_writer_stats().queued, 0);
+    store.close().await;
+}
+
+/// While the writer is held up, memory stays bounded and callers wait a bounded time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_queue_without_room_gives_up_and_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}/held.db", folder.path().display());
+    let small = Options { run_queue: 8, ..Options::default() };
+    let store = Store::open(&url, small).await.unwrap();
+    let mut holder = SqliteConnection::connect(&url).await.unwrap();
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut holder).await.unwrap();
+    let began = Instant::now();
+    for _ in 0..10 {
+        store.run_record(&ended(run_of("a", "f"))).await;
+    }
+    assert!(began.elapsed() < Duration::from_secs(8), "two had to wait, a second each");
+    assert_eq!(store.run_writer_stats().lost, 2);
+    sqlx::query("ROLLBACK").execute(&mut holder).await.unwrap();
+    store.flush().await.unwrap();
+    let stats = store.run_writer_stats();
+    assert_eq!((stats.written, stats.lost, stats.queued), (8, 2, 0));
     store.close().await;
 }

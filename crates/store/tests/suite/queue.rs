@@ -115,3 +115,51 @@ on_both!(of_fifty_requests_with_one_key_one_is_stored, |store| {
     let other = store.run_accept(&run_of("b", "f"), Some("key"), None).await.unwrap();
     assert!(matches!(other, Accepted::New), "keys are an organization's own");
 });
+
+on_both!(a_key_is_free_again_when_its_run_is_deleted, |store| {
+    let first = run_of("a", "f");
+    store.run_accept(&first, Some("key"), None).await.unwrap();
+    store.run_finish(&ended(first.clone())).await.unwrap();
+    let again = store.run_accept(&run_of("a", "f"), Some("key"), None).await.unwrap();
+    assert!(matches!(again, Accepted::Existing(run) if run.id == first.id));
+    assert!(store.run_delete(&org("a"), first.id).await.unwrap());
+    let new = run_of("a", "f");
+    assert!(matches!(store.run_accept(&new, Some("key"), None).await.unwrap(), Accepted::New));
+    let kept = store.run_accept(&run_of("a", "f"), Some("key"), None).await.unwrap();
+    assert!(matches!(kept, Accepted::Existing(run) if run.id == new.id));
+    assert_eq!(store.run_keys_trim().await.unwrap(), 0, "keys are kept for a day");
+});
+
+on_both!(a_starting_server_takes_over_from_dead_ones_on_sqlite, |store| {
+    let (dead, me) = (Uuid::new_v4(), Uuid::new_v4());
+    store.run_accept(&run_of("a", "f"), None, Some(lease(dead))).await.unwrap();
+    let mine = run_of("a", "f");
+    store.run_accept(&mine, None, Some(lease(me))).await.unwrap();
+    let freed = store.run_release_others(me).await.unwrap();
+    // On PostgreSQL the others may well be alive; their leases run out.
+    assert_eq!(freed, u64::from(store.is_sqlite()));
+    let claimed = store.run_claim(lease(me), 10).await.unwrap();
+    assert_eq!(claimed.len() as u64, freed);
+    assert!(claimed.iter().all(|run| run.id != mine.id));
+});
+
+on_both!(of_many_ends_of_one_run_the_first_stays, |store| {
+    for _ in 0..20 {
+        let run = run_of("a", "f");
+        store.run_accept(&run, None, None).await.unwrap();
+        let tasks: Vec<_> = (0..8)
+            .map(|i| {
+                let (store, mut run) = (store.clone(), ended(run.clone()));
+                run.attempts = i;
+                tokio::spawn(async move { store.run_finish(&run).await.unwrap() })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        let first = store.run_get(&org("a"), run.id).await.unwrap().unwrap();
+        store.run_finish(&ended(run.clone())).await.unwrap();
+        let after = store.run_get(&org("a"), run.id).await.unwrap().unwrap();
+        assert_eq!((after.state, after.attempts), (State::Ready, first.attempts));
+    }
+});

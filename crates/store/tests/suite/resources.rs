@@ -1,9 +1,12 @@
 //! Resources: insert, get, compare-and-swap, remove, lists.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use dispatch_model::api::{Api, ApiSpec};
 use dispatch_model::function::Function;
 use dispatch_model::{ListQuery, Resource, ResourceKind, Sort, State, Tags};
-use dispatch_store::Error;
+use dispatch_store::{Error, Store};
 
 use crate::{function, name, on_both, org};
 
@@ -132,4 +135,108 @@ on_both!(a_query_that_cannot_be_answered_names_the_field, |store| {
     let token = ListQuery { continue_token: Some("☃".into()), ..ListQuery::default() };
     let refused = store.list::<Function>(&org("a"), &token).await;
     assert!(matches!(refused, Err(Error::Invalid(v)) if v.field == "continue"));
+});
+
+on_both!(a_changed_resource_is_found_by_what_it_is_now, |store| {
+    let mut made = function("a", "f");
+    made.meta.tags = Tags::from([("team".into(), "red".into()), ("kept".into(), "yes".into())]);
+    store.insert(&made).await.unwrap();
+    made.meta.tags.insert("team".into(), "blue".into());
+    made.meta.state = State::Ready;
+    made.spec.image = "java".into();
+    store.update(&mut made).await.unwrap();
+    let tag = |key: &str, value: &str| ListQuery {
+        tags: vec![(key.into(), value.into())],
+        ..ListQuery::default()
+    };
+    let image = |value: &str| ListQuery {
+        spec: vec![("image".into(), value.into())],
+        ..ListQuery::default()
+    };
+    let state = |state| ListQuery { state: Some(state), ..ListQuery::default() };
+    let found = [tag("team", "blue"), tag("kept", "yes"), image("java"), state(State::Ready)];
+    for query in found {
+        let page = store.list::<Function>(&org("a"), &query).await.unwrap();
+        assert_eq!(page.items, [made.clone()], "{query:?}");
+    }
+    for query in [tag("team", "red"), image("python3"), state(State::Initialized)] {
+        let page = store.list::<Function>(&org("a"), &query).await.unwrap();
+        assert!(page.items.is_empty(), "{query:?}");
+    }
+});
+
+/// Pages through everything `query` selects.
+async fn paged(store: &Store, query: ListQuery, in_org: Option<&str>) -> Vec<String> {
+    let (mut query, mut names) = (query, Vec::new());
+    loop {
+        let page = match in_org {
+            Some(in_org) => store.list::<Function>(&org(in_org), &query).await.unwrap(),
+            None => store.list_all::<Function>(&query).await.unwrap(),
+        };
+        names.extend(page.items.iter().map(|f| format!("{}/{}", f.meta.org, f.meta.name)));
+        query.continue_token = page.continue_token;
+        if query.continue_token.is_none() {
+            return names;
+        }
+    }
+}
+
+on_both!(every_order_and_selection_pages_through_the_same, |store| {
+    for i in 0..60 {
+        let mut made = function(["a", "b"][i % 2], &format!("f{:02}", (i * 7) % 60));
+        made.meta.created_ms = 5_000 + (i as i64 % 4);
+        made.meta.tags = Tags::from([("third".into(), (i % 3).to_string())]);
+        store.insert(&made).await.unwrap();
+    }
+    let sorts = [
+        Sort::Name,
+        Sort::NameDescending,
+        Sort::Created,
+        Sort::CreatedDescending,
+        Sort::Modified,
+        Sort::ModifiedDescending,
+    ];
+    for sort in sorts {
+        for in_org in [Some("a"), None] {
+            for tags in [vec![], vec![("third".to_owned(), "1".to_owned())]] {
+                for state in [None, Some(State::Initialized)] {
+                    let all = ListQuery { sort, tags: tags.clone(), state, ..ListQuery::default() };
+                    let by_seven = ListQuery { limit: Some(7), ..all.clone() };
+                    let all = paged(&store, all, in_org).await;
+                    let share = if tags.is_empty() { 1 } else { 3 };
+                    let organizations = if in_org.is_some() { 1 } else { 2 };
+                    assert_eq!(all.len(), 30 * organizations / share, "{sort:?} {tags:?}");
+                    assert_eq!(paged(&store, by_seven, in_org).await, all, "{sort:?} {tags:?}");
+                }
+            }
+        }
+    }
+});
+
+on_both!(pages_miss_and_repeat_nothing_that_was_there_all_the_time, |store| {
+    for i in 0..1_000 {
+        store.insert(&function("a", &format!("there-{i:04}"))).await.unwrap();
+    }
+    let inserting = store.clone();
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopped = stop.clone();
+    let inserts = tokio::spawn(async move {
+        let mut i = 0;
+        while !stopped.load(Ordering::Relaxed) {
+            let name = format!("{}-{i}", ["early", "there-0500x", "way-later"][i % 3]);
+            inserting.insert(&function("a", &name)).await.unwrap();
+            i += 1;
+        }
+        i
+    });
+    let query = ListQuery { limit: Some(37), ..ListQuery::default() };
+    let mut seen = paged(&store, query, Some("a")).await;
+    stop.store(true, Ordering::Relaxed);
+    assert!(inserts.await.unwrap() > 0);
+    let is_old = |name: &String| name.starts_with("a/there-") && !name.contains('x');
+    let old = seen.iter().filter(|name| is_old(name)).count();
+    assert_eq!(old, 1_000);
+    let all = seen.len();
+    seen.dedup();
+    assert_eq!(seen.len(), all, "a name came twice");
 });

@@ -70,3 +70,47 @@ on_both!(old_and_surplus_runs_go, |store| {
     assert!(store.run_get(&org("a"), waiting.id).await.unwrap().is_some());
     assert_eq!(store.run_delete_of(&org("a"), Uuid::nil()).await.unwrap(), 1);
 });
+
+on_both!(null_is_not_nothing, |store| {
+    let mut run = ended(run_of("a", "f"));
+    run.input = None;
+    run.output = Some(serde_json::from_str("null").unwrap());
+    store.run_record(&run).await;
+    store.flush().await.unwrap();
+    let read = store.run_get(&org("a"), run.id).await.unwrap().unwrap();
+    assert!(read.input.is_none());
+    assert_eq!(read.output.unwrap().get(), "null");
+});
+
+on_both!(a_rare_tag_fills_its_page, |store| {
+    for i in 0..2_500 {
+        let mut run = ended(run_of("a", "f"));
+        if i % 500 == 0 {
+            run.tags = Tags::from([("rare".into(), "yes".into())]);
+        }
+        store.run_record(&run).await;
+    }
+    store.flush().await.unwrap();
+    let tags = vec![("rare".to_owned(), "yes".to_owned())];
+    let mut query = RunQuery { tags, limit: Some(3), ..RunQuery::default() };
+    let first = store.run_list(&org("a"), &query).await.unwrap();
+    assert_eq!(first.items.len(), 3);
+    query.after = Some(Uuid::parse_str(&first.continue_token.unwrap()).unwrap());
+    let second = store.run_list(&org("a"), &query).await.unwrap();
+    assert_eq!((second.items.len(), second.continue_token), (2, None));
+});
+
+on_both!(deleting_goes_on_over_many_steps, |store| {
+    let function_id = Uuid::new_v4();
+    for i in 0..3_500 {
+        let mut run = ended(run_of("a", if i % 7 == 0 { "other" } else { "f" }));
+        if i % 7 != 0 {
+            run.function_id = function_id;
+        }
+        store.run_record(&run).await;
+    }
+    store.flush().await.unwrap();
+    assert_eq!(store.run_retain(None, Some(2_500)).await.unwrap(), 500);
+    assert_eq!(store.run_delete_of(&org("a"), function_id).await.unwrap(), 2_500);
+    assert_eq!(store.run_list(&org("a"), &RunQuery::default()).await.unwrap().items.len(), 500);
+});

@@ -1,0 +1,114 @@
+//! Flags every command has, and the commands.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::command::{
+    api_object, context, create, delete, edit, exec, explain, get, iam, init, log, login, manage,
+    replay, version,
+};
+use crate::printer::Format;
+
+/// Functions, images, secrets and routes on any engine.
+///
+/// Without a configuration file and without flags, the server is expected at
+/// http://127.0.0.1:8080, where `dispatch-server run` listens.
+#[derive(Debug, Parser)]
+#[command(name = "dispatch", version, max_term_width = 100, arg_required_else_help = true)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Configuration file [default: $HOME/.dispatch/config.json]
+    #[arg(long, global = true, env = "DISPATCH_CONFIG", value_name = "FILE", hide_env = true)]
+    pub config: Option<PathBuf>,
+    /// Host of the server
+    #[arg(long, global = true, env = "DISPATCH_HOST", hide_env = true)]
+    pub host: Option<String>,
+    /// Port of the server
+    #[arg(long, global = true, env = "DISPATCH_PORT", hide_env = true)]
+    pub port: Option<u16>,
+    /// http or https
+    #[arg(long, global = true, env = "DISPATCH_SCHEME", hide_env = true)]
+    pub scheme: Option<String>,
+    /// Organization the command is for
+    #[arg(long, global = true, env = "DISPATCH_ORGANIZATION", hide_env = true)]
+    pub organization: Option<String>,
+    /// Accept any certificate of the server
+    #[arg(long, global = true, env = "DISPATCH_INSECURE", hide_env = true,
+          num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    pub insecure: Option<bool>,
+    /// Print as JSON (same as -o json)
+    #[arg(long, global = true, hide = true)]
+    pub json: bool,
+    /// How to print
+    #[arg(long, short, global = true, env = "DISPATCH_OUTPUT", hide_env = true)]
+    pub output: Option<Format>,
+    /// Token to sign in with
+    #[arg(long, global = true, env = "DISPATCH_TOKEN", hide_env = true, hide_env_values = true)]
+    pub token: Option<String>,
+    /// Service account to sign in with: [ORG/]NAME
+    #[arg(long, global = true, env = "DISPATCH_SERVICE_ACCOUNT", hide_env = true)]
+    pub service_account: Option<String>,
+    /// File with the service account's private key (PEM)
+    #[arg(
+        long,
+        global = true,
+        env = "DISPATCH_JWT_PRIVATE_KEY",
+        hide_env = true,
+        value_name = "FILE"
+    )]
+    pub jwt_private_key: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Create resources, from a file or one by one
+    Create(create::Create),
+    /// Show resources
+    Get(get::Get),
+    /// Change resources to what a file says; they must exist
+    Update(api_object::FromFile),
+    /// Create or change resources to what a file says
+    Apply(api_object::Apply),
+    /// Delete resources
+    Delete(delete::Delete),
+    /// Change a resource in an editor
+    Edit(edit::Edit),
+    /// Run a function
+    Exec(exec::Exec),
+    /// Make a folder with a function that deploys as it is
+    Init(init::Init),
+    /// Show what runs of a function printed
+    Log(log::Log),
+    /// Run a dead letter again
+    Replay(replay::Replay),
+    /// Organizations, policies and service accounts
+    Iam(iam::Iam),
+    /// Sign in
+    Login(login::Login),
+    /// Forget how to sign in
+    Logout,
+    /// Show and choose contexts
+    Context(context::Context),
+    /// Set up a server and its contexts
+    Manage(manage::Manage),
+    /// Tell what an error code means
+    Explain(explain::Explain),
+    /// Versions of the command and of the server
+    Version(version::Version),
+    /// Print shell completions
+    Completion { shell: clap_complete::Shell },
+    /// Start a server: runs dispatch-server with the words that follow
+    #[command(trailing_var_arg = true, allow_hyphen_values = true, disable_help_flag = true)]
+    Server { words: Vec<String> },
+    /// Write the reference of all commands
+    #[command(hide = true)]
+    GenerateDocs,
+}

@@ -1,0 +1,80 @@
+//! One module for each command, and what they share.
+
+pub mod api_object;
+pub mod bootstrap;
+pub mod context;
+pub mod create;
+pub mod delete;
+pub mod docs;
+pub mod edit;
+pub mod exec;
+pub mod explain;
+pub mod get;
+pub mod get_run;
+pub mod iam;
+pub mod init;
+pub mod log;
+pub mod login;
+pub mod manage;
+pub mod replay;
+pub mod seed;
+pub mod server;
+pub mod version;
+
+use anyhow::Result;
+use clap::CommandFactory as _;
+
+use crate::arguments::{Arguments, Command};
+use crate::connect::{self, Session};
+use crate::printer::{Format, Printer};
+
+/// What every command gets.
+pub struct Context {
+    pub session: Session,
+    pub printer: Printer,
+}
+
+pub async fn run(arguments: Arguments) -> Result<()> {
+    let global = &arguments.global;
+    let format = if global.json { Format::Json } else { global.output.unwrap_or_default() };
+    let printer = Printer { format };
+    match arguments.command {
+        // These need no server.
+        Command::Completion { shell } => {
+            let mut command = Arguments::command();
+            clap_complete::generate(shell, &mut command, "dispatch", &mut std::io::stdout());
+            return Ok(());
+        }
+        Command::Explain(explain) => return explain.run(printer),
+        Command::Init(init) => return init.run(printer),
+        Command::Server { words } => return server::run(&words),
+        Command::GenerateDocs => {
+            print!("{}", docs::reference());
+            return Ok(());
+        }
+        _ => {}
+    }
+    let context = Context { session: connect::session(global)?, printer };
+    match arguments.command {
+        Command::Create(create) => create.run(&context).await,
+        Command::Get(get) => get.run(&context).await,
+        Command::Update(file) => file.update(&context).await,
+        Command::Apply(apply) => apply.run(&context).await,
+        Command::Delete(delete) => delete.run(&context).await,
+        Command::Edit(edit) => edit.run(&context).await,
+        Command::Exec(exec) => exec.run(&context).await,
+        Command::Log(log) => log.run(&context).await,
+        Command::Replay(replay) => replay.run(&context).await,
+        Command::Iam(iam) => iam.run(&context).await,
+        Command::Login(login) => login.run(context, global).await,
+        Command::Logout => login::logout(context),
+        Command::Context(command) => command.run(context),
+        Command::Manage(manage) => manage.run(context).await,
+        Command::Version(version) => version.run(&context).await,
+        Command::Completion { .. }
+        | Command::Explain(_)
+        | Command::Init(_)
+        | Command::Server { .. }
+        | Command::GenerateDocs => Ok(()),
+    }
+}

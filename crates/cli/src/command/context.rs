@@ -1,0 +1,74 @@
+//! `dispatch context`: which server commands talk to.
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value, json};
+
+use super::Context as Session;
+use crate::printer;
+
+#[derive(Debug, Args)]
+pub struct Context {
+    #[command(subcommand)]
+    command: Option<ContextCommand>,
+    /// Choose a context
+    #[arg(long, hide = true, value_name = "CONTEXT")]
+    set: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum ContextCommand {
+    /// Name the current context
+    Current,
+    /// Choose a context
+    Set { context: String },
+    /// Forget a context
+    Delete { context: String },
+}
+
+impl Context {
+    pub fn run(self, mut session: Session) -> Result<()> {
+        let config = &mut session.session.config;
+        let command = self.set.map(|context| ContextCommand::Set { context }).or(self.command);
+        match command {
+            None => return show(&session),
+            Some(ContextCommand::Current) => {
+                printer::line(config.current().unwrap_or("(none)"));
+            }
+            Some(ContextCommand::Set { context }) => {
+                config.choose(&context)?;
+                config.save()?;
+                session.printer.say(&format!("Set context to {context}"));
+            }
+            Some(ContextCommand::Delete { context }) => {
+                config.forget(&context)?;
+                config.save()?;
+                session.printer.say(&format!("Deleted context: {context}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// All contexts, without what signs in.
+fn show(session: &Session) -> Result<()> {
+    let config = &session.session.config;
+    let contexts: Map<String, Value> = config
+        .contexts()
+        .map(|(name, context)| {
+            let mut context = context.clone();
+            for secret in ["cookie", "token"] {
+                if context.get(secret).is_some() {
+                    context[secret] = json!("<hidden>");
+                }
+            }
+            (name.clone(), context)
+        })
+        .collect();
+    let shown = json!({"current": config.current(), "contexts": contexts});
+    if session.printer.is_structured() {
+        return session.printer.value(&shown);
+    }
+    printer::line(&serde_json::to_string_pretty(&shown)?);
+    Ok(())
+}

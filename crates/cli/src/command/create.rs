@@ -1,0 +1,298 @@
+//! `dispatch create`: from a file, or one thing by its words.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::api_object::{self, FromFile, Waiting};
+use super::{Context, seed};
+use crate::document::{Document, tag};
+use crate::noun::Noun;
+use crate::pack;
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct Create {
+    #[command(flatten)]
+    from: Option<FromFile>,
+    #[command(flatten)]
+    waiting: Waiting,
+    #[command(subcommand)]
+    what: Option<What>,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// What images are built on
+    #[command(visible_alias = "base-images", alias = "baseimage")]
+    BaseImage {
+        name: String,
+        /// host:LANGUAGE for the machine's own interpreter, or an image reference
+        image: String,
+        /// python3, nodejs, java, ruby, php, powershell, binary, wasm
+        #[arg(long)]
+        language: String,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// What functions run on
+    Image {
+        name: String,
+        base_image: String,
+        /// File with the system's packages: JSON, or lines `name version`
+        #[arg(long, value_name = "FILE")]
+        system_deps: Option<PathBuf>,
+        /// File with the language's packages (requirements.txt, package.json, …)
+        #[arg(long, value_name = "FILE")]
+        runtime_deps: Option<PathBuf>,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Code with a handler
+    Function(Box<Function>),
+    /// Values handlers get
+    Secret {
+        name: String,
+        /// JSON object of strings
+        file: PathBuf,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// A route of the gateway
+    Api(Box<Api>),
+    /// A group of resources
+    #[command(visible_alias = "app")]
+    Application { name: String },
+    /// Base images and images for every language of the server
+    #[command(visible_alias = "seed")]
+    SeedImages {
+        /// Write the documents to a file instead
+        #[arg(long, short = 'O', value_name = "FILE")]
+        output_file: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Common {
+    /// Application it joins
+    #[arg(long, short)]
+    application: Option<String>,
+    #[command(flatten)]
+    waiting: Waiting,
+}
+
+#[derive(Debug, Args)]
+struct Function {
+    name: String,
+    /// Folder or file with the code
+    path: PathBuf,
+    #[arg(long)]
+    image: String,
+    /// Python: file.function; Node: ./file.js; Java: class; PowerShell: file.ps1::function
+    #[arg(long, default_value = "")]
+    handler: String,
+    /// JSON Schema of the input
+    #[arg(long, value_name = "FILE")]
+    schema_in: Option<PathBuf>,
+    /// JSON Schema of the output
+    #[arg(long, value_name = "FILE")]
+    schema_out: Option<PathBuf>,
+    /// Secret the function gets; may be repeated
+    #[arg(long = "secret", value_delimiter = ',')]
+    secrets: Vec<String>,
+    /// Service instance the function gets; may be repeated
+    #[arg(long = "service", value_delimiter = ',')]
+    services: Vec<String>,
+    /// Longest time of a run, in milliseconds
+    #[arg(long, default_value_t = 0, value_name = "MS")]
+    timeout: u64,
+    /// Memory of a worker, in MiB
+    #[arg(long, value_name = "MIB")]
+    memory: Option<u64>,
+    /// Calls at the same time
+    #[arg(long, value_name = "N")]
+    concurrency: Option<u32>,
+    /// Environment variable; may be repeated
+    #[arg(long = "env", value_name = "KEY=VALUE")]
+    environment: Vec<String>,
+    /// Further attempts of a non-blocking run
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    retries: u32,
+    /// Host the function may connect to; may be repeated
+    #[arg(long = "egress", value_name = "HOST", value_delimiter = ',')]
+    egress: Vec<String>,
+    /// Engine to run on
+    #[arg(long)]
+    engine: Option<String>,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Args)]
+struct Api {
+    name: String,
+    function: String,
+    /// Method; may be repeated
+    #[arg(long = "method", short, value_delimiter = ',', default_value = "GET")]
+    methods: Vec<String>,
+    /// Path: /exact, /with/{parameter}, /prefix/*; may be repeated
+    #[arg(long = "path", short, value_delimiter = ',', default_value = "/")]
+    paths: Vec<String>,
+    /// Host; may be repeated
+    #[arg(long = "domain", short, value_delimiter = ',')]
+    domains: Vec<String>,
+    /// Refuse plain HTTP
+    #[arg(long)]
+    https_only: bool,
+    /// Let pages of any origin call it
+    #[arg(long)]
+    cors: bool,
+    /// Make it, but do not serve it
+    #[arg(long)]
+    disable: bool,
+    /// public, basic or oauth2
+    #[arg(long, default_value = "public")]
+    auth: String,
+    /// Secret with tls.crt and tls.key for the hosts
+    #[arg(long, value_name = "SECRET")]
+    tls: Option<String>,
+    #[command(flatten)]
+    common: Common,
+}
+
+impl Create {
+    pub async fn run(self, context: &Context) -> Result<()> {
+        let Some(what) = self.what else {
+            let Some(from) = self.from else {
+                bail!("name what to create, or a file: dispatch create -f FILE");
+            };
+            return from.create(context, &self.waiting).await;
+        };
+        match what {
+            What::SeedImages { output_file } => seed::run(context, output_file.as_deref()).await,
+            What::Application { name } => {
+                let body = json!({ "name": name });
+                one(context, Noun::Application, &name, body, None).await
+            }
+            What::BaseImage { name, image, language, common } => {
+                let body = json!({"name": name, "dockerUrl": image, "language": language});
+                one(context, Noun::BaseImage, &name, body, Some(&common)).await
+            }
+            What::Image { name, base_image, system_deps, runtime_deps, common } => {
+                let mut body = json!({"name": name, "baseImageName": base_image});
+                if let Some(file) = system_deps {
+                    body["systemDependencies"] = system_packages(&read(&file)?)?;
+                }
+                if let Some(file) = runtime_deps {
+                    body["runtimeDependencies"] = json!({"manifest": read(&file)?});
+                }
+                one(context, Noun::Image, &name, body, Some(&common)).await
+            }
+            What::Secret { name, file, common } => {
+                let body = json!({"name": name, "secrets": object_of_strings(&file)?});
+                one(context, Noun::Secret, &name, body, Some(&common)).await
+            }
+            What::Function(function) => {
+                let body = function.body()?;
+                one(context, Noun::Function, &function.name, body, Some(&function.common)).await
+            }
+            What::Api(api) => {
+                one(context, Noun::Api, &api.name, api.body(), Some(&api.common)).await
+            }
+        }
+    }
+}
+
+impl Function {
+    fn body(&self) -> Result<Value> {
+        if self.handler.is_empty() && self.path.is_dir() {
+            bail!("--handler is needed for a folder; it tells which file holds the handler");
+        }
+        let mut environment = serde_json::Map::new();
+        for pair in &self.environment {
+            let (key, value) =
+                pair.split_once('=').with_context(|| format!("--env {pair}: must be KEY=VALUE"))?;
+            environment.insert(key.to_owned(), json!(value));
+        }
+        let mut body = json!({
+            "name": self.name, "image": self.image, "handler": self.handler,
+            "source": pack::source(&self.path)?, "secrets": self.secrets,
+            "services": self.services, "timeout": self.timeout, "memoryMib": self.memory,
+            "concurrency": self.concurrency, "environment": environment,
+            "retries": self.retries, "egress": self.egress, "engine": self.engine,
+        });
+        for (field, file) in [("in", &self.schema_in), ("out", &self.schema_out)] {
+            if let Some(file) = file {
+                let schema: Value = serde_json::from_str(&read(file)?)
+                    .with_context(|| format!("{} is not JSON", file.display()))?;
+                body["schema"][field] = schema;
+            }
+        }
+        Ok(body)
+    }
+}
+
+impl Api {
+    fn body(&self) -> Value {
+        let protocols = if self.https_only { json!(["https"]) } else { json!(["http", "https"]) };
+        json!({
+            "name": self.name, "function": self.function, "methods": self.methods,
+            "uris": self.paths, "hosts": self.domains, "protocols": protocols,
+            "authentication": self.auth, "enabled": !self.disable, "cors": self.cors,
+            "tls": self.tls,
+        })
+    }
+}
+
+/// Creates one thing and says so in v1's words.
+async fn one(
+    context: &Context,
+    noun: Noun,
+    name: &str,
+    mut body: Value,
+    common: Option<&Common>,
+) -> Result<()> {
+    if let Some(application) = common.and_then(|common| common.application.as_deref()) {
+        tag(&mut body, application);
+    }
+    let kind = noun.words().to_owned();
+    let document = Document { noun, kind, name: name.to_owned(), body };
+    let made = api_object::create(&context.session.client, &document).await?;
+    if let Some(common) = common {
+        common.waiting.wait(&context.session.client, std::slice::from_ref(&document)).await?;
+    }
+    context.printer.say(&format!("Created {}: {name}", noun.words()));
+    if context.printer.is_structured() {
+        context.printer.value(&made)?;
+    }
+    Ok(())
+}
+
+fn read(file: &Path) -> Result<String> {
+    std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
+}
+
+fn object_of_strings(file: &Path) -> Result<Value> {
+    let value: Value = serde_json::from_str(&read(file)?)
+        .map_err(|_| anyhow::anyhow!("{} is not JSON", file.display()))?;
+    let strings = value.as_object().is_some_and(|object| object.values().all(Value::is_string));
+    if !strings {
+        bail!("{} must hold a JSON object of strings", file.display());
+    }
+    Ok(value)
+}
+
+/// JSON as it is; lines `name version` as packages.
+fn system_packages(text: &str) -> Result<Value> {
+    if text.trim_start().starts_with('{') {
+        return Ok(serde_json::from_str(text)?);
+    }
+    let lines = text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#'));
+    let package = |line: &str| match line.split_once(char::is_whitespace) {
+        Some((name, version)) => json!({"name": name, "version": version.trim()}),
+        None => json!({"name": line}),
+    };
+    Ok(json!({"packages": lines.map(package).collect::<Vec<_>>()}))
+}

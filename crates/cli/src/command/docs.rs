@@ -1,0 +1,60 @@
+//! The reference of all commands, made from their definitions: docs/reference/cli.md.
+
+use std::fmt::Write as _;
+
+use clap::{Command, CommandFactory as _};
+
+use crate::arguments::Arguments;
+
+/// The whole reference as Markdown.
+pub fn reference() -> String {
+    let mut text =
+        String::from("# The dispatch command\n\nEvery command prints its help with --help.\n");
+    let mut root = Arguments::command().term_width(100);
+    root.build();
+    write(&mut text, &mut root, "");
+    text
+}
+
+fn write(text: &mut String, command: &mut Command, above: &str) {
+    if !above.is_empty() {
+        // They stand once, at the top.
+        let plain = command.clone().mut_args(|arg| {
+            let global = arg.is_global_set();
+            arg.hide(global)
+        });
+        *command = plain;
+    }
+    let name = format!("{above}{}", command.get_name());
+    let help = command.render_long_help().to_string();
+    let help: Vec<&str> = help.lines().map(str::trim_end).collect();
+    // Writing to a String cannot fail.
+    let _ = write!(text, "\n## {name}\n\n```text\n{}\n```\n", help.join("\n").trim_end());
+    let above = format!("{name} ");
+    for sub in command.get_subcommands_mut() {
+        if !sub.is_hide_set() && sub.get_name() != "help" {
+            write(text, sub, &above);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `DISPATCH_UPDATE=1` rewrites the file.
+    #[test]
+    fn the_reference_equals_the_commands() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/cli.md");
+        if std::env::var_os("DISPATCH_UPDATE").is_some() {
+            std::fs::write(file, reference()).unwrap();
+        }
+        let found = std::fs::read_to_string(file).unwrap_or_default();
+        assert!(found == reference(), "{file}: run with DISPATCH_UPDATE=1");
+    }
+
+    #[test]
+    fn the_definitions_hold_together() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,228 @@
+//! `dispatch get`: tables, or the resources as JSON or YAML.
+
+use anyhow::{Result, bail};
+use clap::{Args, Subcommand};
+use serde_json::Value;
+
+use super::{Context, get_run};
+use crate::noun::{self, Noun};
+use crate::printer::{self, Format, Printer};
+use crate::table;
+
+#[derive(Debug, Args)]
+pub struct Get {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+#[command(disable_help_subcommand = true)]
+enum What {
+    /// Runs, the newest last
+    #[command(visible_alias = "runs")]
+    Run(get_run::GetRun),
+    /// Runs that failed for good
+    #[command(name = "deadletter", visible_aliases = ["deadletters", "dead-letters"])]
+    DeadLetter(get_run::GetDeadLetter),
+    /// Engines of the server, their languages, and what the machine lacks
+    #[command(visible_alias = "engines")]
+    Engine,
+    #[command(visible_alias = "apis")]
+    Api {
+        #[command(flatten)]
+        list: List,
+        /// Only those of a function
+        #[arg(long = "func", short)]
+        function: Option<String>,
+    },
+    #[command(visible_aliases = ["applications", "app", "apps"])]
+    Application(List),
+    #[command(visible_aliases = ["base-images", "baseimage", "baseimages"])]
+    BaseImage(List),
+    #[command(visible_alias = "images")]
+    Image(List),
+    #[command(visible_alias = "functions")]
+    Function(List),
+    #[command(visible_alias = "secrets")]
+    Secret {
+        #[command(flatten)]
+        list: List,
+        /// Show the values
+        #[arg(long)]
+        all: bool,
+    },
+}
+
+/// Which resources, in what order.
+#[derive(Debug, Clone, Args)]
+pub struct List {
+    pub name: Option<String>,
+    /// Only those of an application
+    #[arg(long, short)]
+    application: Option<String>,
+    /// Only those with a tag; may be repeated
+    #[arg(long = "tag", value_name = "KEY=VALUE")]
+    tags: Vec<String>,
+    /// Only those whose field has the value; may be repeated
+    #[arg(long = "field", value_name = "FIELD=VALUE")]
+    fields: Vec<String>,
+    /// name, created, modified; -name, … for descending
+    #[arg(long, allow_hyphen_values = true)]
+    sort: Option<String>,
+    /// At most so many
+    #[arg(long)]
+    limit: Option<usize>,
+    /// Go on and print what changes
+    #[arg(long, short)]
+    pub watch: bool,
+}
+
+impl Get {
+    pub async fn run(self, context: &Context) -> Result<()> {
+        match self.what {
+            What::Run(runs) => runs.run(context).await,
+            What::DeadLetter(letters) => letters.run(context).await,
+            What::Engine => engines(context).await,
+            What::Api { list, function } => {
+                let more = function.map(|function| ("function".to_owned(), function));
+                resources(context, Noun::Api, &list, more).await
+            }
+            What::Secret { list, all } => secrets(context, &list, all).await,
+            What::Application(list) => resources(context, Noun::Application, &list, None).await,
+            What::BaseImage(list) => resources(context, Noun::BaseImage, &list, None).await,
+            What::Image(list) => resources(context, Noun::Image, &list, None).await,
+            What::Function(list) => resources(context, Noun::Function, &list, None).await,
+        }
+    }
+}
+
+impl List {
+    fn query(&self, more: Option<(String, String)>) -> Result<Vec<(String, String)>> {
+        let mut query: Vec<(String, String)> = more.into_iter().collect();
+        let application = self.application.iter().map(|name| format!("Application={name}"));
+        for tag in self.tags.iter().cloned().chain(application) {
+            if !tag.contains('=') {
+                bail!("--tag {tag}: must be KEY=VALUE");
+            }
+            query.push(("tags".to_owned(), tag));
+        }
+        for field in &self.fields {
+            let Some((field, value)) = field.split_once('=') else {
+                bail!("--field {field}: must be FIELD=VALUE");
+            };
+            query.push((field.to_owned(), value.to_owned()));
+        }
+        query.extend(self.sort.clone().map(|sort| ("sort".to_owned(), sort)));
+        Ok(query)
+    }
+}
+
+/// One resource by name, or a list.
+pub async fn resources(
+    context: &Context,
+    noun: Noun,
+    list: &List,
+    more: Option<(String, String)>,
+) -> Result<()> {
+    resources_as(context, context.printer, noun, list, more).await
+}
+
+/// The same in a format of its own.
+pub async fn resources_as(
+    context: &Context,
+    printer: Printer,
+    noun: Noun,
+    list: &List,
+    more: Option<(String, String)>,
+) -> Result<()> {
+    let client = &context.session.client;
+    if let Some(name) = &list.name {
+        return print_one(printer, noun, &noun::read(client, noun, name).await?);
+    }
+    let query = list.query(more)?;
+    if list.watch {
+        return watch(context, noun, &query).await;
+    }
+    let items = client.list(noun.path(), &query, list.limit).await?;
+    print_list(printer, noun, items)
+}
+
+fn print_one(printer: Printer, noun: Noun, item: &Value) -> Result<()> {
+    if printer.is_structured() {
+        return printer.value(item);
+    }
+    print_list(printer, noun, vec![item.clone()])
+}
+
+fn print_list(printer: Printer, noun: Noun, items: Vec<Value>) -> Result<()> {
+    match printer.format {
+        Format::Json | Format::Yaml => printer.value(&Value::Array(items))?,
+        Format::Name => {
+            for item in &items {
+                crate::printer::line(item["name"].as_str().unwrap_or_default());
+            }
+        }
+        format => crate::printer::line(&table::resources(noun, &items, format == Format::Wide)),
+    }
+    Ok(())
+}
+
+async fn secrets(context: &Context, list: &List, all: bool) -> Result<()> {
+    if !all && !context.printer.is_structured() && list.name.is_some() {
+        let name = list.name.as_deref().unwrap_or_default();
+        let mut secret = noun::read(&context.session.client, Noun::Secret, name).await?;
+        if let Some(secret) = secret.as_object_mut() {
+            secret.remove("secrets");
+        }
+        return print_one(context.printer, Noun::Secret, &secret);
+    }
+    if !all || list.name.is_some() {
+        return resources(context, Noun::Secret, list, None).await;
+    }
+    // A list never holds values, so each is read by itself.
+    let client = &context.session.client;
+    let mut items = client.list(Noun::Secret.path(), &list.query(None)?, list.limit).await?;
+    for item in &mut items {
+        let name = item["name"].as_str().unwrap_or_default().to_owned();
+        *item = noun::read(client, Noun::Secret, &name).await?;
+    }
+    print_list(context.printer, Noun::Secret, items)
+}
+
+async fn watch(context: &Context, noun: Noun, query: &[(String, String)]) -> Result<()> {
+    let mut events = context.session.client.watch(noun.path(), query).await?;
+    while let Some(event) = events.next().await? {
+        if context.printer.is_structured() {
+            context.printer.value(&event)?;
+            continue;
+        }
+        let object = &event["object"];
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let (change, name) = (text(&event["type"]), text(&object["name"]));
+        printer::line(&format!("{change:<9} {name:<40} {}", text(&object["status"])));
+    }
+    Ok(())
+}
+
+async fn engines(context: &Context) -> Result<()> {
+    let engines = context.session.client.get("engine").await?;
+    if context.printer.is_structured() {
+        return context.printer.value(&engines);
+    }
+    let list = |value: &Value| {
+        let texts = value
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|v| v.as_str().or_else(|| v["language"].as_str()).map(str::to_owned));
+        texts.collect::<Vec<_>>()
+    };
+    let rows = engines.as_array().into_iter().flatten().map(|engine| {
+        let name = engine["name"].as_str().unwrap_or_default().to_owned();
+        let mut lines = vec![list(&engine["languages"]).join(", ")];
+        lines.extend(list(&engine["missing"]).into_iter().map(|text| format!("lacks: {text}")));
+        (name, lines.join("\n"))
+    });
+    printer::line(&table::pairs(["ENGINE", "LANGUAGES"], rows));
+    Ok(())
+}

@@ -1,0 +1,115 @@
+//! `dispatch get run` and `dispatch get deadletter`.
+
+use anyhow::Result;
+use clap::Args;
+use serde_json::Value;
+
+use super::Context;
+use crate::printer::{self, Format};
+use crate::table;
+
+/// Runs on a table when no limit is given.
+const SHOWN: usize = 100;
+
+#[derive(Debug, Args)]
+pub struct GetRun {
+    function: Option<String>,
+    id: Option<String>,
+    /// Only the last run
+    #[arg(long)]
+    last: bool,
+    /// Go on and print new runs
+    #[arg(long, short)]
+    follow: bool,
+    /// INITIALIZED, CREATING, READY or ERROR
+    #[arg(long)]
+    status: Option<String>,
+    /// At most so many
+    #[arg(long)]
+    limit: Option<usize>,
+    /// Only those of an application
+    #[arg(long, short)]
+    application: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct GetDeadLetter {
+    id: Option<String>,
+    /// At most so many
+    #[arg(long)]
+    limit: Option<usize>,
+}
+
+impl GetRun {
+    pub async fn run(self, context: &Context) -> Result<()> {
+        let client = &context.session.client;
+        let mut query: Vec<(String, String)> = Vec::new();
+        query.extend(self.function.clone().map(|f| ("functionName".to_owned(), f)));
+        query.extend(self.status.clone().map(|s| ("status".to_owned(), s)));
+        let application = self.application.as_ref().map(|a| format!("Application={a}"));
+        query.extend(application.map(|tag| ("tags".to_owned(), tag)));
+        if let Some(id) = &self.id {
+            return one(context, &client.get(&format!("runs/{id}")).await?);
+        }
+        if self.follow {
+            return follow(context, &query).await;
+        }
+        let limit = if self.last { 1 } else { self.limit.unwrap_or(SHOWN) };
+        let mut runs = client.list("runs", &query, Some(limit)).await?;
+        if self.last {
+            return match runs.first() {
+                Some(run) => one(context, run),
+                None => Err(anyhow::anyhow!("there is no run yet")),
+            };
+        }
+        runs.reverse();
+        many(context, runs)
+    }
+}
+
+impl GetDeadLetter {
+    pub async fn run(self, context: &Context) -> Result<()> {
+        let client = &context.session.client;
+        match &self.id {
+            Some(id) => one(context, &client.get(&format!("deadletters/{id}")).await?),
+            None => many(context, client.list("deadletters", &[], self.limit).await?),
+        }
+    }
+}
+
+fn one(context: &Context, run: &Value) -> Result<()> {
+    if context.printer.is_structured() {
+        return context.printer.value(run);
+    }
+    printer::line(&table::runs(std::slice::from_ref(run), true));
+    Ok(())
+}
+
+fn many(context: &Context, runs: Vec<Value>) -> Result<()> {
+    match context.printer.format {
+        Format::Json | Format::Yaml => context.printer.value(&Value::Array(runs))?,
+        Format::Name => {
+            for run in &runs {
+                printer::line(run["name"].as_str().unwrap_or_default());
+            }
+        }
+        format => printer::line(&table::runs(&runs, format == Format::Wide)),
+    }
+    Ok(())
+}
+
+async fn follow(context: &Context, query: &[(String, String)]) -> Result<()> {
+    let mut events = context.session.client.watch("runs", query).await?;
+    while let Some(event) = events.next().await? {
+        let run = event.get("object").unwrap_or(&event);
+        if context.printer.is_structured() {
+            context.printer.value(run)?;
+            continue;
+        }
+        let text = |field: &str| run[field].as_str().unwrap_or_default().to_owned();
+        let took = crate::time::duration(&run["durationUs"]);
+        let (id, function, status) = (text("name"), text("functionName"), text("status"));
+        printer::line(&format!("{id}  {function:<30} {status:<12} {took}"));
+    }
+    Ok(())
+}

@@ -1,0 +1,138 @@
+//! `dispatch iam`: organizations, policies, service accounts.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::get::{self, List};
+use super::{Context, api_object, delete};
+use crate::document::{Document, encode_file};
+use crate::noun::Noun;
+use crate::printer::{Format, Printer};
+
+#[derive(Debug, Args)]
+pub struct Iam {
+    #[command(subcommand)]
+    command: IamCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum IamCommand {
+    #[command(subcommand)]
+    Create(Create),
+    #[command(subcommand)]
+    Get(Get),
+    Delete {
+        #[arg(value_parser = ["organization", "policy", "serviceaccount"])]
+        kind: String,
+        name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Create {
+    Organization {
+        name: String,
+    },
+    /// One rule: the subjects may do the actions to the resources
+    Policy {
+        name: String,
+        #[arg(long = "subject", short, value_delimiter = ',', required = true)]
+        subjects: Vec<String>,
+        /// get, create, update, delete or *
+        #[arg(long = "action", short, value_delimiter = ',', required = true)]
+        actions: Vec<String>,
+        /// function, runs, image, baseimage, secret, api, application, iam or *
+        #[arg(long = "resource", short, value_delimiter = ',', required = true)]
+        resources: Vec<String>,
+        /// Holds in every organization
+        #[arg(long)]
+        global: bool,
+    },
+    Serviceaccount {
+        name: String,
+        /// PEM of the RSA public key
+        #[arg(long, value_name = "FILE")]
+        public_key: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Get {
+    #[command(visible_alias = "organizations")]
+    Organization(List),
+    #[command(visible_alias = "policies")]
+    Policy {
+        /// Show the rules
+        #[arg(long)]
+        wide: bool,
+        #[command(flatten)]
+        list: List,
+    },
+    #[command(visible_alias = "serviceaccounts")]
+    Serviceaccount(List),
+}
+
+impl Iam {
+    pub async fn run(self, context: &Context) -> Result<()> {
+        match self.command {
+            IamCommand::Create(create) => create.run(context).await,
+            IamCommand::Get(Get::Organization(list)) => {
+                get::resources(context, Noun::Organization, &list, None).await
+            }
+            IamCommand::Get(Get::Serviceaccount(list)) => {
+                get::resources(context, Noun::Serviceaccount, &list, None).await
+            }
+            IamCommand::Get(Get::Policy { wide, mut list }) => {
+                // v1's -w meant wide here.
+                let wide = wide || std::mem::take(&mut list.watch);
+                let format = match context.printer.format {
+                    Format::Table if wide => Format::Wide,
+                    format => format,
+                };
+                let printer = Printer { format };
+                get::resources_as(context, printer, Noun::Policy, &list, None).await
+            }
+            IamCommand::Delete { kind, name } => {
+                let noun = match kind.as_str() {
+                    "organization" => Noun::Organization,
+                    "policy" => Noun::Policy,
+                    _ => Noun::Serviceaccount,
+                };
+                delete::delete(context, noun, &name, false, false).await?;
+                context.printer.say(&format!("Deleted {}: {name}", noun.words()));
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Create {
+    async fn run(self, context: &Context) -> Result<()> {
+        let (noun, name, body) = match self {
+            Create::Organization { name } => {
+                (Noun::Organization, name.clone(), json!({"name": name}))
+            }
+            Create::Policy { name, subjects, actions, resources, global } => {
+                let rule = json!({"subjects": subjects, "actions": actions,
+                                  "resources": resources});
+                let body = json!({"name": name, "rules": [rule], "global": global});
+                (Noun::Policy, name, body)
+            }
+            Create::Serviceaccount { name, public_key } => {
+                let body = json!({"name": name, "publicKey": encode_file(&public_key)?});
+                (Noun::Serviceaccount, name, body)
+            }
+        };
+        let kind = noun.words().to_owned();
+        let document = Document { noun, kind, name, body };
+        let made = api_object::create(&context.session.client, &document).await?;
+        context.printer.say(&format!("Created {}: {}", noun.words(), document.name));
+        if context.printer.is_structured() {
+            context.printer.value(&made)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,112 @@
+//! Source folders and files as what is sent: a tar.gz that is the same for the same content.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use flate2::{Compression, GzBuilder};
+
+/// Largest source sent, in bytes; the server's own limit may be another.
+const MAX_SOURCE: u64 = 50 << 20;
+/// Most files of a folder.
+const MAX_FILES: usize = 10_000;
+/// Folders nobody means to deploy.
+const SKIPPED: [&str; 3] = [".git", ".hg", ".svn"];
+
+/// The base64 of a folder's archive, or of an archive with one file.
+pub fn source(path: &Path) -> Result<String> {
+    let meta = std::fs::metadata(path).with_context(|| format!("no source {}", path.display()))?;
+    let (root, files) = if meta.is_dir() {
+        let mut files = Vec::new();
+        collect(path, path, &mut files)?;
+        files.sort();
+        (path, files)
+    } else {
+        let name = path.file_name().context("the source has no name")?;
+        (path.parent().unwrap_or(Path::new("")), vec![PathBuf::from(name)])
+    };
+    if files.is_empty() {
+        bail!("{} holds no files", path.display());
+    }
+    Ok(STANDARD.encode(archive(root, &files)?))
+}
+
+fn collect(root: &Path, folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+    for entry in std::fs::read_dir(folder).with_context(|| folder.display().to_string())? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default();
+        if SKIPPED.iter().any(|skipped| name == *skipped) {
+            continue;
+        }
+        if path.is_dir() && !path.is_symlink() {
+            collect(root, &path, files)?;
+        } else {
+            files.push(path.strip_prefix(root)?.to_owned());
+        }
+        if files.len() > MAX_FILES {
+            bail!("{} holds more than {MAX_FILES} files", root.display());
+        }
+    }
+    Ok(())
+}
+
+fn archive(root: &Path, files: &[PathBuf]) -> Result<Vec<u8>> {
+    // No name and no time in the header, so that the digest depends on the content alone.
+    let gzip = GzBuilder::new().mtime(0).write(Vec::new(), Compression::default());
+    let mut tar = tar::Builder::new(gzip);
+    let mut total = 0;
+    for file in files {
+        let path = root.join(file);
+        let meta = std::fs::metadata(&path).with_context(|| path.display().to_string())?;
+        total += meta.len();
+        if total > MAX_SOURCE * 4 {
+            bail!("the source is larger than {} MiB unpacked", (MAX_SOURCE * 4) >> 20);
+        }
+        let mut bytes = Vec::new();
+        File::open(&path).and_then(|mut open| open.read_to_end(&mut bytes))?;
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        let executable = std::os::unix::fs::PermissionsExt::mode(&meta.permissions()) & 0o111 != 0;
+        header.set_mode(if executable { 0o755 } else { 0o644 });
+        header.set_cksum();
+        tar.append_data(&mut header, file, bytes.as_slice())?;
+    }
+    let packed = tar.into_inner()?.finish()?;
+    if packed.len() as u64 > MAX_SOURCE {
+        bail!(
+            "the packed source is {} MiB, at most {} are sent",
+            packed.len() >> 20,
+            MAX_SOURCE >> 20
+        );
+    }
+    Ok(packed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_content_packs_to_the_same_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("b.py"), "b").unwrap();
+        std::fs::create_dir_all(folder.path().join("a/.git")).unwrap();
+        std::fs::write(folder.path().join("a/x.py"), "x").unwrap();
+        std::fs::write(folder.path().join("a/.git/HEAD"), "no").unwrap();
+        let first = source(folder.path()).unwrap();
+        std::fs::write(folder.path().join("b.py"), "b").unwrap();
+        assert_eq!(source(folder.path()).unwrap(), first);
+        let bytes = STANDARD.decode(first).unwrap();
+        let mut tar = tar::Archive::new(flate2::read::GzDecoder::new(bytes.as_slice()));
+        let names: Vec<_> = tar
+            .entries()
+            .unwrap()
+            .map(|entry| entry.unwrap().path().unwrap().display().to_string())
+            .collect();
+        assert_eq!(names, ["a/x.py", "b.py"]);
+        assert!(source(&folder.path().join("nothing")).is_err());
+    }
+}

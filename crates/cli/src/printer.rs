@@ -1,0 +1,80 @@
+//! All output: results on stdout, progress, warnings and errors on stderr.
+
+use std::io::{IsTerminal as _, Write as _};
+
+use anyhow::Result;
+use dispatch_wire::client;
+use serde_json::Value;
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    #[default]
+    Table,
+    /// A table with more columns
+    Wide,
+    Json,
+    Yaml,
+    /// Names only
+    Name,
+}
+
+/// Prints results in the format asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Printer {
+    pub format: Format,
+}
+
+impl Printer {
+    /// Whether results are for programs rather than people.
+    pub fn is_structured(self) -> bool {
+        matches!(self.format, Format::Json | Format::Yaml)
+    }
+
+    /// A value as JSON or YAML.
+    pub fn value(self, value: &Value) -> Result<()> {
+        if self.format == Format::Yaml {
+            line(serde_saphyr::to_string(value)?.trim_end());
+        } else {
+            line(&serde_json::to_string_pretty(value)?);
+        }
+        Ok(())
+    }
+
+    /// A line for people; nothing when programs read.
+    pub fn say(self, text: &str) {
+        if !self.is_structured() {
+            line(text);
+        }
+    }
+}
+
+/// A line on stdout. A reader that closed the pipe ends the command quietly, as in other tools.
+pub fn line(text: &str) {
+    if writeln!(std::io::stdout(), "{text}").is_err() {
+        std::process::exit(0);
+    }
+}
+
+/// Something the user should know, on stderr.
+pub fn warning(text: &str) {
+    eprintln!("warning: {text}");
+}
+
+/// What is being waited for, on stderr.
+pub fn progress(text: &str) {
+    eprintln!("{text}");
+}
+
+/// An error with its causes, and what to do about it.
+pub fn error(error: &anyhow::Error) {
+    let label = if std::io::stderr().is_terminal() { "\x1b[31mError:\x1b[0m" } else { "Error:" };
+    eprintln!("{label} {error}");
+    for cause in error.chain().skip(1) {
+        eprintln!("  caused by: {cause}");
+    }
+    let clients = error.chain().filter_map(|cause| cause.downcast_ref::<client::Error>());
+    for hint in clients.flat_map(client::Error::hints) {
+        eprintln!("hint: {hint}");
+    }
+}

@@ -1,0 +1,182 @@
+//! Tables: v1's columns for each kind, and more of them with `-o wide`.
+
+use comfy_table::{ContentArrangement, Table, presets};
+use serde_json::Value;
+
+use crate::noun::Noun;
+use crate::time;
+
+type Cell = fn(&Value) -> String;
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Array(values) => values.iter().map(text).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
+    }
+}
+
+macro_rules! column {
+    ($title:literal, $field:literal) => {
+        ($title, (|v: &Value| text(&v[$field])) as Cell)
+    };
+    ($title:literal, time $field:literal) => {
+        ($title, (|v: &Value| time::local(&v[$field])) as Cell)
+    };
+}
+
+/// The columns of a kind; those after the mark are for `-o wide`.
+fn columns(noun: Noun) -> (Vec<(&'static str, Cell)>, Vec<(&'static str, Cell)>) {
+    let status = column!("STATUS", "status");
+    let created = column!("CREATED", time "createdTime");
+    let name = column!("NAME", "name");
+    let reason = column!("REASON", "reason");
+    match noun {
+        Noun::BaseImage => (
+            vec![name, column!("URL", "dockerUrl"), status, created],
+            vec![column!("LANGUAGE", "language"), reason],
+        ),
+        Noun::Image => (
+            vec![
+                name,
+                column!("URL", "dockerUrl"),
+                column!("BASEIMAGE", "baseImageName"),
+                status,
+                created,
+            ],
+            vec![column!("LANGUAGE", "language"), reason],
+        ),
+        Noun::Function => (
+            vec![name, column!("FUNCTIONIMAGE", "functionImageURL"), status, created],
+            vec![
+                column!("IMAGE", "image"),
+                column!("HANDLER", "handler"),
+                column!("ENGINE", "engine"),
+                reason,
+            ],
+        ),
+        Noun::Secret => {
+            (vec![column!("ID", "id"), name, ("CONTENT", secret_content)], vec![created])
+        }
+        Noun::Api => (
+            vec![
+                name,
+                column!("FUNCTION", "function"),
+                ("PROTOCOL", |v| or(v, "protocols", "http, https")),
+                ("METHOD", |v| or(v, "methods", "GET")),
+                column!("DOMAIN", "hosts"),
+                ("PATH", |v| or(v, "uris", "/")),
+                column!("AUTH", "authentication"),
+                status,
+                column!("ENABLED", "enabled"),
+            ],
+            vec![column!("TLS", "tls"), reason],
+        ),
+        Noun::Application => (vec![name, status, created], vec![]),
+        Noun::Policy => {
+            (vec![name, ("GLOBAL", |v| or(v, "global", "false")), created], vec![("RULES", rules)])
+        }
+        Noun::Organization | Noun::Serviceaccount => (vec![name, created], vec![]),
+    }
+}
+
+fn or(value: &Value, field: &str, otherwise: &str) -> String {
+    Some(text(&value[field])).filter(|t| !t.is_empty()).unwrap_or_else(|| otherwise.to_owned())
+}
+
+fn secret_content(secret: &Value) -> String {
+    match secret["secrets"].as_object().filter(|values| !values.is_empty()) {
+        None => "<hidden>".to_owned(),
+        Some(values) => {
+            let pairs = values.iter().map(|(key, value)| format!("{key}={}", text(value)));
+            pairs.collect::<Vec<_>>().join("\n")
+        }
+    }
+}
+
+fn rules(policy: &Value) -> String {
+    let rule = |rule: &Value| {
+        let part = |field: &str| text(&rule[field]);
+        format!("{} may {} {}", part("subjects"), part("actions"), part("resources"))
+    };
+    policy["rules"].as_array().into_iter().flatten().map(rule).collect::<Vec<_>>().join("\n")
+}
+
+/// A table of resources.
+pub fn resources(noun: Noun, items: &[Value], wide: bool) -> String {
+    let (mut shown, more) = columns(noun);
+    if wide {
+        shown.extend(more);
+    }
+    table(&shown, items)
+}
+
+/// A table of runs.
+pub fn runs(items: &[Value], wide: bool) -> String {
+    let mut shown = vec![
+        column!("ID", "name"),
+        column!("FUNCTION", "functionName"),
+        column!("STATUS", "status"),
+        column!("STARTED", time "executedTime"),
+        column!("FINISHED", time "finishedTime"),
+    ];
+    if wide {
+        shown.push(("DURATION", |v| time::duration(&v["durationUs"])));
+        shown.push(column!("ENGINE", "engine"));
+        shown.push(column!("ATTEMPTS", "attempts"));
+        shown.push(column!("REASON", "reason"));
+    }
+    table(&shown, items)
+}
+
+/// Names and values under each other.
+pub fn pairs(title: [&str; 2], rows: impl IntoIterator<Item = (String, String)>) -> String {
+    let mut table = empty();
+    table.set_header(title);
+    for (name, value) in rows {
+        table.add_row([name, value]);
+    }
+    table.trim_fmt()
+}
+
+fn table(columns: &[(&'static str, Cell)], items: &[Value]) -> String {
+    let mut table = empty();
+    table.set_header(columns.iter().map(|(title, _)| *title));
+    for item in items {
+        table.add_row(columns.iter().map(|(_, cell)| cell(item)));
+    }
+    table.trim_fmt()
+}
+
+fn empty() -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn tables_have_v1s_columns_and_no_border() {
+        let apis = [json!({"name": "hello", "function": "f", "uris": ["/a", "/b"],
+                           "authentication": "public", "status": "READY", "enabled": true})];
+        let shown = resources(Noun::Api, &apis, false);
+        insta::assert_snapshot!(shown);
+        let runs = runs(
+            &[json!({"name": "id", "functionName": "f", "status": "READY",
+                                 "durationUs": 1_500})],
+            true,
+        );
+        insta::assert_snapshot!(runs);
+    }
+
+    #[test]
+    fn secrets_are_hidden_unless_given() {
+        let shown = resources(Noun::Secret, &[json!({"name": "s", "id": "1"})], false);
+        assert!(shown.contains("<hidden>"));
+    }
+}

@@ -1,0 +1,48 @@
+//! Settings of the process engine.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+/// How the process engine is set up. Sizes are bytes unless the name says otherwise.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProcessConfig {
+    /// Unpacked sources, language hosts and locks live here; made when it is missing.
+    pub state_dir: PathBuf,
+    /// Kept of each of a run's two streams; what is cut is marked.
+    pub max_log_bytes: usize,
+    /// Largest result of a call.
+    pub max_payload_bytes: usize,
+    /// Workers of all functions together.
+    pub max_workers: usize,
+    /// Processes and threads of one worker.
+    pub max_processes: u64,
+    /// CPUs one worker may use at most; 0 is no limit.
+    pub max_cpus: f64,
+    /// The private `/tmp` of a worker, in MiB. It counts as the worker's memory.
+    pub tmp_mib: u64,
+    /// Longest time a worker may take to start and load its handler.
+    pub load_timeout_ms: u64,
+    /// The user and group handlers run as when the server is root.
+    pub uid: u32,
+    /// The binary re-executed as `<exe> __sandbox-init`.
+    pub init_exe: PathBuf,
+}
+
+impl Default for ProcessConfig {
+    fn default() -> Self {
+        Self {
+            state_dir: PathBuf::from("dispatch-process"),
+            max_log_bytes: 64 << 10,
+            max_payload_bytes: 6 << 20,
+            max_workers: 256,
+            max_processes: 64,
+            max_cpus: 0.0,
+            tmp_mib: 64,
+            load_timeout_ms: 30_000,
+            uid: 64_200,
+            init_exe: PathBuf::from("/proc/self/exe"),
+        }
+    }
+}

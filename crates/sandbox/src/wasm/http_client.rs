@@ -1,0 +1,145 @@
+//! Outgoing HTTP of a guest: one connection for each request, to an address egress allows.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use dispatch_driver::{Error as DriverError, Result as DriverResult};
+use dispatch_model::code;
+use http::uri::Scheme;
+use http::{Request, Response, Uri};
+use http_body_util::BodyExt;
+use http_body_util::combinators::UnsyncBoxBody;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use wasmtime_wasi_http::{Error, RequestOptions, WasiHttpHooks};
+
+use super::egress::Egress;
+
+/// Longest wait for a connection, unless the guest asks for less. The call's own deadline ends
+/// everything else.
+const CONNECT: Duration = Duration::from_secs(30);
+
+type Body = UnsyncBoxBody<Bytes, Error>;
+type Io = Box<dyn Future<Output = Result<(), Error>> + Send>;
+
+/// Whom a guest's TLS connections trust: whom the machine trusts.
+#[derive(Clone)]
+pub struct Tls(Arc<ClientConfig>);
+
+impl Tls {
+    /// Reads the machine's certificates the first time.
+    pub async fn system() -> DriverResult<Self> {
+        static SYSTEM: OnceLock<Arc<ClientConfig>> = OnceLock::new();
+        if let Some(config) = SYSTEM.get() {
+            return Ok(Self(config.clone()));
+        }
+        let read = tokio::task::spawn_blocking(|| {
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            client_config(roots)
+        });
+        let config = read.await.map_err(|e| DriverError::ours(code::ENGINE006, e.to_string()))?;
+        Ok(Self(SYSTEM.get_or_init(|| config).clone()))
+    }
+}
+
+fn client_config(roots: RootCertStore) -> Arc<ClientConfig> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("aws-lc-rs has the default versions");
+    Arc::new(config.with_root_certificates(roots).with_no_client_auth())
+}
+
+impl WasiHttpHooks for Egress {
+    fn send_request(
+        &mut self,
+        request: Request<Body>,
+        options: Option<RequestOptions>,
+        _sent: Io,
+    ) -> Box<dyn Future<Output = Result<(Response<Body>, Io), Error>> + Send> {
+        let egress = self.clone();
+        Box::new(async move { send(&egress, request, options.unwrap_or_default()).await })
+    }
+}
+
+async fn send(
+    egress: &Egress,
+    mut request: Request<Body>,
+    options: RequestOptions,
+) -> Result<(Response<Body>, Io), Error> {
+    let uri = request.uri();
+    let https = uri.scheme() == Some(&Scheme::HTTPS);
+    let host = uri.host().ok_or(Error::HttpRequestUriInvalid)?.to_owned();
+    let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    *request.uri_mut() = Uri::try_from(path).map_err(|_| Error::HttpRequestUriInvalid)?;
+
+    let connect = async {
+        let address = egress.resolve(&host, port).await?;
+        let tcp = TcpStream::connect(address).await.map_err(Error::Connect)?;
+        let _ = tcp.set_nodelay(true);
+        Ok(match &egress.tls {
+            Some(tls) if https => Connection::Tls(Box::new(handshake(tls, &host, tcp).await?)),
+            _ if https => return Err(Error::TlsProtocolError),
+            _ => Connection::Tcp(tcp),
+        })
+    };
+    let limit = options.connect_timeout.unwrap_or(CONNECT).min(CONNECT);
+    let connected = tokio::time::timeout(limit, connect).await;
+    match connected.map_err(|_| Error::ConnectionTimeout)?? {
+        Connection::Tcp(stream) => exchange(stream, request, options).await,
+        Connection::Tls(stream) => exchange(stream, request, options).await,
+    }
+}
+
+enum Connection {
+    Tcp(TcpStream),
+    Tls(Box<tokio_rustls::client::TlsStream<TcpStream>>),
+}
+
+async fn handshake(
+    tls: &Tls,
+    host: &str,
+    tcp: TcpStream,
+) -> Result<tokio_rustls::client::TlsStream<TcpStream>, Error> {
+    let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+    let name = ServerName::try_from(host).map_err(|_| Error::HttpRequestUriInvalid)?;
+    TlsConnector::from(tls.0.clone()).connect(name, tcp).await.map_err(Error::Tls)
+}
+
+async fn exchange<S>(
+    stream: S,
+    request: Request<Body>,
+    options: RequestOptions,
+) -> Result<(Response<Body>, Io), Error>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let mut connection = Box::pin(connection);
+    let sent = sender.send_request(request);
+    let first_byte = options.first_byte_timeout.unwrap_or(Duration::MAX);
+    let exchanged = async {
+        tokio::select! {
+            response = sent => response.map_err(Error::Hyper),
+            // A connection that ends before the response failed, or was closed on us.
+            ended = &mut connection => {
+                ended?;
+                Err(Error::ConnectionTerminated)
+            }
+        }
+    };
+    let response = tokio::time::timeout(first_byte, exchanged)
+        .await
+        .map_err(|_| Error::ConnectionReadTimeout)??;
+    let response = response.map(|body| body.map_err(Error::Hyper).boxed_unsync());
+    let io: Io = Box::new(async move { connection.await.map_err(Error::Hyper) });
+    Ok((response, io))
+}

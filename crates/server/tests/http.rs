@@ -1,0 +1,26 @@
+//! What clients see of the REST API: one server in this process for each test, real HTTP.
+
+#[path = "http/api.rs"]
+mod api;
+#[path = "http/base_image.rs"]
+mod base_image;
+#[path = "http/edge.rs"]
+mod edge;
+#[path = "http/function.rs"]
+mod function;
+#[path = "http/image.rs"]
+mod image;
+#[path = "http/list.rs"]
+mod list;
+#[path = "http/openapi.rs"]
+mod openapi;
+#[path = "http/restart.rs"]
+mod restart;
+#[path = "http/revision.rs"]
+mod revision;
+#[path = "http/run.rs"]
+mod run;
+#[path = "http/secret.rs"]
+mod secret;
+#[path = "http/watch.rs"]
+mod watch;
