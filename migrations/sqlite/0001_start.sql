@@ -12,7 +12,7 @@ CREATE TABLE resource (
     status      TEXT    NOT NULL,
     created_ms  INTEGER NOT NULL,
     modified_ms INTEGER NOT NULL
-) WITHOUT ROWID;
+);
 CREATE UNIQUE INDEX resource_name ON resource (kind, org, name);
 CREATE INDEX resource_created ON resource (kind, org, created_ms, name);
 CREATE INDEX resource_modified ON resource (kind, org, modified_ms, name);

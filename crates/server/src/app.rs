@@ -14,6 +14,7 @@ use crate::invoke::{Engines, Invoker};
 use crate::seal::Seal;
 use crate::telemetry::Metrics;
 
+pub mod access;
 pub mod api;
 pub mod application;
 pub mod base_image;
@@ -23,9 +24,12 @@ pub mod error;
 pub mod feed;
 pub mod function;
 pub mod image;
+pub mod organization;
+pub mod policy;
 pub mod resource;
 pub mod run;
 pub mod secret;
+pub mod service_account;
 pub mod watch;
 
 pub use caller::{Caller, Principal};

@@ -9,7 +9,7 @@ mod keys;
 mod local;
 mod token;
 
-pub use keys::Bootstrap;
+pub use keys::{Bootstrap, check_public_key};
 
 use std::net::SocketAddr;
 use std::sync::Arc;

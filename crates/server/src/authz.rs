@@ -77,12 +77,7 @@ impl Authorizer {
     ///
     /// # Errors
     /// [`Error::Forbidden`]; also when the organization does not exist, as in v1.
-    pub fn authorize(
-        &self,
-        caller: &Caller,
-        action: Action,
-        resource: &'static str,
-    ) -> Result<()> {
+    pub fn authorize(&self, caller: &Caller, action: Action, resource: &'static str) -> Result<()> {
         let rules = self.rules.load();
         let may = rules.has_organization(&caller.org)
             && match &caller.principal {

@@ -162,7 +162,10 @@ fn openapi() -> Result<()> {
 
 async fn rotate(config: &Config) -> Result<()> {
     let (resealed, file) = boot::rotate_root_key(config).await?;
-    print(&format!("{} has a new root key; {resealed} secrets were sealed with it", file.display()));
+    print(&format!(
+        "{} has a new root key; {resealed} secrets were sealed with it",
+        file.display()
+    ));
     Ok(())
 }
 

@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use dispatch_sandbox::wasm::WasmConfig;
 use serde::Deserialize;
 
 mod layer;
@@ -23,7 +24,7 @@ pub struct Config {
     pub limits: Limits,
     pub store: Store,
     pub runs: crate::invoke::Settings,
-    pub wasm: Wasm,
+    pub wasm: WasmConfig,
     pub auth: crate::authn::Settings,
     pub bootstrap: Bootstrap,
     pub seal: crate::seal::KeySource,
@@ -95,12 +96,6 @@ pub enum Synchronous {
     Normal,
 }
 
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Wasm {
-    pub tools_dir: String,
-}
-
 /// Who may set up `iam` before anybody else can sign in. Both parts or none.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -126,9 +121,9 @@ impl Config {
             return PathBuf::from("/var/lib/dispatch");
         }
         let given = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty());
-        let base = given("XDG_DATA_HOME").map(PathBuf::from).or_else(|| {
-            given("HOME").map(|home| PathBuf::from(home).join(".local/share"))
-        });
+        let base = given("XDG_DATA_HOME")
+            .map(PathBuf::from)
+            .or_else(|| given("HOME").map(|home| PathBuf::from(home).join(".local/share")));
         base.unwrap_or_else(|| PathBuf::from(".")).join("dispatch")
     }
 

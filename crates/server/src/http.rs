@@ -11,6 +11,8 @@ pub mod caller;
 pub mod engine;
 pub mod error;
 pub mod function;
+pub mod health;
+pub mod iam;
 pub mod image;
 pub mod openapi;
 pub mod query;

@@ -6,14 +6,14 @@
 //! `authz` says what they may; `seal` alone holds key material; `telemetry` counts and logs.
 
 pub mod app;
-pub mod invoke;
 pub mod authn;
 pub mod authz;
-pub mod seal;
-pub mod telemetry;
-pub mod gateway;
-pub mod config;
 pub mod boot;
 pub mod command;
+pub mod config;
 pub mod controllers;
+pub mod gateway;
 pub mod http;
+pub mod invoke;
+pub mod seal;
+pub mod telemetry;

@@ -14,7 +14,7 @@ pub use root_key::{KeySource, rotate};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use dispatch_model::secret::{Secret, Sealed};
+use dispatch_model::secret::{Sealed, Secret};
 use dispatch_model::{ListQuery, Name, OrgName};
 use dispatch_store::Store;
 

@@ -1,4 +1,4 @@
-//! What lists, gets and updates cost with many functions stored: `lists_bench [N] [postgres://…]`.
+//! What lists, gets and updates cost with many functions: `lists_bench [N] [postgres://…]`.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! What writing runs costs: `runs_bench [sqlite:PATH | postgres://…]`, without one in a fresh file.
+//! What writing runs costs: `runs_bench [URL]`, without one in a fresh SQLite file.
 //!
 //! Prints CPU time for each finished run recorded, and how many accepted runs a second are
 //! committed for 64 callers, with each way SQLite treats a commit.

@@ -29,33 +29,49 @@ pub enum Error {
     Database(String),
 }
 
-/// SQLite's result codes for a full disk or a full database, and for a failed write.
-const SQLITE_FULL: &str = "13";
-const SQLITE_IOERR_PREFIX: i32 = 10;
-/// PostgreSQL's class for insufficient resources.
+/// SQLite's primary result codes; the extended ones have them in their low byte.
+const SQLITE_BUSY: i32 = 5;
+const SQLITE_LOCKED: i32 = 6;
+const SQLITE_IOERR: i32 = 10;
+const SQLITE_FULL: i32 = 13;
 const PG_DISK_FULL: &str = "53100";
+/// PostgreSQL's classes of errors that pass: connection, conflicts of transactions, resources,
+/// locks, shutdown.
+const PG_PASSING: [&str; 5] = ["08", "40", "53", "55", "57"];
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         match &error {
             sqlx::Error::Database(inner) if inner.is_unique_violation() => Error::Exists,
-            sqlx::Error::Database(inner) => match inner.code().as_deref() {
-                Some(SQLITE_FULL | PG_DISK_FULL) => Error::Full,
-                Some(code) if is_io_error(code) => Error::Full,
-                Some("5" | "6") => Error::Unavailable(inner.message().to_owned()),
-                _ => Error::Database(inner.message().to_owned()),
-            },
-            sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_) => {
-                Error::Unavailable(error.to_string())
+            sqlx::Error::Database(inner) => {
+                of_code(&inner.code().unwrap_or_default(), inner.message())
             }
+            sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Io(_) => Error::Unavailable(error.to_string()),
             _ => Error::Database(error.to_string()),
         }
     }
 }
 
-/// SQLite's extended I/O errors have the primary code in their low byte.
-fn is_io_error(code: &str) -> bool {
-    code.parse::<i32>().is_ok_and(|code| code & 0xff == SQLITE_IOERR_PREFIX)
+/// PostgreSQL's codes have five characters, SQLite's are shorter numbers.
+fn of_code(code: &str, message: &str) -> Error {
+    if code.len() == 5 {
+        return match code {
+            PG_DISK_FULL => Error::Full,
+            _ if PG_PASSING.contains(&&code[..2]) => Error::Unavailable(message.to_owned()),
+            _ => Error::Database(message.to_owned()),
+        };
+    }
+    match code.parse::<i32>().map(|code| code & 0xff) {
+        // A full disk shows as a failed write, too.
+        Ok(SQLITE_FULL | SQLITE_IOERR) => Error::Full,
+        Ok(SQLITE_BUSY | SQLITE_LOCKED) => Error::Unavailable(message.to_owned()),
+        _ => Error::Database(message.to_owned()),
+    }
 }
 
 impl From<serde_json::Error> for Error {

@@ -46,8 +46,7 @@ pub(crate) fn labels(
     tags: &Tags,
     row: &ResourceRow,
 ) -> serde_json::Result<Vec<(String, String)>> {
-    let mut labels: Vec<_> =
-        tags.iter().map(|(key, value)| (tag(key), value.clone())).collect();
+    let mut labels: Vec<_> = tags.iter().map(|(key, value)| (tag(key), value.clone())).collect();
     labels.push((STATE.to_owned(), row.state.clone()));
     if !fields(kind).is_empty() {
         let spec: Value = serde_json::from_str(&row.spec)?;

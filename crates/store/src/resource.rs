@@ -14,8 +14,7 @@ const MAX_USERS: i64 = 100;
 /// PostgreSQL hands out sequence numbers before commit; this lock makes their order that of the
 /// commits, so that a reader of the log misses none. SQLite has one writer anyway. All servers are
 /// told at the commit.
-const CHANGE_LOCK: &str =
-    "SELECT pg_advisory_xact_lock(7355608), pg_notify('dispatch_change', '')";
+const CHANGE_LOCK: &str = "SELECT pg_advisory_xact_lock(7355608), pg_notify('dispatch_change', '')";
 
 /// Appends to the change log inside a transaction and yields the line's number.
 macro_rules! log_change {

@@ -8,6 +8,10 @@ pub const MAX_DEPTH: usize = 128;
 
 /// Reads a shape; the violation names the path of the field at fault and what was wrong with it.
 pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Violation> {
+    // Left to itself, serde reads a shape from an array too, field by field.
+    if body.trim_ascii_start().first() == Some(&b'[') {
+        return Err(Violation::new("body", "must be an object"));
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
@@ -28,6 +32,13 @@ mod tests {
         assert_eq!(wrong.field, "timeout");
         let unknown = parse::<crate::Function>(br#"{"name":"f","tiemout":1}"#).unwrap_err();
         assert!(unknown.rule.contains("tiemout"), "{unknown}");
+    }
+
+    #[test]
+    fn an_array_is_no_shape() {
+        for body in ["[]", " [{}]", "7", "\"x\"", ""] {
+            assert_eq!(parse::<crate::Run>(body.as_bytes()).unwrap_err().field, "body");
+        }
     }
 
     #[test]

@@ -8,11 +8,7 @@ use super::resource::check_same_name;
 use super::{App, Caller, Deletion, Precondition, Result};
 
 impl App {
-    pub async fn api_create(
-        &self,
-        caller: &Caller,
-        shape: wire::Api,
-    ) -> Result<Resource<Api>> {
+    pub async fn api_create(&self, caller: &Caller, shape: wire::Api) -> Result<Resource<Api>> {
         self.create(caller, &shape).await
     }
 

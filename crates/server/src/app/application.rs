@@ -16,7 +16,11 @@ impl App {
         self.create(caller, &shape).await
     }
 
-    pub async fn application_get(&self, caller: &Caller, name: &str) -> Result<Resource<Application>> {
+    pub async fn application_get(
+        &self,
+        caller: &Caller,
+        name: &str,
+    ) -> Result<Resource<Application>> {
         self.get(caller, name).await
     }
 

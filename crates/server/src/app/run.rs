@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use dispatch_model::function::MAX_TIMEOUT_MS;
-use dispatch_model::{
-    ListQuery, Name, OrgName, Page, RawJson, ResourceKind, Run, Sort, Violation,
-};
+use dispatch_model::{ListQuery, Name, OrgName, Page, RawJson, ResourceKind, Run, Sort, Violation};
 use dispatch_store::RunQuery;
 use dispatch_wire as wire;
 use futures::{Stream, StreamExt as _};

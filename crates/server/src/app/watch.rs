@@ -17,7 +17,10 @@ pub enum Event<K: Kind> {
     Added(Resource<K>),
     Modified(Resource<K>),
     /// It is gone, or no longer in the list.
-    Deleted { name: Name, id: Uuid },
+    Deleted {
+        name: Name,
+        id: Uuid,
+    },
 }
 
 /// An event, and by which number of the change log a watch is taken up again after it. Within the

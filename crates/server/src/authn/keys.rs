@@ -53,6 +53,21 @@ pub fn decode(public_key: &str) -> anyhow::Result<DecodingKey> {
     DecodingKey::from_rsa_pem(&pem).context("is not the PEM of an RSA public key")
 }
 
+/// The DER of a 2048-bit key is longer than its modulus; that of a shorter key is not.
+const MIN_DER: usize = 256;
+
+/// Whether a public key can be a service account's.
+pub fn check_public_key(public_key: &str) -> anyhow::Result<()> {
+    decode(public_key)?;
+    let pem = String::from_utf8(STANDARD.decode(public_key.trim())?)?;
+    let body: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
+    let der = STANDARD.decode(body.split_whitespace().collect::<String>())?;
+    if der.len() < MIN_DER {
+        bail!("must be an RSA key of at least 2048 bits");
+    }
+    Ok(())
+}
+
 /// Who may set up `iam` before anybody else can sign in.
 pub struct Bootstrap {
     name: String,

@@ -42,9 +42,9 @@ fn token(claims: &serde_json::Value) -> String {
 
 impl Fixture {
     fn call(&self, headers: &[(&'static str, String)]) -> Result<Caller> {
-        let map = headers.iter().map(|(name, value)| {
-            (http::HeaderName::from_static(name), value.parse().unwrap())
-        });
+        let map = headers
+            .iter()
+            .map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap()));
         let peer = "127.0.0.1:4000".parse().unwrap();
         self.authn.authenticate(&map.collect(), peer, "id".into())
     }

@@ -1,9 +1,12 @@
 //! The engines of this server.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use dispatch_driver::{Error, Retry, SourceStore};
 use dispatch_model::code;
+use dispatch_sandbox::wasm::WasmEngine;
 use dispatch_store::Store;
 
 use crate::config::Config;
@@ -25,6 +28,9 @@ impl SourceStore for Sources {
 }
 
 /// Builds them, the preferred first.
-pub async fn build(_config: &Config, _store: &Store) -> anyhow::Result<Engines> {
-    Ok(Engines::default())
+pub fn build(config: &Config, store: &Store) -> anyhow::Result<Engines> {
+    let sources: Arc<dyn SourceStore> = Arc::new(Sources(store.clone()));
+    let mut engines = Engines::default();
+    engines.add(WasmEngine::start(config.wasm.clone(), sources)?);
+    Ok(engines)
 }

@@ -1,7 +1,7 @@
 //! What a new database needs: the organization everybody begins in.
 
 use dispatch_model::organization::{DEFAULT_ORGANIZATION, Organization, OrganizationSpec};
-use dispatch_model::{Name, OrgName, ResourceKind, Resource, State, Tags};
+use dispatch_model::{Name, OrgName, Resource, ResourceKind, State, Tags};
 use dispatch_store::{Error, Result, Store};
 
 /// Makes the default organization in a database that has none at all.

@@ -119,10 +119,11 @@ async fn build(config: &Config, api: SocketAddr) -> Result<Built> {
     let seal = Arc::new(Seal::open(&data_dir, &config.seal)?);
     first::organization(&store).await?;
     let authorizer = Authorizer::load(&store).await?;
-    let bootstrap = Bootstrap::load(&data_dir, &config.bootstrap.user, &config.bootstrap.public_key)?;
+    let bootstrap =
+        Bootstrap::load(&data_dir, &config.bootstrap.user, &config.bootstrap.public_key)?;
     let auth = config.auth.clone();
     let authn = Authn::load(&store, authorizer.clone(), auth, bootstrap, api).await?;
-    let engines = engines::build(config, &store).await?;
+    let engines = engines::build(config, &store)?;
     let metrics = Arc::new(Metrics::default());
     let run_metrics = Arc::new(metrics.register(RunMetrics::register));
     let runs = config.runs.clone();

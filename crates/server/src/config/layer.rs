@@ -126,6 +126,9 @@ impl Config {
             let path = error.path().to_string();
             anyhow::anyhow!("{path}: {}", error.into_inner())
         })?;
+        if config.wasm.cache_dir.as_os_str().is_empty() {
+            config.wasm.cache_dir = config.data_dir().join("wasm");
+        }
         config.seal.root_key_file = config.seal.root_key_file.filter(|f| !f.as_os_str().is_empty());
         Ok(config)
     }
@@ -133,6 +136,8 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
+    use dispatch_sandbox::wasm::WasmConfig;
+
     use super::*;
 
     #[test]
@@ -142,6 +147,8 @@ mod tests {
         assert_eq!(config.runs, crate::invoke::Settings::default());
         assert_eq!(config.gateway.settings(), crate::gateway::Settings::default());
         assert_eq!(config.auth, crate::authn::Settings::default());
+        let cache_dir = config.wasm.cache_dir.clone();
+        assert_eq!(config.wasm, WasmConfig { cache_dir, ..WasmConfig::default() });
         assert_eq!(config.seal, crate::seal::KeySource::default());
     }
 

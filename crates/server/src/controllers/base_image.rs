@@ -35,10 +35,7 @@ impl Controller for BaseImages {
 }
 
 /// What is to be said of a base image that can be used; or why it cannot.
-fn judge(
-    spec: &BaseImageSpec,
-    engines: &Engines,
-) -> std::result::Result<Option<String>, String> {
+fn judge(spec: &BaseImageSpec, engines: &Engines) -> std::result::Result<Option<String>, String> {
     let language = &spec.language;
     if let Err(error) = engines.for_language(language, None) {
         return Err(format!("{}: {error}", error.code));

@@ -128,9 +128,7 @@ impl Gateway {
                 }
                 Err(response)
             }
-            Found::Nothing => {
-                Err(refuse(StatusCode::NOT_FOUND, "no API found with those values"))
-            }
+            Found::Nothing => Err(refuse(StatusCode::NOT_FOUND, "no API found with those values")),
         }
     }
 

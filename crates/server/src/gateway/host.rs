@@ -60,9 +60,8 @@ pub struct Claims {
 impl Claims {
     /// Refuses a host that another organization has, or covers, or has a part of.
     pub fn check(&self, org: &OrgName, scope: &Scope<Box<str>>) -> Result<(), Violation> {
-        let others = |scope: &Scope<Box<str>>| {
-            self.owners.get(scope).is_some_and(|(owner, _)| owner != org)
-        };
+        let others =
+            |scope: &Scope<Box<str>>| self.owners.get(scope).is_some_and(|(owner, _)| owner != org);
         let taken = others(scope)
             || match scope {
                 Scope::Host(host) => {

@@ -12,12 +12,7 @@ use super::table::{Place, within};
 const ORGANIZATION: &str = "x-dispatch-org";
 
 /// Headers in lower case, and what v1 puts beside them. Parameters of the path stand in `params`.
-pub fn write(
-    parts: &Parts,
-    place: &Place,
-    uri_start: usize,
-    https: bool,
-) -> Option<RawJson> {
+pub fn write(parts: &Parts, place: &Place, uri_start: usize, https: bool) -> Option<RawJson> {
     let mut out = String::with_capacity(512);
     out.push('{');
     let mut last = None;

@@ -49,8 +49,6 @@ impl Gateway {
         stop: &CancellationToken,
     ) {
         loop {
-            let permit = connections.clone().acquire_owned().await;
-            let permit = permit.expect("the semaphore is never closed");
             let accepted = tokio::select! {
                 () = stop.cancelled() => return,
                 accepted = listener.accept() => accepted,
@@ -60,6 +58,11 @@ impl Gateway {
                 tokio::time::sleep(PAUSE).await;
                 continue;
             };
+            let permit = tokio::select! {
+                () = stop.cancelled() => return,
+                permit = connections.clone().acquire_owned() => permit,
+            };
+            let permit = permit.expect("the semaphore is never closed");
             let (gateway, tls, stop) = (self.clone(), tls.clone(), stop.clone());
             tasks.spawn(async move {
                 gateway.connection(stream, tls, stop).await;

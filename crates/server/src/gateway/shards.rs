@@ -32,6 +32,11 @@ impl<V: Clone> Shards<V> {
         self.shard(key).load().get(&key).map(look)
     }
 
+    #[cfg(test)]
+    pub fn len(&self) -> usize {
+        self.0.iter().map(|shard| shard.load().len()).sum()
+    }
+
     /// Replaces what a key leads to; `None` is nothing.
     pub fn change(&self, key: u64, edit: impl FnOnce(Option<V>) -> Option<V>) {
         let shard = self.shard(key);

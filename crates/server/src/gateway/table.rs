@@ -74,7 +74,10 @@ pub enum Found {
         uri_start: usize,
     },
     /// The path is there, for other methods.
-    Method { allowed: Methods, cors: bool },
+    Method {
+        allowed: Methods,
+        cors: bool,
+    },
     Nothing,
 }
 
@@ -193,7 +196,8 @@ impl Table {
         let mut search = Search { scope, path, method, allowed: Methods::default(), cors: false };
         let mut owner = None;
         if self.hosts.load(Ordering::Relaxed) > 0 {
-            for scope in [Some(scope), host::parent(host).map(Scope::Wildcard)].into_iter().flatten()
+            for scope in
+                [Some(scope), host::parent(host).map(Scope::Wildcard)].into_iter().flatten()
             {
                 let key = self.claim_key(scope);
                 let Some(org) = self.slots.read(key, |s| s.owner.clone()).flatten() else {

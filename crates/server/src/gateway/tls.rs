@@ -50,9 +50,8 @@ impl Certificates {
         if !is_fresh(&certificate) || !key.exists() {
             make(&folder).with_context(|| format!("cannot make {}", certificate.display()))?;
         }
-        let read = |file: &Path| {
-            std::fs::read_to_string(file).with_context(|| file.display().to_string())
-        };
+        let read =
+            |file: &Path| std::fs::read_to_string(file).with_context(|| file.display().to_string());
         let own = certified(&read(&certificate)?, &read(&key)?)
             .map_err(|why| anyhow::anyhow!("{}: {why}", certificate.display()))?;
         let (by_host, hosts) = (DashMap::default(), Mutex::default());

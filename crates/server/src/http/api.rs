@@ -10,7 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::error::ApiResult;
-use super::openapi::{DeleteParameters, GetParameters, ListDocumentation, PutParameters, Problems};
+use super::openapi::{DeleteParameters, GetParameters, ListDocumentation, Problems, PutParameters};
 use super::query::Selectors;
 use super::{Body, ListParameters, One, reply, watch};
 use crate::app::{App, Caller};
@@ -18,7 +18,8 @@ use crate::app::{App, Caller};
 pub struct Fields;
 
 impl Selectors for Fields {
-    const FIELDS: &'static [(&'static str, &'static str)] = &[("function", "function"), ("tls", "tls")];
+    const FIELDS: &'static [(&'static str, &'static str)] =
+        &[("function", "function"), ("tls", "tls")];
 }
 
 pub fn routes() -> OpenApiRouter<Arc<App>> {

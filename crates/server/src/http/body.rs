@@ -59,8 +59,8 @@ impl<T: Shape> FromRequest<Arc<App>> for Body<T> {
 pub async fn read(request: Request, limit: u64, setting: &'static str) -> Result<Bytes, Failure> {
     let most = usize::try_from(limit).unwrap_or(usize::MAX);
     to_bytes(request.into_body(), most).await.map_err(|error| {
-        let too_large = std::error::Error::source(&error)
-            .is_some_and(|cause| cause.is::<LengthLimitError>());
+        let too_large =
+            std::error::Error::source(&error).is_some_and(|cause| cause.is::<LengthLimitError>());
         if too_large {
             return Error::TooLarge { what: "the body", limit, setting }.into();
         }

@@ -138,8 +138,11 @@ fn parameter((name, place, kind, description): Row) -> Parameter {
         _ => Required::False,
     };
     let (schema, repeated) = (Object::builder().schema_type(kind).build(), name == "tags");
-    let builder =
-        ParameterBuilder::new().name(name).parameter_in(place).required(required).description(Some(description));
+    let builder = ParameterBuilder::new()
+        .name(name)
+        .parameter_in(place)
+        .required(required)
+        .description(Some(description));
     match repeated {
         true => builder.schema(Some(Array::new(schema))).build(),
         false => builder.schema(Some(schema)).build(),

@@ -70,7 +70,8 @@ fn field<S: Selectors>(parameter: &str) -> Result<String, Violation> {
         return Ok((*field).to_owned());
     }
     let own = S::FIELDS.iter().map(|(name, _)| *name);
-    let all = ["limit", "continue", "sort", "tags", "name", "state", "watch"].into_iter().chain(own);
+    let all =
+        ["limit", "continue", "sort", "tags", "name", "state", "watch"].into_iter().chain(own);
     let known: Vec<_> = all.collect();
     Err(Violation::new(parameter, format!("is no parameter of this list: {}", known.join(", "))))
 }
@@ -150,9 +151,12 @@ fn if_match(headers: &HeaderMap) -> Result<Precondition, Error> {
     match headers.get(header::IF_MATCH) {
         None => Ok(Precondition::None),
         Some(value) if value == "*" => Ok(Precondition::None),
-        Some(_) => revision(headers, header::IF_MATCH).map(Precondition::Revision).ok_or_else(|| {
-            Violation::new("If-Match", "must be the ETag of an earlier answer, like \"7\"").into()
-        }),
+        Some(_) => {
+            revision(headers, header::IF_MATCH).map(Precondition::Revision).ok_or_else(|| {
+                Violation::new("If-Match", "must be the ETag of an earlier answer, like \"7\"")
+                    .into()
+            })
+        }
     }
 }
 

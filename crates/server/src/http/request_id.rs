@@ -55,7 +55,8 @@ fn given(request: &Request) -> Option<Arc<str>> {
 /// Puts the id into an error's body.
 async fn named(response: Response, id: &str) -> Response {
     let status = response.status();
-    let json = response.headers().get(header::CONTENT_TYPE).is_some_and(|t| *t == "application/json");
+    let json =
+        response.headers().get(header::CONTENT_TYPE).is_some_and(|t| *t == "application/json");
     if !json || !(status.is_client_error() || status.is_server_error()) {
         return response;
     }

@@ -18,7 +18,8 @@ use utoipa_swagger_ui::SwaggerUi;
 use super::error::plain;
 use super::openapi::Document;
 use super::{
-    api, application, base_image, engine, function, image, request_id, run, secret, version,
+    api, application, base_image, engine, function, health, iam, image, request_id, run, secret,
+    version,
 };
 use crate::app::App;
 
@@ -33,6 +34,7 @@ pub fn documented() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
         .merge(api::routes())
         .merge(application::routes())
         .merge(engine::routes())
+        .merge(iam::routes())
         .merge(version::routes())
         .split_for_parts()
 }
@@ -43,6 +45,7 @@ pub fn router(app: Arc<App>) -> Router {
     let json = super::openapi::text(&document);
     let serve = move || async move { ([(header::CONTENT_TYPE, "application/json")], json.clone()) };
     routes
+        .merge(health::routes())
         .route("/openapi.json", get(serve))
         .merge(SwaggerUi::new("/docs").config(utoipa_swagger_ui::Config::from("/openapi.json")))
         .fallback(nothing_here)

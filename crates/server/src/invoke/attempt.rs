@@ -66,7 +66,8 @@ pub async fn attempt(callable: &Callable, run: &mut Run, needs: &Needs<'_>) -> A
             Ok(outcome) => {
                 phases = outcome.phases;
                 run.logs = outcome.logs;
-                let result = outcome.result.and_then(|out| accept(callable, &out, needs.max_output));
+                let result =
+                    outcome.result.and_then(|out| accept(callable, &out, needs.max_output));
                 if let Err(error) = &result {
                     then = Then::of_failure(error);
                 }

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use dispatch_driver::Deployment;
+use dispatch_model::Resource;
 use dispatch_model::base_image::HOST_SCHEME;
 use dispatch_model::function::{
     DEFAULT_CONCURRENCY, DEFAULT_IDLE_MS, DEFAULT_MEMORY_MIB, Function, FunctionSpec,
 };
 use dispatch_model::image::Image;
-use dispatch_model::Resource;
 use uuid::Uuid;
 
 /// What `spec` says (the function's own, or the one that serves until that is made), as the

@@ -59,8 +59,7 @@ impl Engines {
     }
 
     fn none(&self, language: &str) -> Error {
-        let mut known: Vec<String> =
-            self.iter().flat_map(|e| e.capabilities().languages).collect();
+        let mut known: Vec<String> = self.iter().flat_map(|e| e.capabilities().languages).collect();
         known.sort();
         known.dedup();
         let known = known.join(", ");

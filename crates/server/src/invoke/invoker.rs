@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use super::active::Active;
 use super::cache::Cache;
 use super::callable::Callable;
+use super::changes;
 use super::detach::Detach;
 use super::engines::Engines;
 use super::loader::Loader;
@@ -22,7 +23,6 @@ use super::request::RunRequest;
 use super::retention::retain;
 use super::secrets::OpenSealed;
 use super::settings::Settings;
-use super::changes;
 use crate::app::{Error, Result};
 
 /// News of runs that a slow follower may fall behind by.

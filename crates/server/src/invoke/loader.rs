@@ -70,13 +70,11 @@ impl Loader {
 
     async fn function(&self, org: &OrgName, name: &Name) -> app::Result<Resource<Function>> {
         let found = self.store.by_name::<Function>(org, name).await?;
-        let gone = |f: &Resource<Function>| {
-            matches!(f.meta.state, State::Deleting | State::Deleted)
-        };
-        found.filter(|f| !gone(f)).ok_or_else(|| Error::NotFound {
-            kind: ResourceKind::Function,
-            name: name.to_string(),
-        })
+        let gone =
+            |f: &Resource<Function>| matches!(f.meta.state, State::Deleting | State::Deleted);
+        found
+            .filter(|f| !gone(f))
+            .ok_or_else(|| Error::NotFound { kind: ResourceKind::Function, name: name.to_string() })
     }
 
     async fn prepare(
@@ -99,7 +97,8 @@ impl Loader {
             schema.as_ref().map(|s| Schema::compile(field, s)).transpose()
         };
         let secrets = self.open_all(org, &spec.secrets).await.map(OwnSecrets::new);
-        if let Err(InvocationError { kind: InvocationErrorType::SystemError, message, .. }) = secrets
+        if let Err(InvocationError { kind: InvocationErrorType::SystemError, message, .. }) =
+            secrets
         {
             return Err(Error::Unavailable(message));
         }

@@ -28,9 +28,8 @@ impl Invoker {
     /// Deletes what is older, or more, than the settings keep. Returns how many.
     pub async fn delete_old_runs(&self) -> Result<u64> {
         let settings = &self.settings;
-        let age_us = i64::try_from(settings.max_age_s).map_or(i64::MAX, |s| {
-            s.saturating_mul(1_000_000)
-        });
+        let age_us =
+            i64::try_from(settings.max_age_s).map_or(i64::MAX, |s| s.saturating_mul(1_000_000));
         let before_us = (settings.max_age_s > 0).then(|| now_us().saturating_sub(age_us));
         let most = (settings.max_per_function > 0).then_some(settings.max_per_function);
         let deleted = self.store.run_retain(before_us, most).await?;

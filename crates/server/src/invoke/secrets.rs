@@ -62,7 +62,8 @@ mod tests {
 
     #[test]
     fn later_secrets_win_and_text_is_escaped() {
-        let own = OwnSecrets::new(vec![secret(&[("a", "1"), ("b", "2")]), secret(&[("b", "\"\n")])]);
+        let own =
+            OwnSecrets::new(vec![secret(&[("a", "1"), ("b", "2")]), secret(&[("b", "\"\n")])]);
         assert_eq!(own.json(), br#"{"a":"1","b":"\"\n"}"#);
         let more = own.json_with(&[secret(&[("a", "9"), ("c", "")])]);
         assert_eq!(*more, br#"{"a":"9","b":"\"\n","c":""}"#.to_vec());

@@ -13,9 +13,7 @@ use dispatch_driver::{
 };
 use dispatch_model::function::{Function, FunctionSpec};
 use dispatch_model::secret::{Sealed, Secret, SecretSpec};
-use dispatch_model::{
-    InvocationError, Logs, Name, OrgName, Resource, Run, State, Tags, code,
-};
+use dispatch_model::{InvocationError, Logs, Name, OrgName, Resource, Run, State, Tags, code};
 use dispatch_store::{Options, Store};
 use futures::future::BoxFuture;
 use prometheus_client::registry::Registry;

@@ -40,12 +40,7 @@ pub fn seal(
     Ok(Sealed { root_key_id: root.id().to_owned(), wrapped_key, wrap_nonce, nonce, ciphertext })
 }
 
-pub fn open(
-    root: &RootKey,
-    org: &OrgName,
-    name: &Name,
-    sealed: &Sealed,
-) -> Result<Values, Error> {
+pub fn open(root: &RootKey, org: &OrgName, name: &Name, sealed: &Sealed) -> Result<Values, Error> {
     let data_key = unwrap(root, sealed)?;
     let aad = binding(org, name);
     let plain = decrypt(&data_key, &sealed.nonce, &sealed.ciphertext, &aad)?;

@@ -62,13 +62,8 @@ async fn rotation_rewraps_every_secret() {
     let old = Seal::open(folder.path(), &source).unwrap();
     let (org, name) = names();
     let sealed = old.seal(&org, &name, &values()).unwrap();
-    let secret: Resource<Secret> = Resource::new(
-        org.clone(),
-        name.clone(),
-        Tags::new(),
-        State::Ready,
-        SecretSpec { sealed },
-    );
+    let secret: Resource<Secret> =
+        Resource::new(org.clone(), name.clone(), Tags::new(), State::Ready, SecretSpec { sealed });
     store.insert(&secret).await.unwrap();
     root_key::rotate(folder.path()).unwrap();
     let new = Seal::open(folder.path(), &source).unwrap();

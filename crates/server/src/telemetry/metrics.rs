@@ -51,10 +51,12 @@ impl Metrics {
 
     /// All metrics in the text format of OpenMetrics.
     pub async fn render(&self, store: &Store, engines: &Engines) -> String {
-        let (busy, idle) = engines.iter().map(|engine| engine.workers()).fold(
-            (0, 0),
-            |(busy, idle), (more_busy, more_idle)| (busy + more_busy, idle + more_idle),
-        );
+        let (busy, idle) = engines
+            .iter()
+            .map(|engine| engine.workers())
+            .fold((0, 0), |(busy, idle), (more_busy, more_idle)| {
+                (busy + more_busy, idle + more_idle)
+            });
         set(&self.workers_busy, busy);
         set(&self.workers_idle, idle);
         // A database that does not answer shows in /readyz; the other metrics are still of use.

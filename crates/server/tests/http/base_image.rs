@@ -60,8 +60,10 @@ async fn bad_shapes_name_the_field_and_store_nothing() {
         (json!({"name": "a", "dockerUrl": "x"}), "language"),
         (json!({"name": "a", "dockerUrl": 7, "language": "y"}), "dockerUrl"),
         (json!({"name": "a", "dockerUrl": "x", "language": "y", "colour": "red"}), "colour"),
-        (json!({"name": "a", "dockerUrl": "x", "language": "y", "tags": [{"key": ""}]}),
-            "tags[0].key"),
+        (
+            json!({"name": "a", "dockerUrl": "x", "language": "y", "tags": [{"key": ""}]}),
+            "tags[0].key",
+        ),
         (json!({"name": "x".repeat(200), "dockerUrl": "x", "language": "y"}), "name"),
     ];
     for (shape, field) in cases {

@@ -41,7 +41,10 @@ async fn an_update_without_a_source_keeps_it_and_a_new_one_takes_over() {
     let tagged = json!({"name": "f", "image": "python3", "tags": [{"key": "a", "value": "b"}]});
     server.put("/v1/function/f", tagged).await.expect(200);
     let same = server.wait_for("/v1/function/f", "READY").await;
-    assert_eq!((&same["faasId"], &same["sourceDigest"]), (&first["faasId"], &first["sourceDigest"]));
+    assert_eq!(
+        (&same["faasId"], &same["sourceDigest"]),
+        (&first["faasId"], &first["sourceDigest"])
+    );
 
     let other = json!({"image": "python3", "source": says("two")});
     server.put("/v1/function/f", other).await.expect(200);

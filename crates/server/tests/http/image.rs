@@ -11,8 +11,10 @@ async fn an_image_needs_a_base_image_and_copies_its_language() {
     assert_eq!(error.field.as_deref(), Some("baseImageName"));
     server.image("python3").await;
     let image = server.get("/v1/image/python3").await.expect(200).json();
-    assert_eq!((image["language"].as_str(), image["dockerUrl"].as_str()),
-        (Some("python3"), Some("host:python3")));
+    assert_eq!(
+        (image["language"].as_str(), image["dockerUrl"].as_str()),
+        (Some("python3"), Some("host:python3"))
+    );
     assert_eq!(server.get("/v1/image?language=python3").await.names(), ["python3"]);
     assert!(server.get("/v1/image?language=java").await.names().is_empty());
 }

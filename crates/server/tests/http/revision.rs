@@ -30,14 +30,12 @@ async fn the_slower_of_two_clients_is_told() {
 async fn deletes_and_gets_heed_the_revision() {
     let server = Server::start().await;
     server.post("/v1/secret", json!({"name": "s", "secrets": {}})).await.expect(201);
-    let delete = |tag: &str| {
-        send(server.request(Method::DELETE, "/v1/secret/s").header("if-match", tag))
-    };
+    let delete =
+        |tag: &str| send(server.request(Method::DELETE, "/v1/secret/s").header("if-match", tag));
     delete("\"9\"").await.expect(412);
     delete("nonsense").await.expect(400);
-    let get = |tag: &str| {
-        send(server.request(Method::GET, "/v1/secret/s").header("if-none-match", tag))
-    };
+    let get =
+        |tag: &str| send(server.request(Method::GET, "/v1/secret/s").header("if-none-match", tag));
     let same = get("\"1\"").await.expect(304);
     assert_eq!((same.text.as_str(), same.header("etag")), ("", "\"1\""));
     get("\"2\"").await.expect(200);

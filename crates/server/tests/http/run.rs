@@ -8,27 +8,23 @@ use futures::StreamExt as _;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-/// Answers with its input; raises when the input says so; counts nothing.
-const ECHO: &str = "import sys\n\
-    def handle(ctx, payload):\n\
-    \x20   print('to stdout')\n\
-    \x20   print('to stderr', file=sys.stderr)\n\
-    \x20   if isinstance(payload, dict) and payload.get('raise'):\n\
-    \x20       raise RuntimeError('told to')\n\
-    \x20   return payload\n";
+/// Answers with its context and payload. Runs where nothing is installed.
+const ECHO: &[u8] = include_bytes!("../../../../examples/wasm/echo.wat");
 
 async fn server() -> Server {
     let server = Server::start().await;
-    server.image("python3").await;
+    server.image("wasm").await;
     function(&server, "echo", json!({})).await;
     server
 }
 
+/// A function that echoes, and that fails when its payload says `"fail": true`.
 async fn function(server: &Server, name: &str, more: Value) {
     let source = base64::engine::general_purpose::STANDARD.encode(ECHO);
-    let mut shape = json!({"name": name, "image": "python3", "source": source, "backoffMs": 1});
-    let fields = shape.as_object_mut().unwrap();
-    fields.extend(more.as_object().unwrap().clone());
+    let no_failure = json!({"properties": {"payload": {"properties": {"fail": {"const": false}}}}});
+    let mut shape = json!({"name": name, "image": "wasm", "source": source, "backoffMs": 1,
+        "schema": {"out": no_failure}});
+    shape.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     server.post("/v1/function", shape).await.expect(201);
     server.wait_for(&format!("/v1/function/{name}"), "READY").await;
 }
@@ -44,11 +40,13 @@ fn id(run: &Value) -> String {
 #[tokio::test]
 async fn a_blocking_run_answers_with_the_finished_run() {
     let server = server().await;
-    let body = json!({"blocking": true, "input": {"a": [1, 2.50]}, "tags": [{"key": "k", "value": "v"}]});
+    let body =
+        json!({"blocking": true, "input": {"a": [1, 2.50]}, "tags": [{"key": "k", "value": "v"}]});
     let done = run(&server, "echo", body).await.expect(200).json();
-    assert_eq!((&done["status"], &done["output"]), (&json!("READY"), &json!({"a": [1, 2.5]})));
+    assert_eq!(done["status"], "READY");
+    assert_eq!(done["output"]["payload"], json!({"a": [1, 2.5]}));
+    assert_eq!(done["output"]["context"]["runId"], done["name"]);
     assert_eq!(done["functionName"], "echo");
-    assert_eq!(done["logs"], json!({"stdout": ["to stdout"], "stderr": ["to stderr"]}));
     assert!(done["executedTime"].as_i64() <= done["finishedTime"].as_i64());
     assert_eq!(done["tags"], json!([{"key": "k", "value": "v"}]));
 
@@ -66,7 +64,7 @@ async fn the_name_may_stand_in_the_body_and_the_body_may_be_empty() {
     let server = server().await;
     let body = json!({"blocking": true, "functionName": "echo"});
     let done = server.post("/v1/runs", body).await.expect(200).json();
-    assert_eq!((&done["status"], done.get("output")), (&json!("READY"), Some(&Value::Null)));
+    assert_eq!((&done["status"], done["output"].get("payload")), (&json!("READY"), Some(&Value::Null)));
     let empty = send(server.request(Method::POST, "/v1/runs?functionName=echo")).await;
     assert_eq!(empty.expect(202).json()["status"], "INITIALIZED");
     let nameless = server.post("/v1/runs", json!({"blocking": true})).await.expect(400).error();
@@ -76,12 +74,13 @@ async fn the_name_may_stand_in_the_body_and_the_body_may_be_empty() {
 #[tokio::test]
 async fn a_failed_blocking_run_is_200_and_says_whose_fault() {
     let server = server().await;
-    let schemas = json!({"schema": {"in": {"type": "object"}, "out": {"required": ["x"]}}});
+    let out = json!({"properties": {"payload": {"required": ["x"]}}});
+    let schemas = json!({"schema": {"in": {"type": "object"}, "out": out}});
     function(&server, "strict", schemas).await;
     let cases = [
-        ("echo", json!({"raise": true}), "FunctionError", "told to"),
+        ("echo", json!({"fail": true}), "FunctionError", "schema.out"),
         ("strict", json!([]), "InputError", "schema.in"),
-        ("strict", json!({"y": 1}), "FunctionError", "schema.out"),
+        ("strict", json!({}), "FunctionError", "/payload"),
     ];
     for (function, input, kind, part) in cases {
         let body = json!({"blocking": true, "input": input});
@@ -102,7 +101,7 @@ async fn what_cannot_run_is_404() {
     let missing = run(&server, "nope", json!({})).await.expect(404).error();
     assert!(missing.message.contains("nope"), "{missing:?}");
     run(&server, "..%2F", json!({})).await.expect(404);
-    let shape = json!({"name": "broken", "image": "python3", "source": "ZGVmIGhhbmRsZSg6Cg=="});
+    let shape = json!({"name": "broken", "image": "wasm", "source": "KGNvbXBvbmVudA=="});
     server.post("/v1/function", shape).await.expect(201);
     server.wait_for("/v1/function/broken", "ERROR").await;
     let broken = run(&server, "broken", json!({"blocking": true})).await.expect(404).error();
@@ -125,7 +124,11 @@ async fn bad_input_is_refused_and_nothing_is_stored() {
         send(request.header("content-type", "application/json").body(body)).await
     };
     let deep = |field: &str| {
-        format!("{{\"{field}\":{}{}}}", "{\"a\":".repeat(10_000), "1".to_owned() + &"}".repeat(10_000))
+        format!(
+            "{{\"{field}\":{}{}}}",
+            "{\"a\":".repeat(10_000),
+            "1".to_owned() + &"}".repeat(10_000)
+        )
     };
     for field in ["input", "event", "httpContext"] {
         let answer = post(deep(field)).await.expect(400).error();
@@ -160,9 +163,9 @@ async fn a_non_blocking_run_is_accepted_then_ends() {
     assert_eq!(accepted["status"], "INITIALIZED");
     let path = format!("/v1/runs/{}", id(&accepted));
     let logs = server.get(&format!("{path}/logs?follow=true")).await.expect(200).json();
-    assert_eq!(logs["stdout"], json!(["to stdout"]));
+    assert_eq!(logs, json!({"stdout": [], "stderr": []}));
     let done = server.get(&path).await.expect(200).json();
-    assert_eq!((&done["status"], &done["output"]), (&json!("READY"), &json!(7)));
+    assert_eq!((&done["status"], &done["output"]["payload"]), (&json!("READY"), &json!(7)));
     assert!(done.get("blocking").is_none(), "{done}");
 }
 
@@ -194,7 +197,7 @@ async fn lists_are_filtered_paged_and_ordered() {
     let mut ids = Vec::new();
     for n in 0..5 {
         let tags = json!([{"key": "even", "value": (n % 2 == 0).to_string()}]);
-        let input = json!({"raise": n == 4});
+        let input = json!({"fail": n == 4});
         let body = json!({"blocking": true, "input": input, "tags": tags});
         ids.push(id(&run(&server, "echo", body).await.expect(200).json()));
     }
@@ -249,7 +252,7 @@ async fn a_followed_list_shows_runs_that_begin_and_end() {
 async fn a_run_that_fails_for_good_is_a_dead_letter_until_it_is_replayed() {
     let server = server().await;
     function(&server, "retried", json!({"retries": 2})).await;
-    let body = json!({"input": {"raise": true}, "tags": [{"key": "k", "value": "v"}]});
+    let body = json!({"input": {"fail": true}, "tags": [{"key": "k", "value": "v"}]});
     let accepted = run(&server, "retried", body).await.expect(202).json();
     let dead = server.wait_for(&format!("/v1/runs/{}", id(&accepted)), "ERROR").await;
     assert_eq!(dead["attempts"], 3);
@@ -278,10 +281,11 @@ async fn a_run_that_fails_for_good_is_a_dead_letter_until_it_is_replayed() {
 
 #[tokio::test]
 async fn a_secret_reaches_the_handler_and_no_answer_but_its_own() {
-    let server = server().await;
+    let server = Server::start().await;
+    server.image("python3").await;
     let secret = json!({"name": "db", "secrets": {"password": "canary-52c1"}});
     server.post("/v1/secret", secret).await.expect(201);
-    let source = "def handle(ctx, payload):\n    return len(ctx['secrets']['password'])\n";
+    let source = "def handle(ctx, payload):\n    print('a line')\n    return len(ctx['secrets']['password'])\n";
     let source = base64::engine::general_purpose::STANDARD.encode(source);
     let shape = json!({"name": "length", "image": "python3", "source": source, "secrets": ["db"]});
     server.post("/v1/function", shape).await.expect(201);
@@ -289,6 +293,7 @@ async fn a_secret_reaches_the_handler_and_no_answer_but_its_own() {
     let done = run(&server, "length", json!({"blocking": true})).await.expect(200);
     assert_eq!(done.json()["output"], 11);
     assert_eq!(done.json()["secrets"], json!(["db"]));
+    assert_eq!(done.json()["logs"]["stdout"], json!(["a line"]));
     let list = server.get("/v1/runs").await.expect(200);
     assert!(!done.text.contains("canary") && !list.text.contains("canary"));
 

@@ -18,8 +18,10 @@ async fn values_are_shown_for_one_secret_only() {
     let changed = json!({"secrets": {"password": "hunter3"}});
     server.put("/v1/secret/db", changed).await.expect(201);
     let got = server.get("/v1/secret/db").await.expect(200).json();
-    assert_eq!((got["secrets"]["password"].as_str(), got["revision"].as_i64()),
-        (Some("hunter3"), Some(2)));
+    assert_eq!(
+        (got["secrets"]["password"].as_str(), got["revision"].as_i64()),
+        (Some("hunter3"), Some(2))
+    );
 
     server.delete("/v1/secret/db").await.expect(204);
     server.get("/v1/secret/db").await.expect(404);

@@ -9,9 +9,7 @@ use tokio::sync::{Notify, Semaphore};
 use uuid::Uuid;
 
 use crate::app::Error;
-use crate::invoke::testing::{
-    TestEngine, World, eventually, name, ok, org, request, settings,
-};
+use crate::invoke::testing::{TestEngine, World, eventually, name, ok, org, request, settings};
 use crate::invoke::{RunRequest, Settings};
 
 #[tokio::test]
@@ -47,13 +45,15 @@ async fn what_is_not_there_or_not_ready_is_said_so() {
     world.store.update(&mut function).await.unwrap();
     let slow = eventually(async || world.invoker.run(request("f", "1")).await.err()).await;
     assert!(slow.to_string().contains("CREATING"), "{slow}");
-    let foreign = RunRequest { org: dispatch_model::OrgName::trusted("other"), ..request("f", "1") };
+    let foreign =
+        RunRequest { org: dispatch_model::OrgName::trusted("other"), ..request("f", "1") };
     assert!(matches!(world.invoker.run(foreign).await, Err(Error::NotFound { .. })));
 }
 
 #[tokio::test]
 async fn a_function_that_is_being_made_is_waited_for() {
-    let world = World::with(TestEngine::echo(), Settings { ready_wait_ms: 10_000, ..settings() }).await;
+    let world =
+        World::with(TestEngine::echo(), Settings { ready_wait_ms: 10_000, ..settings() }).await;
     let mut function = world.function("f", FunctionSpec::default()).await;
     let faas_id = function.status.faas_id.take();
     function.meta.state = State::Creating;

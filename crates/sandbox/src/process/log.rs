@@ -1,0 +1,74 @@
+//! One output stream of a worker, read while calls run and cut at a limit.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use tokio::net::unix::pipe::Receiver;
+
+const READ_BYTES: usize = 16 << 10;
+/// A pipe holds 64 KiB; more than this cannot be what a run printed before its answer.
+const MAX_DRAIN_READS: usize = 64;
+
+#[derive(Debug)]
+pub struct LogPipe {
+    pipe: Receiver,
+    kept: Vec<u8>,
+    max_bytes: usize,
+    cut: bool,
+    closed: bool,
+}
+
+impl LogPipe {
+    pub fn new(pipe: OwnedFd, max_bytes: usize) -> io::Result<Self> {
+        let pipe = Receiver::from_owned_fd(pipe)?;
+        Ok(Self { pipe, kept: Vec::new(), max_bytes, cut: false, closed: false })
+    }
+
+    /// Reads what comes, for ever. To be raced against the answer; may be dropped at any time.
+    pub async fn follow(&mut self) -> std::convert::Infallible {
+        while !self.closed {
+            if self.pipe.readable().await.is_err() {
+                self.closed = true;
+            } else {
+                let mut buffer = [0; READ_BYTES];
+                match self.pipe.try_read(&mut buffer) {
+                    Ok(length) => self.keep(&buffer[..length]),
+                    Err(e) => self.closed = e.kind() != io::ErrorKind::WouldBlock,
+                }
+            }
+        }
+        std::future::pending().await
+    }
+
+    /// Everything since the last time, as lines; what is in the pipe now included.
+    pub fn take(&mut self) -> Vec<String> {
+        // Read directly: the runtime may not have heard yet that there is something to read.
+        let mut buffer = [0; READ_BYTES];
+        for _ in 0..MAX_DRAIN_READS {
+            match rustix::io::read(&self.pipe, &mut buffer) {
+                Ok(0) => break,
+                Ok(length) => self.keep(&buffer[..length]),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(_) => break,
+            }
+        }
+        if self.kept.is_empty() && !self.cut {
+            return Vec::new();
+        }
+        let text = String::from_utf8_lossy(&self.kept);
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        if self.cut {
+            lines.push(format!("[dispatch: log cut after {} bytes]", self.max_bytes));
+        }
+        self.kept = Vec::new();
+        self.cut = false;
+        lines
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        self.closed |= bytes.is_empty();
+        let room = self.max_bytes - self.kept.len();
+        self.cut |= bytes.len() > room;
+        self.kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+}

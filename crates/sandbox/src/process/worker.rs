@@ -1,0 +1,238 @@
+//! One worker: a sandboxed process that answers one call at a time.
+
+use std::io::{self, IoSliceMut};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::time::Duration;
+
+use bytes::Bytes;
+use dispatch_driver::Call;
+use dispatch_model::{InvocationError, Logs};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use tokio::io::Interest;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::time::Instant;
+
+use super::cgroup::Cgroup;
+use super::control::Control;
+use super::failure;
+use super::frame::{self, Frame, FrameSocket};
+use super::log::LogPipe;
+
+/// How long the kernel may take to end a killed worker.
+const DEATH_WAIT: Duration = Duration::from_millis(500);
+
+/// Killed when it is dropped, with everything it started.
+#[derive(Debug)]
+pub struct Worker {
+    pub socket: FrameSocket,
+    pub stdout: LogPipe,
+    pub stderr: LogPipe,
+    /// Known from its first message on.
+    process: Option<OwnedFd>,
+    cgroup: Option<Cgroup>,
+    graves: mpsc::UnboundedSender<Cgroup>,
+    /// Of a worker with an init process of its own.
+    _control: Option<Control>,
+    _slot: OwnedSemaphorePermit,
+    pub idle_since: Instant,
+}
+
+/// What came of a call.
+pub enum Answer {
+    /// The worker may have more calls.
+    Reusable(Result<Bytes, InvocationError>),
+    /// It must not be used again.
+    Final(Result<Bytes, InvocationError>),
+    /// The worker was gone before it could have seen the call.
+    NotReached,
+}
+
+/// What a worker is made of.
+pub struct Parts {
+    pub socket: FrameSocket,
+    pub stdout: LogPipe,
+    pub stderr: LogPipe,
+    pub cgroup: Option<Cgroup>,
+    pub graves: mpsc::UnboundedSender<Cgroup>,
+    pub control: Option<Control>,
+    pub slot: OwnedSemaphorePermit,
+}
+
+impl Worker {
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            socket: parts.socket,
+            stdout: parts.stdout,
+            stderr: parts.stderr,
+            process: None,
+            cgroup: parts.cgroup,
+            graves: parts.graves,
+            _control: parts.control,
+            _slot: parts.slot,
+            idle_since: Instant::now(),
+        }
+    }
+
+    /// Waits for the first message and learns from it which process the worker is.
+    pub async fn greet(&mut self) -> io::Result<()> {
+        let stream = self.socket.stream();
+        let read = stream.async_io(Interest::READABLE, || receive_hello(stream.as_raw_fd()));
+        let (message, pid) = read.await?;
+        if let Some(pid) = Pid::from_raw(pid) {
+            self.process = Some(pidfd_open(pid, PidfdFlags::empty())?);
+        }
+        match message.get(4) {
+            Some(&frame::HELLO) if self.process.is_some() => Ok(()),
+            Some(&frame::START_FAILED) => {
+                Err(io::Error::other(String::from_utf8_lossy(&message[5..]).into_owned()))
+            }
+            Some(_) => Err(io::Error::other("the worker began with an unknown message")),
+            None => Err(io::Error::other(self.last_words())),
+        }
+    }
+
+    /// Loads the handler; output of that is dropped.
+    pub async fn load(&mut self, order: &[u8]) -> Result<(), InvocationError> {
+        let died = |w: &mut Self| failure::function(w.reason_of_death("while it was loaded"));
+        if self.socket.send(frame::LOAD, order).await.is_err() {
+            return Err(died(self));
+        }
+        let answer = self.next().await;
+        let mut words = self.stdout.take();
+        words.extend(self.stderr.take());
+        match answer {
+            Ok(Some(Frame { kind: frame::LOADED, .. })) => Ok(()),
+            Ok(Some(Frame { kind: frame::LOAD_FAILED, body, .. })) => Err(failure::reported(&body)),
+            _ => {
+                let mut error = died(self);
+                error.stacktrace = words;
+                Err(error)
+            }
+        }
+    }
+
+    /// Runs the handler once, until `ends` at the latest.
+    pub async fn call(&mut self, call: &Call, ends: Instant, max_bytes: usize) -> (Answer, Logs) {
+        let begun = Instant::now();
+        let send = self.socket.send_call(&call.context, &call.payload);
+        let answer = match tokio::time::timeout_at(ends, send).await {
+            Ok(Ok(())) => tokio::time::timeout_at(ends, self.next()).await,
+            Ok(Err(_)) => return (Answer::NotReached, Logs::default()),
+            Err(elapsed) => Err(elapsed),
+        };
+        let answer = match answer {
+            Err(_) => {
+                let limit = ends.duration_since(begun).as_secs_f64() * 1000.0;
+                self.kill();
+                let text = format!("the function timed out after {limit:.0} ms");
+                Answer::Final(Err(failure::function(text)))
+            }
+            Ok(Ok(Some(frame))) => judge(frame, max_bytes),
+            Ok(Ok(None)) => {
+                self.settle().await;
+                let text = self.reason_of_death("before it answered");
+                Answer::Final(Err(failure::function(text)))
+            }
+            Ok(Err(error)) if error.kind() == io::ErrorKind::FileTooLarge => {
+                let text = format!("the result is larger than {max_bytes} bytes");
+                Answer::Final(Err(failure::function(text)))
+            }
+            Ok(Err(error)) => {
+                Answer::Final(Err(failure::function(format!("the worker broke: {error}"))))
+            }
+        };
+        let logs = Logs { stdout: self.stdout.take(), stderr: self.stderr.take() };
+        match answer {
+            // Bytes beyond the answer can only come from a handler that wrote to our socket.
+            Answer::Reusable(result) if self.socket.discard() => (Answer::Final(result), logs),
+            answer => (answer, logs),
+        }
+    }
+
+    async fn next(&mut self) -> io::Result<Option<Frame>> {
+        tokio::select! {
+            biased;
+            frame = self.socket.next() => frame,
+            never = self.stdout.follow() => match never {},
+            never = self.stderr.follow() => match never {},
+        }
+    }
+
+    fn kill(&mut self) {
+        if let Some(process) = &self.process {
+            // It may have ended by itself already.
+            let _ = pidfd_send_signal(process, Signal::KILL);
+        }
+    }
+
+    /// Waits until a worker that closed its socket is gone, so that the reason can be known.
+    async fn settle(&mut self) {
+        let Some(process) = self.process.as_ref().and_then(|p| p.try_clone().ok()) else { return };
+        if let Ok(process) = tokio::io::unix::AsyncFd::with_interest(process, Interest::READABLE) {
+            let _ = tokio::time::timeout(DEATH_WAIT, process.readable()).await;
+        }
+    }
+
+    fn reason_of_death(&self, when: &str) -> String {
+        match &self.cgroup {
+            Some(group) if group.out_of_memory() => {
+                format!("the function ran out of memory {when}")
+            }
+            _ => format!("the function's process ended {when}"),
+        }
+    }
+
+    fn last_words(&mut self) -> String {
+        let words = self.stderr.take().join("\n");
+        if words.is_empty() { "the worker ended as it started".to_owned() } else { words }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.kill();
+        if let Some(group) = self.cgroup.take() {
+            // Fails only when the engine is gone, which removes the whole directory.
+            let _ = self.graves.send(group);
+        }
+    }
+}
+
+fn judge(frame: Frame, max_bytes: usize) -> Answer {
+    let result = match frame.kind {
+        frame::RESULT if frame.body.len() > max_bytes => {
+            let length = frame.body.len();
+            let text = format!("the result has {length} bytes; {max_bytes} are allowed");
+            Err(failure::function(text))
+        }
+        frame::RESULT => match serde_json::from_slice::<&serde_json::value::RawValue>(&frame.body) {
+            Ok(_) => Ok(frame.body),
+            Err(error) => {
+                Err(failure::function(format!("the result is not valid JSON: {error}")))
+            }
+        },
+        frame::ERROR => Err(failure::reported(&frame.body)),
+        kind => {
+            let text = format!("the worker sent an unknown message ({kind})");
+            return Answer::Final(Err(failure::function(text)));
+        }
+    };
+    if frame.last { Answer::Final(result) } else { Answer::Reusable(result) }
+}
+
+fn receive_hello(socket: i32) -> io::Result<(Vec<u8>, i32)> {
+    let mut bytes = vec![0; 4096];
+    let mut space = nix::cmsg_space!(nix::sys::socket::UnixCredentials);
+    let mut parts = [IoSliceMut::new(&mut bytes)];
+    let message = recvmsg::<()>(socket, &mut parts, Some(&mut space), MsgFlags::empty())?;
+    let mut pid = 0;
+    for control in message.cmsgs()? {
+        if let ControlMessageOwned::ScmCredentials(credentials) = control {
+            pid = credentials.pid();
+        }
+    }
+    let length = message.bytes;
+    bytes.truncate(length);
+    Ok((bytes, pid))
+}

@@ -1,0 +1,107 @@
+//! Use cases of organizations. Who has no rights in an organization does not learn of it.
+
+use dispatch_model::organization::Organization;
+use dispatch_model::{Kind as _, ListQuery, Name, OrgName, Page, Resource, ResourceKind, State};
+use dispatch_wire as wire;
+use dispatch_wire::ToModel as _;
+
+use super::resource::{check, check_same_name};
+use super::{App, Caller, Deletion, Error, Precondition, Result};
+use crate::authz::Action;
+
+impl App {
+    pub async fn organization_create(
+        &self,
+        caller: &Caller,
+        shape: wire::Organization,
+    ) -> Result<Resource<Organization>> {
+        self.authorizer.authorize_global(caller, Action::Create)?;
+        let (name, tags, spec) = (shape.name()?, shape.tags()?, shape.spec()?);
+        let org = OrgName::new(name.as_str())?;
+        let made = self.insert(Resource::new(org, name, tags, State::Ready, spec)).await?;
+        self.reload_access().await?;
+        Ok(made)
+    }
+
+    pub async fn organization_get(
+        &self,
+        caller: &Caller,
+        name: &str,
+    ) -> Result<Resource<Organization>> {
+        self.authorizer.authorize(caller, Action::Get, Organization::KIND.policy_resource())?;
+        let (org, found) = self.organization(name).await?;
+        if !self.authorizer.sees_organization(caller, &org) {
+            return Err(missing(name));
+        }
+        Ok(found)
+    }
+
+    /// Those the caller has rights in. A page may hold fewer than its limit.
+    pub async fn organization_list(
+        &self,
+        caller: &Caller,
+        query: &ListQuery,
+    ) -> Result<Page<Resource<Organization>>> {
+        self.authorizer.authorize(caller, Action::Get, Organization::KIND.policy_resource())?;
+        let mut page = self.store.list_all::<Organization>(query).await?;
+        page.items.retain(|found| self.authorizer.sees_organization(caller, &found.meta.org));
+        Ok(page)
+    }
+
+    pub async fn organization_update(
+        &self,
+        caller: &Caller,
+        name: &str,
+        shape: wire::Organization,
+        precondition: Precondition,
+    ) -> Result<Resource<Organization>> {
+        self.authorizer.authorize_global(caller, Action::Update)?;
+        check_same_name(&shape.name, name)?;
+        let (org, _) = self.organization(name).await?;
+        let tags = shape.tags()?;
+        self.change(&org, name, precondition, |found: &mut Resource<Organization>| {
+            found.meta.tags = tags.clone();
+            Ok(())
+        })
+        .await
+    }
+
+    /// Only an empty organization can be deleted: what it holds would be out of reach.
+    pub async fn organization_delete(
+        &self,
+        caller: &Caller,
+        name: &str,
+        how: Deletion,
+    ) -> Result<Resource<Organization>> {
+        self.authorizer.authorize_global(caller, Action::Delete)?;
+        let (org, found) = self.organization(name).await?;
+        check(how.precondition, &found)?;
+        let left: Vec<String> = self
+            .store
+            .count_by_kind(&org)
+            .await?
+            .into_iter()
+            .filter(|(kind, _)| *kind != ResourceKind::Organization)
+            .map(|(kind, count)| format!("{count} × {}", kind.words()))
+            .collect();
+        if !left.is_empty() {
+            let name = found.meta.name.clone();
+            let users = left.join(", ");
+            return Err(Error::InUse { kind: Organization::KIND, name, users });
+        }
+        self.store.remove(&found).await?;
+        self.reload_access().await?;
+        Ok(found)
+    }
+
+    /// An organization's row lies in the organization of its name.
+    async fn organization(&self, name: &str) -> Result<(OrgName, Resource<Organization>)> {
+        let org = OrgName::new(name).map_err(|_| missing(name))?;
+        let found = self.store.by_name(&org, &Name::trusted(name)).await?;
+        Ok((org, found.ok_or_else(|| missing(name))?))
+    }
+}
+
+fn missing(name: &str) -> Error {
+    Error::NotFound { kind: Organization::KIND, name: name.to_owned() }
+}

@@ -1,0 +1,55 @@
+//! `/healthz`, `/readyz`, `/metrics`: for load balancers and operators, without signing in. They
+//! tell nothing of any organization.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::json;
+
+use crate::app::App;
+
+/// Finished runs that may wait to be written before the server counts as not ready.
+const QUEUE_ALARM: u64 = 50_000;
+
+pub fn routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+}
+
+/// The process is up.
+async fn healthz() -> Response {
+    Json(json!({"version": crate::boot::version()})).into_response()
+}
+
+/// What the server stands on answers.
+async fn readyz(State(app): State<Arc<App>>) -> Response {
+    let mut checks = serde_json::Map::new();
+    let mut ready = true;
+    let mut check = |name: String, outcome: Result<(), String>| {
+        ready &= outcome.is_ok();
+        checks.insert(name, outcome.map_or_else(Into::into, |()| "ok".into()));
+    };
+    check("database".to_owned(), app.store.ping().await.map_err(|e| e.to_string()));
+    let queued = app.store.run_writer_stats().queued;
+    let writer = format!("{queued} finished runs wait to be written");
+    check("runs".to_owned(), if queued < QUEUE_ALARM { Ok(()) } else { Err(writer) });
+    for engine in app.engines.iter() {
+        let health = engine.health().await;
+        let outcome = if health.ok { Ok(()) } else { Err(health.message) };
+        check(format!("engine {}", engine.name()), outcome);
+    }
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(json!({"ready": ready, "checks": checks}))).into_response()
+}
+
+async fn metrics(State(app): State<Arc<App>>) -> Response {
+    let text = app.metrics.render(&app.store, &app.engines).await;
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], text).into_response()
+}

@@ -1,0 +1,46 @@
+//! `/v1/iam`: who may do what, and the question an external proxy asks.
+
+pub mod organization;
+pub mod policy;
+pub mod service_account;
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::error::ApiResult;
+use super::openapi::Problems;
+use crate::app::{App, Caller};
+use crate::authn::ORGANIZATION_HEADER;
+
+pub fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .merge(organization::routes())
+        .merge(policy::routes())
+        .merge(service_account::routes())
+        .routes(routes!(auth))
+}
+
+/// Whether the request a proxy describes would be allowed: its path in
+/// `X-Auth-Request-Redirect`, its method in `X-Original-Method`.
+#[utoipa::path(get, path = "/v1/iam/auth", tag = "iam", operation_id = "iam_auth", params(
+        ("X-Auth-Request-Redirect" = Option<String>, Header, description = "Path and query."),
+        ("X-Original-Method" = Option<String>, Header, description = "Method; GET when absent."),
+    ), responses((status = 202, description = "Allowed; X-Dispatch-Org names the organization."),
+        Problems))]
+async fn auth(
+    caller: Caller,
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+) -> ApiResult<Response> {
+    let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let (path, method) = (text("x-auth-request-redirect"), text("x-original-method"));
+    app.may(&caller, if method.is_empty() { "GET" } else { method }, path)?;
+    let org = HeaderValue::from_str(caller.org.as_str()).map_err(crate::app::Error::internal)?;
+    let header = HeaderName::from_static(ORGANIZATION_HEADER);
+    Ok((StatusCode::ACCEPTED, [(header, org)]).into_response())
+}

@@ -1,0 +1,344 @@
+"""The Python host: a warm interpreter that forks sandboxed workers.
+
+Started by `__sandbox-init` inside a pool sandbox with its control socket as standard input. Each
+message asks for one worker: its plan (steps of a sandbox) comes as JSON, its socket, output pipes
+and cgroup files as descriptors. The protocol of a worker is in ../PROTOCOL.md.
+"""
+
+import _thread
+import ctypes
+import datetime
+import fcntl
+import gc
+import importlib
+import json
+import linecache
+import logging
+import os
+import re
+import resource
+import signal
+import socket
+import struct
+import sys
+import tokenize
+import traceback
+
+LOAD, CALL = 1, 2
+HELLO, LOADED, LOAD_FAILED, RESULT, ERROR, START_FAILED, LAST = 16, 17, 18, 19, 20, 21, 0x80
+SOCKET = 3
+
+libc = ctypes.CDLL(None, use_errno=True)
+encode = json.JSONEncoder(allow_nan=False).encode
+
+
+# -- the pool ---------------------------------------------------------------------------------
+
+
+def serve_pool():
+    control = socket.socket(fileno=0)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    control.send(b"ready")
+    # Shared pages stay shared: a collection in a worker would touch every object of the parent.
+    gc.collect()
+    gc.freeze()
+    while True:
+        request, descriptors, _, _ = socket.recv_fds(control, 1 << 17, 16)
+        if not request:
+            os._exit(0)
+        if os.fork() == 0:
+            start_worker(request, descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def start_worker(request, descriptors):
+    """Runs in a fresh child and never returns."""
+    try:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        streams, cgroups = descriptors[:3], descriptors[3:]
+        os.close(0)
+        os.open("/dev/null", os.O_RDONLY)
+        try:
+            for step in json.loads(request)["steps"]:
+                apply(step, cgroups)
+        except BaseException as error:
+            text = f"{step}: {error}".encode()
+            os.write(streams[0], struct.pack("<IB", len(text), START_FAILED) + text)
+            os._exit(1)
+        high = [fcntl.fcntl(d, fcntl.F_DUPFD_CLOEXEC, 16) for d in streams]
+        os.dup2(high[1], 1)
+        os.dup2(high[2], 2)
+        os.dup2(high[0], SOCKET, inheritable=False)
+        for descriptor in set(high + streams) - {1, 2, SOCKET}:
+            os.close(descriptor)
+        sys.stdin = open(0, encoding="utf-8")
+        sys.stdout = open(1, "w", encoding="utf-8", errors="backslashreplace")
+        sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace")
+        sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
+        serve_calls(socket.socket(fileno=SOCKET))
+    finally:
+        os._exit(0)
+
+
+# -- the sandbox ------------------------------------------------------------------------------
+
+
+def check(result):
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return result
+
+
+def syscall(number, *arguments):
+    return check(libc.syscall(ctypes.c_long(number), *arguments))
+
+
+def text(value):
+    return None if value is None else value.encode()
+
+
+def apply(step, cgroups):
+    if step == "fork":
+        if os.fork():
+            os._exit(0)
+        os.setsid()
+        while cgroups:
+            descriptor = cgroups.pop()
+            os.write(descriptor, b"0")
+            os.close(descriptor)
+    elif isinstance(step, str):
+        STEPS[step]()
+    else:
+        ((name, arguments),) = step.items()
+        STEPS[name](**arguments)
+
+
+def id_map(uid, gid):
+    for file, line in ("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1"):
+        descriptor = os.open("/proc/self/" + file, os.O_WRONLY)
+        os.write(descriptor, line.encode())
+        os.close(descriptor)
+
+
+def mount(source, target, kind, flags, data):
+    flags = ctypes.c_ulong(flags)
+    check(libc.mount(text(source), text(target), text(kind), flags, text(data)))
+
+
+def attributes(target, flags, recursive):
+    request = struct.pack("<QQQQ", flags, 0, 0, 0)
+    syscall(442, -1, text(target), 0x8000 if recursive else 0, request, ctypes.c_size_t(32))
+
+
+def loopback():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        up_and_running = struct.pack("16sh22x", b"lo", 0x41)
+        fcntl.ioctl(any_socket, 0x8914, up_and_running)
+
+
+def rlimit(resource, limit):
+    hard = RESOURCE.getrlimit(resource)[1]
+    if hard != RESOURCE.RLIM_INFINITY:
+        limit = min(limit, hard)
+    RESOURCE.setrlimit(resource, (limit, limit))
+
+
+def no_new_privileges():
+    check(libc.prctl(38, 1, 0, 0, 0))
+
+
+def drop_capabilities():
+    for capability in range(64):
+        if libc.prctl(24, capability, 0, 0, 0) < 0:
+            break
+    check(libc.capset(struct.pack("<Ii", 0x20080522, 0), bytes(24)))
+
+
+def landlock(handled, scoped, size, rules):
+    rule_set = syscall(444, struct.pack("<QQQ", handled, 0, scoped), ctypes.c_size_t(size), 0)
+    for rule in rules:
+        try:
+            place = os.open(rule["path"], os.O_PATH)
+        except FileNotFoundError:
+            continue
+        syscall(445, rule_set, 1, struct.pack("=Qi", rule["access"], place), 0)
+        os.close(place)
+    syscall(446, rule_set, 0)
+    os.close(rule_set)
+
+
+def seccomp(program):
+    code = bytes.fromhex(program)
+    buffer = ctypes.create_string_buffer(code, len(code))
+    header = struct.pack("HxxxxxxP", len(code) // 8, ctypes.addressof(buffer))
+    check(libc.prctl(22, 2, header, 0, 0))
+
+
+RESOURCE = resource
+STEPS = {
+    "unshare": lambda flags: check(libc.unshare(flags)),
+    "id_map": id_map,
+    "mount": mount,
+    "attributes": attributes,
+    "hostname": lambda name: socket.sethostname(name),
+    "loopback": loopback,
+    "rlimit": rlimit,
+    "no_new_privileges": no_new_privileges,
+    "drop_capabilities": drop_capabilities,
+    "landlock": landlock,
+    "seccomp": seccomp,
+    "change_directory": lambda path: os.chdir(path),
+}
+
+
+# -- the worker -------------------------------------------------------------------------------
+
+
+def serve_calls(server):
+    send(server, HELLO, b"")
+    buffer = memoryview(bytearray(65536))
+    kind, body = receive(server, buffer)
+    if kind != LOAD:
+        return
+    order = json.loads(bytes(body))
+    os.environ.clear()
+    os.environ.update(order["environment"])
+    try:
+        handler = find(order["directory"], order["handler"])
+    except BaseException as error:
+        flush()
+        send(server, LOAD_FAILED, describe(error))
+        return
+    flush()
+    send(server, LOADED, b"")
+    most = order["max_payload_bytes"]
+    while True:
+        kind, body = receive(server, buffer)
+        if kind != CALL:
+            return
+        kind, answer = call(handler, body, most)
+        del body
+        flush()
+        sweep()
+        if _thread._count():
+            kind |= LAST
+        send(server, kind, answer)
+        if kind & LAST:
+            return
+
+
+def call(handler, body, most):
+    try:
+        split = 4 + int.from_bytes(body[:4], "little")
+        context = json.loads(str(body[4:split], "utf-8"))
+        payload = json.loads(str(body[split:], "utf-8"))
+        value = handler(context, payload)
+        if hasattr(value, "__await__"):
+            import asyncio
+
+            value = asyncio.run(await_value(value))
+    except BaseException as error:
+        return ERROR, describe(error)
+    try:
+        answer = encode(value).encode()
+    except BaseException as error:
+        return ERROR, failure(f"the result is not JSON: {error}")
+    if len(answer) > most:
+        return ERROR, failure(f"the result has {len(answer)} bytes; {most} are allowed")
+    return RESULT, answer
+
+
+async def await_value(value):
+    return await value
+
+
+def find(directory, handler):
+    """The handler is `module.function`; without a module the only file holds it."""
+    sys.path.insert(0, directory)
+    module, _, function = (handler or "handle").rpartition(".")
+    if not module:
+        names = [n[:-3] for n in os.listdir(directory) if n.endswith(".py")]
+        known = [n for n in ("handler", "main") if n in names]
+        if len(names) != 1 and not known:
+            raise ImportError(f"the handler '{function}' names no module; write FILE.{function}")
+        module = names[0] if len(names) == 1 else known[0]
+    found = getattr(importlib.import_module(module), function)
+    if not callable(found):
+        raise TypeError(f"{module}.{function} is not a function")
+    return found
+
+
+def describe(error):
+    """JSON of an error, without the frames of this file."""
+    try:
+        name, message = type(error).__name__, str(error)
+        trace = error.__traceback__
+        while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+            trace = trace.tb_next
+        lines = "".join(traceback.format_exception(type(error), error, trace)).splitlines()
+        lines = [line for line in lines if "<frozen importlib" not in line]
+    except BaseException:
+        name, message, lines = type(error).__name__, "", []
+    return failure(f"{name}: {message}" if message else name, lines[:200])
+
+
+def failure(message, lines=()):
+    short = [line[:2000] for line in lines]
+    return json.dumps({"message": message[:8000], "stacktrace": short}).encode()
+
+
+def flush():
+    for stream in sys.stdout, sys.stderr:
+        try:
+            stream.flush()
+        except BaseException:
+            pass
+
+
+def sweep():
+    """Ends the processes a handler left behind."""
+    try:
+        os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        return
+    try:
+        os.kill(-1, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    try:
+        while True:
+            os.waitpid(-1, 0)
+    except ChildProcessError:
+        pass
+
+
+def receive(server, buffer):
+    """The next frame; its body is a view that the following call of this function overwrites."""
+    have = 0
+    while have < 5:
+        got = server.recv_into(buffer[have:])
+        if not got:
+            return 0, b""
+        have += got
+    length = int.from_bytes(buffer[:4], "little")
+    kind, total = buffer[4], 5 + length
+    if total > len(buffer):
+        larger = memoryview(bytearray(total))
+        larger[:have] = buffer[:have]
+        buffer = larger
+    while have < total:
+        got = server.recv_into(buffer[have:total])
+        if not got:
+            return 0, b""
+        have += got
+    return kind, buffer[5:total]
+
+
+def send(server, kind, body):
+    server.sendall(struct.pack("<IB", len(body), kind) + body)
+
+
+if __name__ == "__main__":
+    serve_pool()
