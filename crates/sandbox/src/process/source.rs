@@ -1,0 +1,107 @@
+//! Unpacked sources on disk, one directory for each digest.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use dispatch_driver::{Deployment, Error, Result, SourceStore};
+use dispatch_model::code;
+
+use super::failure;
+use crate::archive::{self, ArchiveError, Limits};
+
+/// Where sources are unpacked to.
+pub struct Sources {
+    directory: PathBuf,
+    store: Arc<dyn SourceStore>,
+}
+
+impl Sources {
+    pub fn new(directory: PathBuf, store: Arc<dyn SourceStore>) -> Self {
+        Self { directory, store }
+    }
+
+    /// Unpacks the deployment's source unless that was done before; gives the directory's name.
+    pub async fn ensure(&self, deployment: &Deployment) -> Result<String> {
+        let name = directory_name(deployment)?;
+        let destination = self.directory.join(&name);
+        if destination.is_dir() {
+            return Ok(name);
+        }
+        let bytes = self.store.read(&deployment.source_digest).await?;
+        let file = file_name(deployment);
+        let temporary = self.directory.join(format!(".{}", uuid::Uuid::new_v4()));
+        let unpacked = tokio::task::spawn_blocking(move || {
+            put(&bytes, &file, &temporary)?;
+            match fs::rename(&temporary, &destination) {
+                // Somebody else was faster; both hold the same.
+                Err(_) if destination.is_dir() => fs::remove_dir_all(&temporary)?,
+                other => other?,
+            }
+            Ok::<_, ArchiveError>(())
+        });
+        let unpacked = unpacked.await.map_err(|e| failure::engine("unpacking", e))?;
+        unpacked.map(|()| name).map_err(|error| match error {
+            ArchiveError::Io(error) => failure::engine("the source cannot be unpacked", error),
+            error => Error::caller(code::ENGINE002, error.to_string()),
+        })
+    }
+
+    pub async fn remove(&self, name: &str) {
+        let directory = self.directory.join(name);
+        if let Err(error) = tokio::fs::remove_dir_all(&directory).await {
+            tracing::warn!(%error, directory = %directory.display(), "source not removed");
+        }
+    }
+}
+
+/// The digest, and for a single file the name it gets, since that depends on the handler.
+fn directory_name(deployment: &Deployment) -> Result<String> {
+    let digest = deployment.source_digest.trim_start_matches("sha256:");
+    if digest.is_empty() || !digest.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        let text = format!("{:?} is no digest", deployment.source_digest);
+        return Err(Error::ours(code::ENGINE006, text));
+    }
+    Ok(format!("{digest}.{}", file_name(deployment)))
+}
+
+fn put(bytes: &Bytes, file: &str, directory: &Path) -> std::result::Result<(), ArchiveError> {
+    if archive::is_archive(bytes) {
+        return archive::unpack(bytes, directory, &Limits::default());
+    }
+    fs::create_dir(directory)?;
+    fs::write(directory.join(file), bytes)?;
+    use std::os::unix::fs::PermissionsExt;
+    // A worker is another user when the server is root; a single file may be an executable.
+    let everybody = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(directory, everybody.clone())?;
+    fs::set_permissions(directory.join(file), everybody)?;
+    Ok(())
+}
+
+/// What a source that is one file is called: as the handler expects it.
+fn file_name(deployment: &Deployment) -> String {
+    let handler = deployment.handler.as_str();
+    let (stem, extension) = match deployment.language.as_str() {
+        "python3" => (handler.rsplit_once('.').map(|(m, _)| m), "py"),
+        "nodejs" => (Some(handler.trim_start_matches("./").trim_end_matches(".js")), "js"),
+        "java" => (handler.rsplit('.').next(), "java"),
+        "ruby" => (handler.split_once('.').map(|(m, _)| m), "rb"),
+        "php" => (handler.split_once('.').map(|(m, _)| m), "php"),
+        "powershell" => (handler.split_once('.').map(|(m, _)| m), "ps1"),
+        _ => return "handler".to_owned(),
+    };
+    let plain = |s: &&str| {
+        !s.is_empty() && s.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+    };
+    format!("{}.{extension}", stem.filter(plain).unwrap_or("handler"))
+}
+
+/// Makes a directory that handlers, as another user, may enter.
+pub fn open_directory(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::create_dir_all(path)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))
+}

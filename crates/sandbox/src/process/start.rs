@@ -1,0 +1,242 @@
+//! Starts workers: from a warm pool where the language has one, else from nothing.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dispatch_driver::{Deployment, Error};
+use dispatch_model::{InvocationError, code};
+use nix::sys::socket::{setsockopt, sockopt};
+use serde::Serialize;
+use tokio::sync::{Mutex, OwnedSemaphorePermit, mpsc};
+use tokio::time::timeout;
+
+use super::cgroup::{Cgroup, Cgroups};
+use super::config::ProcessConfig;
+use super::control::Control;
+use super::failure;
+use super::frame::FrameSocket;
+use super::host::HostLanguage;
+use super::init::MAX_LAUNCH_BYTES;
+use super::language;
+use super::log::LogPipe;
+use super::plan::{Launch, Program};
+use super::root::{FUNCTION, Site};
+use super::worker::{Parts, Worker};
+
+/// Besides the result itself: quotes of an error's stack trace and such.
+const FRAME_SLACK_BYTES: usize = 1 << 20;
+
+/// Why there is no worker.
+#[derive(Debug)]
+pub enum StartError {
+    /// The handler does not load.
+    Handler(InvocationError),
+    Engine(Error),
+}
+
+impl From<Error> for StartError {
+    fn from(error: Error) -> Self {
+        StartError::Engine(error)
+    }
+}
+
+pub struct Starter {
+    pub config: ProcessConfig,
+    pub site: Site,
+    pub cgroups: Cgroups,
+    pub hosts: HashMap<String, HostLanguage>,
+    pub graves: mpsc::UnboundedSender<Cgroup>,
+    /// The warm interpreter of each language that has one.
+    pub pools: Mutex<HashMap<String, Arc<Control>>>,
+}
+
+/// The load message, as hosts read it.
+#[derive(Serialize)]
+struct Order<'a> {
+    handler: &'a str,
+    directory: &'a str,
+    environment: HashMap<&'a str, &'a str>,
+    max_payload_bytes: usize,
+}
+
+/// Both ends of what connects a worker.
+struct Wires {
+    socket: UnixStream,
+    stdout: OwnedFd,
+    stderr: OwnedFd,
+    /// The worker's ends: socket, standard output, standard error, then cgroup files.
+    theirs: Vec<OwnedFd>,
+}
+
+impl Starter {
+    /// Starts a worker and loads the deployment's handler in it.
+    pub async fn start(
+        &self,
+        deployment: &Deployment,
+        source: &str,
+        slot: OwnedSemaphorePermit,
+    ) -> Result<Worker, StartError> {
+        let host = self.host(&deployment.language)?;
+        let cgroup = self
+            .cgroups
+            .make(deployment.memory_mib)
+            .map_err(|e| failure::engine("a cgroup cannot be made", e))?;
+        let wires = Wires::new(&cgroup).map_err(|e| failure::engine("a worker's pipes", e))?;
+        let Wires { socket, stdout, stderr, theirs } = wires;
+        let limits = match self.cgroups.limits_memory() {
+            true => Vec::new(),
+            false => language::address_space(&host.language, deployment.memory_mib),
+        };
+        let control = if language::is_forked(&host.language) {
+            let steps = self.site.forked(source, &limits);
+            self.fork(host, &serde_json::json!({ "steps": steps }), &theirs).await?;
+            None
+        } else {
+            let steps = self.site.alone(host, source, &limits);
+            let program = language::program(host, deployment.memory_mib);
+            let environment = pairs(environment(deployment));
+            let launch = Launch { steps, program, environment };
+            Some(self.launch(&launch, &theirs).await?)
+        };
+        drop(theirs);
+        let max_frame = self.config.max_payload_bytes + FRAME_SLACK_BYTES;
+        let max_log = self.config.max_log_bytes;
+        let wired = || -> io::Result<_> {
+            let stream = tokio::net::UnixStream::from_std(socket)?;
+            let stdout = LogPipe::new(stdout, max_log)?;
+            Ok((FrameSocket::new(stream, max_frame), stdout, LogPipe::new(stderr, max_log)?))
+        };
+        let (socket, stdout, stderr) = wired().map_err(|e| failure::engine("pipes", e))?;
+        let cgroup = Some(cgroup);
+        let graves = self.graves.clone();
+        let parts = Parts { socket, stdout, stderr, cgroup, graves, control, slot };
+        self.load(Worker::new(parts), deployment).await
+    }
+
+    async fn load(&self, mut worker: Worker, d: &Deployment) -> Result<Worker, StartError> {
+        let limit = Duration::from_millis(self.config.load_timeout_ms);
+        let late = || format!("it took longer than {} ms", self.config.load_timeout_ms);
+        match timeout(limit, worker.greet()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Err(failure::engine("the sandbox did not start", error).into()),
+            Err(_) => return Err(failure::engine("the sandbox did not start", late()).into()),
+        }
+        let order = Order {
+            handler: &d.handler,
+            directory: FUNCTION,
+            environment: environment(d),
+            max_payload_bytes: self.config.max_payload_bytes,
+        };
+        let order = serde_json::to_vec(&order).map_err(|e| failure::engine("load", e))?;
+        match timeout(limit, worker.load(&order)).await {
+            Ok(Ok(())) => Ok(worker),
+            Ok(Err(error)) => Err(StartError::Handler(error)),
+            Err(_) => {
+                let text = format!("the handler does not load: {}", late());
+                Err(StartError::Handler(failure::function(text)))
+            }
+        }
+    }
+
+    pub fn host(&self, language: &str) -> Result<&HostLanguage, Error> {
+        self.hosts.get(language).ok_or_else(|| {
+            let text = format!("this machine has no interpreter for {language}");
+            Error::caller(code::ENGINE001, text)
+        })
+    }
+
+    /// Asks the language's pool for a worker; a pool that died is replaced once.
+    async fn fork(
+        &self,
+        host: &HostLanguage,
+        request: &impl Serialize,
+        theirs: &[OwnedFd],
+    ) -> Result<(), Error> {
+        let request = serde_json::to_vec(request).map_err(|e| failure::engine("request", e))?;
+        let pool = self.pool(host).await?;
+        if pool.send(&request, theirs).await.is_ok() {
+            return Ok(());
+        }
+        tracing::warn!(language = host.language, "the pool of warm interpreters died");
+        self.pools.lock().await.remove(&host.language);
+        let pool = self.pool(host).await?;
+        pool.send(&request, theirs).await.map_err(|e| failure::engine("the pool", e))
+    }
+
+    /// The language's pool, started when there is none.
+    pub async fn pool(&self, host: &HostLanguage) -> Result<Arc<Control>, Error> {
+        let mut pools = self.pools.lock().await;
+        if let Some(pool) = pools.get(&host.language) {
+            return Ok(pool.clone());
+        }
+        let launch = Launch {
+            steps: self.site.pool(host),
+            program: language::program(host, 0),
+            environment: pairs(base_environment()),
+        };
+        let pool = Arc::new(self.launch(&launch, &[]).await?);
+        let limit = Duration::from_millis(self.config.load_timeout_ms);
+        let first = timeout(limit, pool.receive()).await;
+        let first = first.map_err(|_| failure::engine("the pool", "it did not get ready"))?;
+        match first.map_err(|e| failure::engine("the pool", e))?.as_slice() {
+            b"ready" => {}
+            [] => return Err(failure::engine("the pool", "it ended as it started")),
+            text => return Err(failure::engine("the pool", String::from_utf8_lossy(text))),
+        }
+        pools.insert(host.language.clone(), pool.clone());
+        Ok(pool)
+    }
+
+    pub async fn launch(&self, launch: &Launch, theirs: &[OwnedFd]) -> Result<Control, Error> {
+        let failed = |e: io::Error| failure::engine("an init process cannot be started", e);
+        let control = Control::start(&self.config.init_exe).map_err(failed)?;
+        let message = serde_json::to_vec(launch).map_err(|e| failure::engine("launch", e))?;
+        if message.len() > MAX_LAUNCH_BYTES {
+            let text = format!("the environment of a function is limited to {MAX_LAUNCH_BYTES} bytes");
+            return Err(Error::caller(code::ENGINE003, text));
+        }
+        control.send(&message, theirs).await.map_err(failed)?;
+        Ok(control)
+    }
+}
+
+impl Wires {
+    fn new(cgroup: &Cgroup) -> io::Result<Self> {
+        let (socket, worker) = UnixStream::pair()?;
+        socket.set_nonblocking(true)?;
+        setsockopt(&socket, sockopt::PassCred, &true)?;
+        let flags = rustix::pipe::PipeFlags::CLOEXEC;
+        let (stdout, worker_out) = rustix::pipe::pipe_with(flags)?;
+        let (stderr, worker_err) = rustix::pipe::pipe_with(flags)?;
+        for pipe in [&stdout, &stderr] {
+            rustix::io::ioctl_fionbio(pipe, true)?;
+        }
+        let mut theirs = vec![worker.into(), worker_out, worker_err];
+        theirs.extend(cgroup.files()?);
+        Ok(Self { socket, stdout, stderr, theirs })
+    }
+}
+
+/// What every worker has besides the function's own variables.
+fn base_environment() -> HashMap<&'static str, &'static str> {
+    HashMap::from([
+        ("HOME", "/tmp"),
+        ("LANG", "C.UTF-8"),
+        ("PATH", "/usr/local/bin:/usr/bin:/bin"),
+        ("TMPDIR", "/tmp"),
+    ])
+}
+
+fn environment(deployment: &Deployment) -> HashMap<&str, &str> {
+    let mut all = base_environment();
+    all.extend(deployment.environment.iter().map(|(k, v)| (k.as_str(), v.as_str())));
+    all
+}
+
+fn pairs(environment: HashMap<&str, &str>) -> Vec<(String, String)> {
+    environment.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect()
+}
