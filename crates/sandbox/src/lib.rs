@@ -1,3 +1,5 @@
 //! Embedded engines: wasm components in this process, and processes in sandboxes.
 
+pub mod archive;
+pub mod process;
 pub mod wasm;

@@ -9,9 +9,11 @@ use std::path::PathBuf;
 use dispatch_sandbox::wasm::WasmConfig;
 use serde::Deserialize;
 
+mod document;
 mod layer;
 mod nearest;
 
+pub use document::markdown;
 pub use layer::{DEFAULT, Layers};
 
 /// All settings of the server.

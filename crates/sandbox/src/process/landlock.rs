@@ -10,6 +10,8 @@ const READ_DIR: u64 = 1 << 3;
 const REFER: u64 = 1 << 13;
 const TRUNCATE: u64 = 1 << 14;
 const IOCTL_DEVICE: u64 = 1 << 15;
+/// The newest version whose rules are used.
+pub const NEWEST: i64 = 6;
 /// Abstract unix sockets and signals stay inside the worker.
 const SCOPED: u64 = 0b11;
 

@@ -11,7 +11,7 @@ use dispatch_driver::{Deployment, Error};
 use dispatch_model::{InvocationError, code};
 use nix::sys::socket::{setsockopt, sockopt};
 use serde::Serialize;
-use tokio::sync::{Mutex, OwnedSemaphorePermit, mpsc};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::timeout;
 
 use super::cgroup::{Cgroup, Cgroups};
@@ -23,12 +23,14 @@ use super::host::HostLanguage;
 use super::init::MAX_LAUNCH_BYTES;
 use super::language;
 use super::log::LogPipe;
-use super::plan::{Launch, Program};
+use super::plan::Launch;
 use super::root::{FUNCTION, Site};
 use super::worker::{Parts, Worker};
 
 /// Besides the result itself: quotes of an error's stack trace and such.
 const FRAME_SLACK_BYTES: usize = 1 << 20;
+
+const PROBE_MEMORY_MIB: u64 = 64;
 
 /// Why there is no worker.
 #[derive(Debug)]
@@ -81,50 +83,82 @@ impl Starter {
         slot: OwnedSemaphorePermit,
     ) -> Result<Worker, StartError> {
         let host = self.host(&deployment.language)?;
-        let cgroup = self
-            .cgroups
-            .make(deployment.memory_mib)
-            .map_err(|e| failure::engine("a cgroup cannot be made", e))?;
-        let wires = Wires::new(&cgroup).map_err(|e| failure::engine("a worker's pipes", e))?;
-        let Wires { socket, stdout, stderr, theirs } = wires;
+        let (wires, cgroup) = self.wire(deployment.memory_mib)?;
+        let theirs = &wires.theirs;
         let limits = match self.cgroups.limits_memory() {
             true => Vec::new(),
             false => language::address_space(&host.language, deployment.memory_mib),
         };
         let control = if language::is_forked(&host.language) {
             let steps = self.site.forked(source, &limits);
-            self.fork(host, &serde_json::json!({ "steps": steps }), &theirs).await?;
+            self.fork(host, &serde_json::json!({ "steps": steps }), theirs).await?;
             None
         } else {
             let steps = self.site.alone(host, source, &limits);
             let program = language::program(host, deployment.memory_mib);
             let environment = pairs(environment(deployment));
             let launch = Launch { steps, program, environment };
-            Some(self.launch(&launch, &theirs).await?)
+            Some(self.launch(&launch, theirs).await?)
         };
-        drop(theirs);
+        let worker = self.worker(wires, cgroup, control, slot)?;
+        self.load(worker, deployment).await
+    }
+
+    /// Starts a sandbox and lets it end as soon as it has proved that it can be made.
+    pub async fn greet(&self, launch: &Launch) -> Result<(), Error> {
+        let (wires, cgroup) = self.wire(PROBE_MEMORY_MIB)?;
+        let control = self.launch(launch, &wires.theirs).await?;
+        let slot = Arc::new(Semaphore::new(1)).try_acquire_owned();
+        let slot = slot.map_err(|e| failure::engine("probe", e))?;
+        let mut worker = self.worker(wires, cgroup, Some(control), slot)?;
+        self.hello(&mut worker).await
+    }
+
+    fn wire(&self, memory_mib: u64) -> Result<(Wires, Cgroup), Error> {
+        let cgroup = self.cgroups.make(memory_mib);
+        let cgroup = cgroup.map_err(|e| failure::engine("a cgroup cannot be made", e))?;
+        let wires = Wires::new(&cgroup).map_err(|e| failure::engine("a worker's pipes", e))?;
+        Ok((wires, cgroup))
+    }
+
+    fn worker(
+        &self,
+        wires: Wires,
+        cgroup: Cgroup,
+        control: Option<Control>,
+        slot: OwnedSemaphorePermit,
+    ) -> Result<Worker, Error> {
         let max_frame = self.config.max_payload_bytes + FRAME_SLACK_BYTES;
         let max_log = self.config.max_log_bytes;
+        let Wires { socket, stdout, stderr, theirs } = wires;
+        // From here on the worker's ends are the worker's alone, so their closing is noticed.
+        drop(theirs);
         let wired = || -> io::Result<_> {
             let stream = tokio::net::UnixStream::from_std(socket)?;
             let stdout = LogPipe::new(stdout, max_log)?;
             Ok((FrameSocket::new(stream, max_frame), stdout, LogPipe::new(stderr, max_log)?))
         };
         let (socket, stdout, stderr) = wired().map_err(|e| failure::engine("pipes", e))?;
-        let cgroup = Some(cgroup);
-        let graves = self.graves.clone();
-        let parts = Parts { socket, stdout, stderr, cgroup, graves, control, slot };
-        self.load(Worker::new(parts), deployment).await
+        let (cgroup, graves) = (Some(cgroup), self.graves.clone());
+        Ok(Worker::new(Parts { socket, stdout, stderr, cgroup, graves, control, slot }))
+    }
+
+    async fn hello(&self, worker: &mut Worker) -> Result<(), Error> {
+        let limit = Duration::from_millis(self.config.load_timeout_ms);
+        let what = "the sandbox did not start";
+        let greeted = timeout(limit, worker.greet()).await;
+        greeted
+            .map_err(|_| failure::engine(what, self.late()))?
+            .map_err(|e| failure::engine(what, e))
+    }
+
+    fn late(&self) -> String {
+        format!("it took longer than {} ms", self.config.load_timeout_ms)
     }
 
     async fn load(&self, mut worker: Worker, d: &Deployment) -> Result<Worker, StartError> {
         let limit = Duration::from_millis(self.config.load_timeout_ms);
-        let late = || format!("it took longer than {} ms", self.config.load_timeout_ms);
-        match timeout(limit, worker.greet()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return Err(failure::engine("the sandbox did not start", error).into()),
-            Err(_) => return Err(failure::engine("the sandbox did not start", late()).into()),
-        }
+        self.hello(&mut worker).await?;
         let order = Order {
             handler: &d.handler,
             directory: FUNCTION,
@@ -136,7 +170,7 @@ impl Starter {
             Ok(Ok(())) => Ok(worker),
             Ok(Err(error)) => Err(StartError::Handler(error)),
             Err(_) => {
-                let text = format!("the handler does not load: {}", late());
+                let text = format!("the handler does not load: {}", self.late());
                 Err(StartError::Handler(failure::function(text)))
             }
         }

@@ -11,13 +11,30 @@ use super::table::{Place, within};
 /// The header that names the organization: always the route's own, whatever the client sent.
 const ORGANIZATION: &str = "x-dispatch-org";
 
+/// What the gateway writes itself: a client's header of that name is left out.
+fn is_own(header: &str) -> bool {
+    matches!(
+        header,
+        ORGANIZATION
+            | "args"
+            | "request"
+            | "request-uri"
+            | "scheme"
+            | "server-protocol"
+            | "uri"
+            | "upstream-uri"
+            | "method"
+            | "params"
+    )
+}
+
 /// Headers in lower case, and what v1 puts beside them. Parameters of the path stand in `params`.
 pub fn write(parts: &Parts, place: &Place, uri_start: usize, https: bool) -> Option<RawJson> {
     let mut out = String::with_capacity(512);
     out.push('{');
     let mut last = None;
     for name in parts.headers.keys() {
-        if name.as_str() == ORGANIZATION || last == Some(name) {
+        if is_own(name.as_str()) || last == Some(name) {
             continue;
         }
         last = Some(name);

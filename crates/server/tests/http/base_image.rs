@@ -6,7 +6,7 @@ use serde_json::json;
 #[tokio::test]
 async fn a_base_image_lives_its_life() {
     let server = Server::start().await;
-    let shape = json!({"name": "py", "dockerUrl": "host:python3", "language": "python3"});
+    let shape = json!({"name": "py", "dockerUrl": "host:wasm", "language": "wasm"});
     let created = server.post("/v1/baseimage", shape.clone()).await.expect(201);
     let body = created.json();
     assert_eq!((body["kind"].as_str(), body["revision"].as_i64()), (Some("BaseImage"), Some(1)));
@@ -18,7 +18,7 @@ async fn a_base_image_lives_its_life() {
     assert_eq!(again.error_code.as_deref(), Some("API003"));
     assert_eq!(again.message, "base image py already exists");
 
-    let tagged = json!({"dockerUrl": "host:python3", "language": "python3",
+    let tagged = json!({"dockerUrl": "host:wasm", "language": "wasm",
         "tags": [{"key": "team", "value": "a"}]});
     server.put("/v1/baseimage/py", tagged).await.expect(200);
     let found = server.wait_for("/v1/baseimage/py", "READY").await;
@@ -37,14 +37,14 @@ async fn what_cannot_work_is_an_error_that_says_why() {
     server.post("/v1/baseimage", cobol).await.expect(201);
     let found = server.wait_for("/v1/baseimage/cobol", "ERROR").await;
     let reason = found["reason"][0].as_str().unwrap();
-    assert!(reason.starts_with("ENGINE001") && reason.contains("python3"), "{reason}");
+    assert!(reason.starts_with("ENGINE001") && reason.contains("wasm"), "{reason}");
 
-    let other = json!({"name": "mixed", "dockerUrl": "host:nodejs", "language": "python3"});
+    let other = json!({"name": "mixed", "dockerUrl": "host:nodejs", "language": "wasm"});
     server.post("/v1/baseimage", other).await.expect(201);
     server.wait_for("/v1/baseimage/mixed", "ERROR").await;
 
     let pulled = json!({"name": "old", "dockerUrl": "dispatchframework/python3-base:0.0.13",
-        "language": "python3"});
+        "language": "wasm"});
     server.post("/v1/baseimage", pulled).await.expect(201);
     let found = server.wait_for("/v1/baseimage/old", "READY").await;
     assert!(found["reason"][0].as_str().unwrap().contains("nothing is pulled"), "{found}");

@@ -8,37 +8,45 @@ fn source(text: &str) -> String {
     base64::engine::general_purpose::STANDARD.encode(text)
 }
 
-fn says(word: &str) -> String {
-    source(&format!("def handle(ctx, payload):\n    return '{word}'\n"))
+const PYTHON: &str = "def handle(ctx, payload):\n    return 'hello'\n";
+
+/// A component that echoes; every word makes another source of it.
+fn echo(word: &str) -> String {
+    let text = include_str!("../../../../examples/wasm/echo.wat");
+    source(&format!("{text}\n;; {word}\n"))
 }
 
 async fn run(server: &Server, name: &str) -> Value {
     let path = format!("/v1/runs?functionName={name}");
-    server.post(&path, json!({"blocking": true})).await.expect(200).json()
+    let done = server.post(&path, json!({"blocking": true})).await.expect(200).json();
+    assert_eq!(done["status"], "READY", "{done}");
+    done
 }
 
 #[tokio::test]
 async fn a_function_becomes_ready_and_runs() {
     let server = Server::start().await;
-    server.image("python3").await;
-    let shape = json!({"name": "hello", "image": "python3", "source": says("hello")});
-    let created = server.post("/v1/function", shape).await.expect(201).json();
-    assert_eq!(created["status"], "INITIALIZED");
-    assert!(created.get("source").is_none(), "{created}");
-    let ready = server.wait_for("/v1/function/hello", "READY").await;
-    assert!(ready["faasId"].is_string() && ready["engine"] == "process", "{ready}");
-    assert_eq!(run(&server, "hello").await["output"], "hello");
+    for (language, code) in [("wasm", echo("x")), ("python3", source(PYTHON))] {
+        server.image(language).await;
+        let shape = json!({"name": language, "image": language, "source": code});
+        let created = server.post("/v1/function", shape).await.expect(201).json();
+        assert_eq!(created["status"], "INITIALIZED");
+        assert!(created.get("source").is_none(), "{created}");
+        let ready = server.wait_for(&format!("/v1/function/{language}"), "READY").await;
+        let done = run(&server, language).await;
+        assert_eq!((&done["faasId"], &done["engine"]), (&ready["faasId"], &ready["engine"]));
+    }
 }
 
 #[tokio::test]
 async fn an_update_without_a_source_keeps_it_and_a_new_one_takes_over() {
     let server = Server::start().await;
-    server.image("python3").await;
-    let shape = json!({"name": "f", "image": "python3", "source": says("one")});
+    server.image("wasm").await;
+    let shape = json!({"name": "f", "image": "wasm", "source": echo("one")});
     server.post("/v1/function", shape).await.expect(201);
     let first = server.wait_for("/v1/function/f", "READY").await;
 
-    let tagged = json!({"name": "f", "image": "python3", "tags": [{"key": "a", "value": "b"}]});
+    let tagged = json!({"name": "f", "image": "wasm", "tags": [{"key": "a", "value": "b"}]});
     server.put("/v1/function/f", tagged).await.expect(200);
     let same = server.wait_for("/v1/function/f", "READY").await;
     assert_eq!(
@@ -46,12 +54,12 @@ async fn an_update_without_a_source_keeps_it_and_a_new_one_takes_over() {
         (&first["faasId"], &first["sourceDigest"])
     );
 
-    let other = json!({"image": "python3", "source": says("two")});
+    let other = json!({"image": "wasm", "source": echo("two")});
     server.put("/v1/function/f", other).await.expect(200);
     let second = server.wait_for("/v1/function/f", "READY").await;
     assert_ne!(second["faasId"], first["faasId"]);
-    assert_eq!(run(&server, "f").await["output"], "two");
-    let renamed = json!({"name": "g", "image": "python3"});
+    assert_eq!(run(&server, "f").await["faasId"], second["faasId"]);
+    let renamed = json!({"name": "g", "image": "wasm"});
     let error = server.put("/v1/function/f", renamed).await.expect(400).error();
     assert_eq!(error.field.as_deref(), Some("name"));
 }
@@ -59,50 +67,50 @@ async fn an_update_without_a_source_keeps_it_and_a_new_one_takes_over() {
 #[tokio::test]
 async fn a_failed_update_leaves_the_old_version_serving() {
     let mut server = Server::start().await;
-    server.image("python3").await;
-    let shape = json!({"name": "f", "image": "python3", "source": says("good")});
+    server.image("wasm").await;
+    let shape = json!({"name": "f", "image": "wasm", "source": echo("good")});
     server.post("/v1/function", shape).await.expect(201);
-    server.wait_for("/v1/function/f", "READY").await;
-    let broken = json!({"image": "python3", "source": source("def handle(:\n")});
+    let good = server.wait_for("/v1/function/f", "READY").await;
+    let broken = json!({"image": "wasm", "source": source("(component oops)")});
     server.put("/v1/function/f", broken).await.expect(200);
     let found = server.wait_for("/v1/function/f", "ERROR").await;
     let reason = found["reason"].to_string();
     assert!(reason.contains("ENGINE003") && reason.contains("goes on serving"), "{reason}");
-    assert_eq!(run(&server, "f").await["output"], "good");
+    assert_eq!(run(&server, "f").await["faasId"], good["faasId"]);
     server.restart().await;
-    assert_eq!(run(&server, "f").await["output"], "good");
+    assert_eq!(run(&server, "f").await["faasId"], good["faasId"]);
 }
 
 #[tokio::test]
 async fn a_function_waits_for_its_image() {
     let server = Server::start().await;
-    let shape = json!({"name": "f", "image": "python3", "source": says("x")});
+    let shape = json!({"name": "f", "image": "wasm", "source": echo("x")});
     server.post("/v1/function", shape).await.expect(201);
     let found = server.wait_for("/v1/function/f", "ERROR").await;
-    assert_eq!(found["reason"][0], "image python3 does not exist");
-    server.image("python3").await;
+    assert_eq!(found["reason"][0], "image wasm does not exist");
+    server.image("wasm").await;
     server.wait_for("/v1/function/f", "READY").await;
 }
 
 #[tokio::test]
 async fn an_image_can_go_while_its_function_runs_on() {
     let server = Server::start().await;
-    server.image("python3").await;
-    let shape = json!({"name": "f", "image": "python3", "source": says("x")});
+    server.image("wasm").await;
+    let shape = json!({"name": "f", "image": "wasm", "source": echo("x")});
     server.post("/v1/function", shape).await.expect(201);
     server.wait_for("/v1/function/f", "READY").await;
-    let deleted = server.delete("/v1/image/python3").await.expect(200);
+    let deleted = server.delete("/v1/image/wasm").await.expect(200);
     assert!(deleted.header("warning").contains("function f"), "{deleted:?}");
-    server.wait_gone("/v1/image/python3").await;
-    assert_eq!(run(&server, "f").await["output"], "x");
+    server.wait_gone("/v1/image/wasm").await;
+    run(&server, "f").await;
 }
 
 #[tokio::test]
 async fn deleting_a_function_deletes_its_runs_unless_they_are_kept() {
     let server = Server::start().await;
-    server.image("python3").await;
+    server.image("wasm").await;
     for (query, left) in [("", 0), ("?keepRuns=true", 1)] {
-        let shape = json!({"name": "f", "image": "python3", "source": says("x")});
+        let shape = json!({"name": "f", "image": "wasm", "source": echo("x")});
         server.post("/v1/function", shape).await.expect(201);
         server.wait_for("/v1/function/f", "READY").await;
         run(&server, "f").await;

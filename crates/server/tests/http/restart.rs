@@ -6,13 +6,13 @@ use serde_json::json;
 #[tokio::test]
 async fn everything_is_there_after_a_restart() {
     let mut server = Server::start().await;
-    server.image("python3").await;
+    server.image("wasm").await;
     server.post("/v1/secret", json!({"name": "s", "secrets": {"k": "v"}})).await.expect(201);
     server.post("/v1/application", json!({"name": "a"})).await.expect(200);
     server.restart().await;
     let secret = server.get("/v1/secret/s").await.expect(200).json();
     assert_eq!(secret["secrets"]["k"], "v");
-    server.get("/v1/image/python3").await.expect(200);
+    server.get("/v1/image/wasm").await.expect(200);
     server.wait_for("/v1/application/a", "READY").await;
 }
 

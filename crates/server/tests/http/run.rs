@@ -64,7 +64,10 @@ async fn the_name_may_stand_in_the_body_and_the_body_may_be_empty() {
     let server = server().await;
     let body = json!({"blocking": true, "functionName": "echo"});
     let done = server.post("/v1/runs", body).await.expect(200).json();
-    assert_eq!((&done["status"], done["output"].get("payload")), (&json!("READY"), Some(&Value::Null)));
+    assert_eq!(
+        (&done["status"], done["output"].get("payload")),
+        (&json!("READY"), Some(&Value::Null))
+    );
     let empty = send(server.request(Method::POST, "/v1/runs?functionName=echo")).await;
     assert_eq!(empty.expect(202).json()["status"], "INITIALIZED");
     let nameless = server.post("/v1/runs", json!({"blocking": true})).await.expect(400).error();
@@ -280,26 +283,28 @@ async fn a_run_that_fails_for_good_is_a_dead_letter_until_it_is_replayed() {
 }
 
 #[tokio::test]
-async fn a_secret_reaches_the_handler_and_no_answer_but_its_own() {
-    let server = Server::start().await;
-    server.image("python3").await;
+async fn a_secret_reaches_the_handler_and_nothing_else() {
+    let server = server().await;
     let secret = json!({"name": "db", "secrets": {"password": "canary-52c1"}});
     server.post("/v1/secret", secret).await.expect(201);
-    let source = "def handle(ctx, payload):\n    print('a line')\n    return len(ctx['secrets']['password'])\n";
-    let source = base64::engine::general_purpose::STANDARD.encode(source);
-    let shape = json!({"name": "length", "image": "python3", "source": source, "secrets": ["db"]});
-    server.post("/v1/function", shape).await.expect(201);
-    server.wait_for("/v1/function/length", "READY").await;
-    let done = run(&server, "length", json!({"blocking": true})).await.expect(200);
-    assert_eq!(done.json()["output"], 11);
-    assert_eq!(done.json()["secrets"], json!(["db"]));
-    assert_eq!(done.json()["logs"]["stdout"], json!(["a line"]));
+    // A function that answers with its context fails unless it got what its schema says.
+    let expecting = |secrets: Value| {
+        let context = json!({"properties": {"secrets": {"const": secrets}}});
+        json!({"secrets": ["db"], "schema": {"out": {"properties": {"context": context}}}})
+    };
+    function(&server, "wrong", expecting(json!({"password": "other"}))).await;
+    let failed = run(&server, "wrong", json!({"blocking": true})).await.expect(200);
+    assert_eq!(failed.json()["error"]["type"], "FunctionError");
+    assert_eq!(failed.json()["secrets"], json!(["db"]));
     let list = server.get("/v1/runs").await.expect(200);
-    assert!(!done.text.contains("canary") && !list.text.contains("canary"));
+    assert!(!failed.text.contains("canary") && !list.text.contains("canary"), "{}", list.text);
 
+    function(&server, "right", expecting(json!({"password": "canary-52c1"}))).await;
+    let done = run(&server, "right", json!({"blocking": true})).await.expect(200).json();
+    assert_eq!(done["status"], "READY");
     server.delete("/v1/secret/db").await.expect(204);
     eventually("the secret is gone", async || {
-        let failed = run(&server, "length", json!({"blocking": true})).await.expect(200).json();
+        let failed = run(&server, "right", json!({"blocking": true})).await.expect(200).json();
         (failed["error"]["type"] == "InputError").then_some(()).ok_or(failed.to_string())
     })
     .await;

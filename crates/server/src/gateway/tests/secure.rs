@@ -73,7 +73,7 @@ async fn bad_certificates_are_refused_and_change_nothing() {
     server.api("/in", |spec| spec.hosts = vec!["a.example.org".to_owned()]);
     let ((pem, key), (_, other)) = (certificate("a.example.org"), certificate("a.example.org"));
     let hosts = ["a.example.org".to_owned()];
-    let put = |org, pem: &str, key: &str| {
+    let put = |org: &OrgName, pem: &str, key: &str| {
         server.gateway.put_certificate(org, &name("one"), &hosts, pem, key)
     };
     put(&org(), &pem, &key).unwrap();

@@ -1,0 +1,33 @@
+//! The process engine: handlers in sandboxed processes of this machine's interpreters.
+//!
+//! A worker is made by carrying out a [`plan`]: namespaces, a read-only root of its own, an
+//! unprivileged user, Landlock, seccomp, limits. Python workers are forked from a warm interpreter
+//! that waits inside a sandbox itself; the others are started by an [`init`] process, which is
+//! this binary re-executed. The server talks to workers in frames (`runtimes/PROTOCOL.md`).
+
+mod bridge;
+mod cgroup;
+mod config;
+mod control;
+mod deployed;
+mod engine;
+mod failure;
+mod filter;
+mod frame;
+mod host;
+mod init;
+mod landlock;
+mod language;
+mod log;
+mod plan;
+mod probe;
+mod root;
+mod source;
+mod start;
+mod steps;
+mod worker;
+
+pub use config::ProcessConfig;
+pub use engine::ProcessEngine;
+pub use host::{HostLanguage, host_languages};
+pub use init::{init_main, maybe_run_init};

@@ -1,0 +1,56 @@
+//! What this machine lacks, found out by making a sandbox.
+
+use super::host::HostLanguage;
+use super::plan::{Launch, Program};
+use super::start::Starter;
+use super::{language, landlock};
+
+/// What was found.
+#[derive(Debug)]
+pub struct Probe {
+    /// One sentence for each thing that is not there.
+    pub missing: Vec<String>,
+    /// Why no sandbox can be made at all.
+    pub unable: Option<String>,
+}
+
+/// Makes one sandbox of a lone worker, and the pools of languages that have them.
+pub async fn run(starter: &Starter, mut missing: Vec<String>) -> Probe {
+    match starter.site.landlock {
+        0 => missing.push("The kernel has no Landlock; only mounts limit file access.".to_owned()),
+        version if version < landlock::NEWEST => missing.push(format!(
+            "The kernel's Landlock is version {version} of {}; newer rules are left out.",
+            landlock::NEWEST
+        )),
+        _ => {}
+    }
+    let unable = alone(starter).await.err();
+    if unable.is_none() {
+        for host in starter.hosts.values().filter(|h| language::is_forked(&h.language)) {
+            if let Err(error) = starter.pool(host).await {
+                missing.push(format!("No warm {}: {error}.", host.language));
+            }
+        }
+    }
+    missing.extend(unable.clone());
+    for sentence in &missing {
+        tracing::warn!(target: "dispatch_sandbox", "{sentence}");
+    }
+    Probe { missing, unable }
+}
+
+/// Carries out the whole plan of a worker and has it say hello.
+async fn alone(starter: &Starter) -> Result<(), String> {
+    let none = HostLanguage {
+        language: "binary".to_owned(),
+        interpreter: Default::default(),
+        version: String::new(),
+        prefixes: Vec::new(),
+    };
+    let launch = Launch {
+        steps: starter.site.alone(&none, ".", &[]),
+        program: Program::Bridge,
+        environment: Vec::new(),
+    };
+    starter.greet(&launch).await.map_err(|e| format!("Sandboxes cannot be made here: {e}."))
+}

@@ -1,0 +1,1 @@
+//! Components that speak HTTP, in and out.

@@ -1,0 +1,1 @@
+//! Python and JavaScript handlers, where their tools are installed.

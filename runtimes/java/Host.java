@@ -1,0 +1,181 @@
+import java.io.ByteArrayOutputStream;
+import java.io.DataInputStream;
+import java.io.EOFException;
+import java.io.File;
+import java.io.FileDescriptor;
+import java.io.FileInputStream;
+import java.io.FileOutputStream;
+import java.io.IOException;
+import java.lang.reflect.Field;
+import java.net.URL;
+import java.net.URLClassLoader;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.function.BiFunction;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import javax.tools.JavaCompiler;
+import javax.tools.ToolProvider;
+
+/**
+ * The Java host: loads a handler and calls it. Start: {@code java --add-opens
+ * java.base/java.io=ALL-UNNAMED Host}, with the socket as descriptor 3. The protocol is in
+ * ../PROTOCOL.md.
+ *
+ * <p>A handler is a class that implements {@code BiFunction<Map, P, R>}; objects reach it as maps,
+ * arrays as lists. Source files are compiled when there are any.
+ */
+public final class Host {
+    private static final int LOAD = 1, CALL = 2;
+    private static final int HELLO = 16, LOADED = 17, LOAD_FAILED = 18, RESULT = 19, ERROR = 20;
+
+    private final DataInputStream in;
+    private final FileOutputStream out;
+
+    private Host() throws Exception {
+        FileDescriptor socket = new FileDescriptor();
+        Field number = FileDescriptor.class.getDeclaredField("fd");
+        number.setAccessible(true);
+        number.setInt(socket, 3);
+        in = new DataInputStream(new FileInputStream(socket));
+        out = new FileOutputStream(socket);
+    }
+
+    public static void main(String[] arguments) throws Exception {
+        new Host().serve();
+        Runtime.getRuntime().halt(0);
+    }
+
+    private void serve() throws IOException {
+        send(HELLO, "");
+        byte[] body = receive(LOAD);
+        if (body == null) {
+            return;
+        }
+        Map<?, ?> order = (Map<?, ?>) Json.parse(new String(body, StandardCharsets.UTF_8));
+        BiFunction<Object, Object, Object> handler;
+        try {
+            handler = find((String) order.get("directory"), (String) order.get("handler"));
+        } catch (Throwable error) {
+            send(LOAD_FAILED, describe(error));
+            return;
+        }
+        send(LOADED, "");
+        long most = ((Number) order.get("max_payload_bytes")).longValue();
+        while ((body = receive(CALL)) != null) {
+            answer(handler, body, most);
+        }
+    }
+
+    private void answer(BiFunction<Object, Object, Object> handler, byte[] body, long most)
+            throws IOException {
+        int kind = RESULT;
+        String answer;
+        try {
+            int length = ByteBuffer.wrap(body).order(ByteOrder.LITTLE_ENDIAN).getInt();
+            Object context = Json.parse(new String(body, 4, length, StandardCharsets.UTF_8));
+            int rest = 4 + length;
+            String payload = new String(body, rest, body.length - rest, StandardCharsets.UTF_8);
+            answer = Json.write(handler.apply(context, Json.parse(payload)));
+            if (answer.getBytes(StandardCharsets.UTF_8).length > most) {
+                throw new IllegalStateException(
+                        "the result is larger than the " + most + " bytes that are allowed");
+            }
+        } catch (Throwable error) {
+            kind = ERROR;
+            answer = describe(error);
+        }
+        System.out.flush();
+        System.err.flush();
+        send(kind, answer);
+    }
+
+    @SuppressWarnings("unchecked")
+    private static BiFunction<Object, Object, Object> find(String directory, String handler)
+            throws Exception {
+        Path folder = Path.of(directory);
+        List<Path> files;
+        try (Stream<Path> walk = Files.walk(folder)) {
+            files = walk.filter(Files::isRegularFile).collect(Collectors.toList());
+        }
+        List<URL> places = new ArrayList<>();
+        places.add(folder.toUri().toURL());
+        for (Path file : files) {
+            if (file.toString().endsWith(".jar")) {
+                places.add(file.toUri().toURL());
+            }
+        }
+        List<String> sources = files.stream().map(Path::toString)
+                .filter(name -> name.endsWith(".java")).collect(Collectors.toList());
+        if (!sources.isEmpty()) {
+            places.add(0, compile(sources, places).toUri().toURL());
+        }
+        if (handler == null || handler.isEmpty()) {
+            if (sources.size() != 1) {
+                throw new ClassNotFoundException("the handler is not named; write its class");
+            }
+            handler = Path.of(sources.get(0)).getFileName().toString().replace(".java", "");
+        }
+        ClassLoader loader = new URLClassLoader(places.toArray(new URL[0]));
+        Object made = loader.loadClass(handler).getDeclaredConstructor().newInstance();
+        if (!(made instanceof BiFunction)) {
+            throw new ClassCastException(handler + " does not implement java.util.function.BiFunction");
+        }
+        return (BiFunction<Object, Object, Object>) made;
+    }
+
+    private static Path compile(List<String> sources, List<URL> places) throws Exception {
+        JavaCompiler compiler = ToolProvider.getSystemJavaCompiler();
+        if (compiler == null) {
+            throw new IllegalStateException("this Java has no compiler: send classes or a jar");
+        }
+        Path target = Files.createTempDirectory("classes");
+        List<String> words = new ArrayList<>(List.of("-proc:none", "-nowarn", "-d", target.toString()));
+        words.add("-cp");
+        words.add(places.stream().map(URL::getPath).collect(Collectors.joining(File.pathSeparator)));
+        words.addAll(sources);
+        ByteArrayOutputStream said = new ByteArrayOutputStream();
+        if (compiler.run(null, said, said, words.toArray(new String[0])) != 0) {
+            throw new IllegalArgumentException("javac: " + said.toString(StandardCharsets.UTF_8));
+        }
+        return target;
+    }
+
+    private static String describe(Throwable error) {
+        List<Object> lines = new ArrayList<>();
+        for (StackTraceElement element : error.getStackTrace()) {
+            if (!element.getClassName().equals("Host") && lines.size() < 200) {
+                lines.add("at " + element);
+            }
+        }
+        String message = String.valueOf(error);
+        message = message.substring(0, Math.min(message.length(), 8000));
+        return Json.write(Map.of("message", message, "stacktrace", lines));
+    }
+
+    private byte[] receive(int wanted) throws IOException {
+        byte[] head = new byte[5];
+        try {
+            in.readFully(head);
+            int length = ByteBuffer.wrap(head).order(ByteOrder.LITTLE_ENDIAN).getInt();
+            byte[] body = new byte[length];
+            in.readFully(body);
+            return head[4] == wanted ? body : null;
+        } catch (EOFException end) {
+            return null;
+        }
+    }
+
+    private void send(int kind, String text) throws IOException {
+        byte[] body = text.getBytes(StandardCharsets.UTF_8);
+        ByteBuffer frame = ByteBuffer.allocate(5 + body.length).order(ByteOrder.LITTLE_ENDIAN);
+        frame.putInt(body.length).put((byte) kind).put(body);
+        out.write(frame.array());
+    }
+}

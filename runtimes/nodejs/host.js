@@ -1,0 +1,163 @@
+// The Node host: loads a handler and calls it. Start: `node host.js`, with the socket as
+// descriptor 3. The protocol is in ../PROTOCOL.md.
+"use strict";
+
+const fs = require("node:fs");
+const path = require("node:path");
+const { pathToFileURL } = require("node:url");
+const childProcess = require("node:child_process");
+
+const LOAD = 1, CALL = 2;
+const HELLO = 16, LOADED = 17, LOAD_FAILED = 18, RESULT = 19, ERROR = 20;
+const SOCKET = 3;
+
+let buffer = Buffer.allocUnsafe(65536);
+
+// Reads exactly so many bytes to an offset; false at the end of the stream.
+function fill(from, to) {
+  while (from < to) {
+    const got = fs.readSync(SOCKET, buffer, from, to - from, null);
+    if (got === 0) return false;
+    from += got;
+  }
+  return true;
+}
+
+// The next frame. Its body is a view that the next call of this function overwrites.
+function receive() {
+  if (!fill(0, 5)) return null;
+  const total = 5 + buffer.readUInt32LE(0);
+  if (total > buffer.length) {
+    const larger = Buffer.allocUnsafe(total);
+    buffer.copy(larger, 0, 0, 5);
+    buffer = larger;
+  }
+  if (!fill(5, total)) return null;
+  return { kind: buffer[4], body: buffer.subarray(5, total) };
+}
+
+function send(kind, text) {
+  const length = Buffer.byteLength(text);
+  const frame = Buffer.allocUnsafe(5 + length);
+  frame.writeUInt32LE(length, 0);
+  frame[4] = kind;
+  frame.write(text, 5);
+  for (let sent = 0; sent < frame.length; ) sent += fs.writeSync(SOCKET, frame, sent);
+}
+
+// An error as JSON, without the frames of this file and of Node itself.
+function describe(error) {
+  const isError = error instanceof Error;
+  const message = isError ? `${error.name}: ${error.message}` : String(error);
+  const lines = isError && error.stack ? String(error.stack).split("\n") : [];
+  const kept = lines.filter((l) => !l.includes(__filename) && !l.includes("(node:"));
+  const stacktrace = kept.slice(0, 200).map((l) => l.slice(0, 2000));
+  return JSON.stringify({ message: message.slice(0, 8000), stacktrace });
+}
+
+// The handler is `./file.js`; without one, the only script of the folder.
+function scriptOf(directory, handler) {
+  if (handler) return path.resolve(directory, handler);
+  const scripts = fs.readdirSync(directory).filter((name) => /\.[cm]?js$/.test(name));
+  const known = ["index.js", "handler.js", "main.js"].filter((name) => scripts.includes(name));
+  if (scripts.length === 1) return path.join(directory, scripts[0]);
+  if (known.length) return path.join(directory, known[0]);
+  throw new Error("the handler is not named; write ./FILE.js");
+}
+
+async function find(directory, handler) {
+  const script = scriptOf(directory, handler);
+  let loaded;
+  try {
+    loaded = require(script);
+  } catch (error) {
+    const isModule = error.code === "ERR_REQUIRE_ESM" || error instanceof SyntaxError;
+    if (!isModule) throw error;
+    loaded = await import(pathToFileURL(script)).catch((second) => {
+      throw error.code === "ERR_REQUIRE_ESM" ? second : error;
+    });
+  }
+  const found = [loaded, loaded.default, loaded.handle, loaded.handler];
+  const callable = found.find((candidate) => typeof candidate === "function");
+  if (!callable) throw new TypeError(`${path.basename(script)} exports no function`);
+  return callable;
+}
+
+// Whether the handler started processes that may outlive the call.
+let spawned = false;
+const spawn = childProcess.ChildProcess.prototype.spawn;
+childProcess.ChildProcess.prototype.spawn = function (...options) {
+  spawned = true;
+  return spawn.apply(this, options);
+};
+
+function sweep() {
+  if (!spawned) return;
+  spawned = false;
+  try {
+    // This is process 1 of its namespace: -1 is everything else in it.
+    process.kill(-1, "SIGKILL");
+  } catch {
+    // Nothing was left.
+  }
+}
+
+async function call(handler, body, most) {
+  let value;
+  try {
+    const split = 4 + body.readUInt32LE(0);
+    const context = JSON.parse(body.toString("utf8", 4, split));
+    const payload = JSON.parse(body.toString("utf8", split));
+    value = handler(context, payload);
+    if (value !== null && typeof value === "object" && typeof value.then === "function") {
+      value = await value;
+    }
+  } catch (error) {
+    return [ERROR, describe(error)];
+  }
+  let answer;
+  try {
+    answer = JSON.stringify(value === undefined ? null : value);
+  } catch (error) {
+    return [ERROR, JSON.stringify({ message: `the result is not JSON: ${error.message}`, stacktrace: [] })];
+  }
+  if (answer === undefined) {
+    const message = `the result is not JSON: it is a ${typeof value}`;
+    return [ERROR, JSON.stringify({ message, stacktrace: [] })];
+  }
+  const length = Buffer.byteLength(answer);
+  if (length > most) {
+    const message = `the result has ${length} bytes; ${most} are allowed`;
+    return [ERROR, JSON.stringify({ message, stacktrace: [] })];
+  }
+  return [RESULT, answer];
+}
+
+// A promise nobody waits for must not end the worker in the middle of another's call.
+process.on("unhandledRejection", (error) => console.error("unhandled rejection:", error));
+
+async function main() {
+  send(HELLO, "");
+  const first = receive();
+  if (!first || first.kind !== LOAD) return;
+  const order = JSON.parse(first.body.toString("utf8"));
+  for (const name of Object.keys(process.env)) delete process.env[name];
+  Object.assign(process.env, order.environment);
+  let handler;
+  try {
+    handler = await find(order.directory, order.handler);
+  } catch (error) {
+    send(LOAD_FAILED, describe(error));
+    return;
+  }
+  send(LOADED, "");
+  for (;;) {
+    const frame = receive();
+    if (!frame || frame.kind !== CALL) return;
+    const [kind, answer] = await call(handler, frame.body, order.max_payload_bytes);
+    sweep();
+    send(kind, answer);
+  }
+}
+
+main().then(() => process.exit(0), () => process.exit(1));

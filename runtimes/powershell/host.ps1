@@ -1,0 +1,90 @@
+# The PowerShell host: loads a handler and calls it. Start: `pwsh -NoProfile -NonInteractive -File
+# host.ps1`, with the socket as descriptor 3. The protocol is in ../PROTOCOL.md.
+
+$ErrorActionPreference = 'Stop'
+$LOAD, $CALL = 1, 2
+$HELLO, $LOADED, $LOAD_FAILED, $RESULT, $FAILURE = 16, 17, 18, 19, 20
+
+$dispatchHandle = [System.Net.Sockets.SafeSocketHandle]::new([IntPtr]3, $true)
+$dispatchSocket = [System.Net.Sockets.Socket]::new($dispatchHandle)
+$dispatchStream = [System.Net.Sockets.NetworkStream]::new($dispatchSocket, $true)
+
+function Read-DispatchBytes([int]$length) {
+    $bytes = [byte[]]::new($length)
+    $have = 0
+    while ($have -lt $length) {
+        $got = $dispatchStream.Read($bytes, $have, $length - $have)
+        if ($got -eq 0) { return $null }
+        $have += $got
+    }
+    return , $bytes
+}
+
+function Read-DispatchFrame {
+    $head = Read-DispatchBytes 5
+    if ($null -eq $head) { return $null }
+    $length = [BitConverter]::ToUInt32($head, 0)
+    $body = Read-DispatchBytes $length
+    if ($null -eq $body) { return $null }
+    return @{ Kind = $head[4]; Body = $body }
+}
+
+function Write-DispatchFrame([byte]$kind, [string]$text) {
+    $body = [Text.Encoding]::UTF8.GetBytes($text)
+    $dispatchStream.Write([BitConverter]::GetBytes([uint32]$body.Length), 0, 4)
+    $dispatchStream.WriteByte($kind)
+    $dispatchStream.Write($body, 0, $body.Length)
+    $dispatchStream.Flush()
+}
+
+function Get-DispatchFailure($problem) {
+    $trace = @(($problem.ScriptStackTrace -split "`n") | Where-Object { $_ -notmatch 'host\.ps1' })
+    $name = $problem.Exception.GetType().Name
+    $failure = @{ message = "${name}: $($problem.Exception.Message)"; stacktrace = $trace }
+    return ConvertTo-Json -Compress -InputObject $failure
+}
+
+Write-DispatchFrame $HELLO ''
+$dispatchFrame = Read-DispatchFrame
+if ($null -eq $dispatchFrame -or $dispatchFrame.Kind -ne $LOAD) { exit 0 }
+$dispatchOrder = [Text.Encoding]::UTF8.GetString($dispatchFrame.Body) | ConvertFrom-Json -AsHashtable
+foreach ($name in $dispatchOrder.environment.Keys) {
+    [Environment]::SetEnvironmentVariable($name, $dispatchOrder.environment[$name])
+}
+try {
+    # The handler is `file.ps1::function`; without a file the only script holds it.
+    $file, $dispatchFunction = $dispatchOrder.handler -split '::', 2
+    if (-not $dispatchFunction) {
+        $dispatchFunction = if ($file -and $file -notlike '*.ps1') { $file } else { 'handle' }
+    }
+    if ($file -notlike '*.ps1') {
+        $scripts = @(Get-ChildItem -Path $dispatchOrder.directory -Filter *.ps1)
+        if ($scripts.Count -ne 1) { throw "the handler names no file; write FILE.ps1::$dispatchFunction" }
+        $file = $scripts[0].Name
+    }
+    . (Join-Path $dispatchOrder.directory $file)
+    Get-Command -Name $dispatchFunction -CommandType Function | Out-Null
+} catch {
+    Write-DispatchFrame $LOAD_FAILED (Get-DispatchFailure $_)
+    exit 0
+}
+Write-DispatchFrame $LOADED ''
+while ($null -ne ($dispatchFrame = Read-DispatchFrame) -and $dispatchFrame.Kind -eq $CALL) {
+    $body = $dispatchFrame.Body
+    $length = [BitConverter]::ToUInt32($body, 0)
+    try {
+        $context = [Text.Encoding]::UTF8.GetString($body, 4, $length) |
+            ConvertFrom-Json -AsHashtable
+        $rest = [Text.Encoding]::UTF8.GetString($body, 4 + $length, $body.Length - 4 - $length)
+        $payload = $rest | ConvertFrom-Json -AsHashtable -NoEnumerate
+        $value = & $dispatchFunction $context $payload
+        $answer = ConvertTo-Json -InputObject $value -Depth 64 -Compress
+        $size = [Text.Encoding]::UTF8.GetByteCount($answer)
+        if ($size -gt $dispatchOrder.max_payload_bytes) {
+            throw "the result has $size bytes; $($dispatchOrder.max_payload_bytes) are allowed"
+        }
+        Write-DispatchFrame $RESULT $answer
+    } catch {
+        Write-DispatchFrame $FAILURE (Get-DispatchFailure $_)
+    }
+}
