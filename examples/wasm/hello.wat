@@ -33,4 +33,4 @@
   (func (export "handle")
     (param "context" string) (param "payload" string) (result (result string (error $error)))
     (canon lift (core func $i "handle")
-      (memory $i "memory") (realloc (func $i "allocate")))))
+      (memory (core memory $i "memory")) (realloc (core func $i "allocate")))))

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use bytes::Bytes;
 use dispatch_driver::{Call, Deployment, Engine, Error, Result, SourceStore};
+use dispatch_model::{Name, OrgName};
 use dispatch_sandbox::wasm::{WasmConfig, WasmEngine};
 use uuid::Uuid;
 
@@ -33,8 +34,8 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let engine = WasmEngine::start(config, Arc::new(One(HashMap::from([(digest.clone(), source)]))))?;
     let deployment = Deployment {
         id: Uuid::now_v7(),
-        org: "bench".parse()?,
-        function: "bench".parse()?,
+        org: OrgName::trusted("bench"),
+        function: Name::trusted("bench"),
         language: "wasm".to_owned(),
         image_url: "host:wasm".to_owned(),
         handler: String::new(),

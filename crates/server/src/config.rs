@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use dispatch_sandbox::process::ProcessConfig;
 use dispatch_sandbox::wasm::WasmConfig;
 use serde::Deserialize;
 
@@ -17,7 +18,7 @@ pub use document::markdown;
 pub use layer::{DEFAULT, Layers};
 
 /// All settings of the server.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     pub server: Server,
@@ -26,6 +27,7 @@ pub struct Config {
     pub limits: Limits,
     pub store: Store,
     pub runs: crate::invoke::Settings,
+    pub process: ProcessConfig,
     pub wasm: WasmConfig,
     pub auth: crate::authn::Settings,
     pub bootstrap: Bootstrap,

@@ -28,8 +28,10 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
 use crate::invoke::Invoker;
-use table::Table;
 use tls::Certificates;
+
+pub use method::Methods;
+pub use table::{Found, Table};
 
 /// The `[gateway]` limits of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // The process engine starts its sandboxes through this very binary.
+    dispatch_sandbox::process::maybe_run_init();
     dispatch_server::boot::prepare();
     match dispatch_server::command::main() {
         Ok(()) => ExitCode::SUCCESS,

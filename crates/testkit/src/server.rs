@@ -1,8 +1,9 @@
 //! A server of one test.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use dispatch_server::boot::{self, Running};
 use dispatch_server::config::{Config, Layers};
 use reqwest::{Method, RequestBuilder};
@@ -112,9 +113,10 @@ impl Server {
     /// A base image and an image of a language, both READY.
     pub async fn image(&self, language: &str) {
         let url = format!("host:{language}");
-        let base = json!({"name": format!("{language}-base"), "dockerUrl": url, "language": language});
+        let name = format!("{language}-base");
+        let base = json!({"name": name, "dockerUrl": url, "language": language});
         self.post("/v1/baseimage", base).await.expect(201);
-        let image = json!({"name": language, "baseImageName": format!("{language}-base")});
+        let image = json!({"name": language, "baseImageName": name});
         self.post("/v1/image", image).await.expect(201);
         self.wait_for(&format!("/v1/image/{language}"), "READY").await;
     }
@@ -151,5 +153,14 @@ fn config(dir: &Path, options: &Options) -> anyhow::Result<Config> {
     for (section, key) in [("api", "listen"), ("gateway", "http"), ("gateway", "https")] {
         layers.text(section, key, "127.0.0.1:0")?;
     }
+    layers.text("process", "init_exe", &server_binary()?.display().to_string())?;
     layers.config()
+}
+
+/// Sandboxes are made by the server's binary, which a test's own cannot stand in for. Cargo
+/// builds it one directory above the tests.
+fn server_binary() -> anyhow::Result<PathBuf> {
+    let test = std::env::current_exe()?;
+    let target = test.parent().and_then(Path::parent).context("a test lies in target/x/deps")?;
+    Ok(target.join("dispatch-server"))
 }

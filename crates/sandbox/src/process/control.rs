@@ -21,6 +21,7 @@ pub struct Control {
 
 impl Control {
     /// Starts an init process, which waits for its launch.
+    #[allow(unsafe_code)]
     pub fn start(init: &Path) -> io::Result<Self> {
         let (ours, theirs) = socketpair(
             AddressFamily::Unix,
@@ -35,7 +36,8 @@ impl Control {
         let mut child = command.spawn()?;
         // Only reaps it: it ends by itself when the socket is closed.
         tokio::spawn(async move { child.wait().await });
-        Ok(Self { socket: AsyncFd::new(ours)? })
+        // SAFETY: an owned descriptor stays the same and open for as long as it is registered.
+        Ok(Self { socket: unsafe { AsyncFd::register(ours)? } })
     }
 
     pub async fn send(&self, message: &[u8], descriptors: &[OwnedFd]) -> io::Result<()> {

@@ -12,7 +12,7 @@ use dispatch_driver::{
     SourceStore,
 };
 use dispatch_model::{Logs, code};
-use tokio::sync::{Mutex as AsyncMutex, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Mutex as AsyncMutex, OnceCell, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
@@ -43,6 +43,8 @@ pub struct ProcessEngine {
     slots: Arc<Semaphore>,
     busy: AtomicU64,
     probe: Probe,
+    /// Filled when the Java host was compiled, which the first Java function needs.
+    java: OnceCell<()>,
     /// Held as long as the state directory is in use.
     _lock: std::fs::File,
 }
@@ -75,6 +77,7 @@ impl ProcessEngine {
             slots,
             busy: AtomicU64::new(0),
             probe,
+            java: OnceCell::new(),
             _lock: lock,
         });
         tokio::spawn(bury(buried));
@@ -96,7 +99,15 @@ impl ProcessEngine {
             return Ok(found.clone());
         }
         self.able()?;
-        self.starter.host(&deployment.language)?;
+        let host = self.starter.host(&deployment.language)?;
+        if host.language == "java" {
+            let compiled = self.java.get_or_try_init(|| async {
+                let (directory, host) = (self.starter.site.runtimes.clone(), host.clone());
+                let compile = move || language::compile_java(&directory, &host);
+                tokio::task::spawn_blocking(compile).await.map_err(std::io::Error::other)?
+            });
+            compiled.await.map_err(|e| failure::engine("the Java host does not compile", e))?;
+        }
         check_image(deployment)?;
         if !deployment.egress.is_empty() {
             let text = "the process engine gives functions no network; \

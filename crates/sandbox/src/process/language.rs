@@ -8,7 +8,13 @@ use super::root::RUNTIMES;
 
 /// The hosts, as they are written to the state directory.
 const FILES: &[(&str, &str)] = &[
+    ("java/Host.java", include_str!("../../../../runtimes/java/Host.java")),
+    ("java/Json.java", include_str!("../../../../runtimes/java/Json.java")),
+    ("nodejs/host.js", include_str!("../../../../runtimes/nodejs/host.js")),
+    ("php/host.php", include_str!("../../../../runtimes/php/host.php")),
+    ("powershell/host.ps1", include_str!("../../../../runtimes/powershell/host.ps1")),
     ("python3/host.py", include_str!("../../../../runtimes/python3/host.py")),
+    ("ruby/host.rb", include_str!("../../../../runtimes/ruby/host.rb")),
 ];
 
 /// The interpreter's own share of its address space, where that is what is limited.
@@ -23,6 +29,26 @@ pub fn write_hosts(directory: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
+/// Compiles the Java host, which comes as source, unless its classes are there.
+pub fn compile_java(directory: &Path, host: &HostLanguage) -> std::io::Result<()> {
+    let folder = directory.join("java");
+    let digest: String = FILES.iter().filter(|(n, _)| n.starts_with("java/")).map(|f| f.1).collect();
+    let stamp = folder.join("compiled");
+    let wanted = format!("{}\n{digest}", host.version);
+    if std::fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
+        return Ok(());
+    }
+    let javac = host.interpreter.with_file_name("javac");
+    let mut command = std::process::Command::new(javac);
+    command.arg("-d").arg(&folder).args(["Host.java", "Json.java"].map(|f| folder.join(f)));
+    let output = command.stdin(std::process::Stdio::null()).output()?;
+    if !output.status.success() {
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        return Err(std::io::Error::other(text));
+    }
+    std::fs::write(stamp, wanted)
+}
+
 /// Languages whose workers are forked from a warm interpreter.
 pub fn is_forked(language: &str) -> bool {
     language == "python3"
@@ -34,9 +60,30 @@ pub fn program(host: &HostLanguage, memory_mib: u64) -> Program {
     let host_file = |name: &str| format!("{RUNTIMES}/{name}");
     // The rest is for what is not the handler's heap.
     let heap_mib = memory_mib * 3 / 4;
-    let _ = heap_mib;
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
     let arguments: Vec<String> = match host.language.as_str() {
-        "python3" => vec!["-I".into(), "-B".into(), host_file("python3/host.py")],
+        "python3" => words(&["-I", "-B", &host_file("python3/host.py")]),
+        "nodejs" => {
+            let heap = format!("--max-old-space-size={heap_mib}");
+            words(&[&heap, &host_file("nodejs/host.js")])
+        }
+        "ruby" => words(&[&host_file("ruby/host.rb")]),
+        "php" => {
+            let heap = format!("memory_limit={heap_mib}M");
+            let file = host_file("php/host.php");
+            words(&["-d", "display_errors=stderr", "-d", &heap, &file])
+        }
+        "powershell" => {
+            words(&["-NoProfile", "-NonInteractive", "-File", &host_file("powershell/host.ps1")])
+        }
+        "java" => {
+            let heap = format!("-Xmx{heap_mib}m");
+            let classes = host_file("java");
+            // One call at a time: the small collector and compiler start fastest.
+            let small = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"];
+            let open = ["--add-opens", "java.base/java.io=ALL-UNNAMED"];
+            words(&[&[heap.as_str()], &small[..], &open, &["-cp", &classes, "Host"]].concat())
+        }
         _ => return Program::Bridge,
     };
     Program::Exec(std::iter::once(interpreter).chain(arguments).collect())

@@ -10,6 +10,7 @@ use dispatch_model::{InvocationError, Logs};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::Instant;
 
@@ -167,10 +168,13 @@ impl Worker {
     }
 
     /// Waits until a worker that closed its socket is gone, so that the reason can be known.
+    #[allow(unsafe_code)]
     async fn settle(&mut self) {
         let Some(process) = self.process.as_ref().and_then(|p| p.try_clone().ok()) else { return };
-        if let Ok(process) = tokio::io::unix::AsyncFd::with_interest(process, Interest::READABLE) {
-            let _ = tokio::time::timeout(DEATH_WAIT, process.readable()).await;
+        // SAFETY: an owned descriptor stays the same and open for as long as it is registered.
+        let ended = unsafe { AsyncFd::register_with_interest(process, Interest::READABLE) };
+        if let Ok(ended) = ended {
+            let _ = tokio::time::timeout(DEATH_WAIT, ended.readable()).await;
         }
     }
 

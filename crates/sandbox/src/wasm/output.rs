@@ -46,7 +46,7 @@ impl Output {
         let text = String::from_utf8_lossy(&kept.bytes);
         let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
         if kept.cut {
-            lines.push(format!("... (cut: only the first {} bytes are kept)", self.max));
+            lines.push(format!("[dispatch: log cut after {} bytes]", self.max));
         }
         lines
     }
@@ -120,7 +120,7 @@ mod tests {
         output.write_bytes(b"two\nthree");
         let lines = output.lines();
         assert_eq!(lines[..2], ["one", "two"]);
-        assert_eq!(lines[2], "... (cut: only the first 8 bytes are kept)");
+        assert_eq!(lines[2], "[dispatch: log cut after 8 bytes]");
         output.write_bytes(b"four");
         assert_eq!(output.lines().len(), 3);
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use bytes::Bytes;
 use dispatch_driver::{Call, Deployment, Engine, Error, Outcome, Result, SourceStore};
-use dispatch_model::{InvocationError, Logs};
+use dispatch_model::{InvocationError, Logs, Name, OrgName};
 use dispatch_sandbox::wasm::{WasmConfig, WasmEngine};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -72,8 +72,8 @@ impl Bench {
         self.sources.0.lock().unwrap().insert(digest.clone(), source.into());
         Deployment {
             id: Uuid::now_v7(),
-            org: "dispatch".parse().unwrap(),
-            function: "function".parse().unwrap(),
+            org: OrgName::new("dispatch").unwrap(),
+            function: Name::new("function").unwrap(),
             language: "wasm".to_owned(),
             image_url: "host:wasm".to_owned(),
             handler: String::new(),

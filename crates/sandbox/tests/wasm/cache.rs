@@ -39,7 +39,10 @@ async fn damaged_code_is_made_again() {
     let bench = Bench::new();
     let deployment = bench.deployment(file("wasm/hello.wat"));
     bench.deploy(&deployment).await;
-    std::fs::write(&cached(&bench)[0], b"not compiled code").unwrap();
+    let code = cached(&bench).remove(0);
+    // In a new file: the old one is still mapped.
+    std::fs::remove_file(&code).unwrap();
+    std::fs::write(&code, b"not compiled code").unwrap();
     let bench = bench.restarted();
     bench.engine.ensure(&deployment).await.unwrap();
     assert_eq!(bench.engine.compilations(), 1);

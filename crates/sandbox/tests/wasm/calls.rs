@@ -60,6 +60,13 @@ async fn an_answer_must_be_json_of_a_fair_size() {
     deployment.memory_mib = 512;
     bench.deploy(&deployment).await;
     let large = bench.call_again(&deployment, "1").await;
+    assert!(large.error().message.contains("too much data"), "{:?}", large.error());
+
+    let mut deployment = bench.deployment(file("wasm/echo.wat"));
+    deployment.memory_mib = 512;
+    bench.deploy(&deployment).await;
+    let payload = format!("\"{}\"", "x".repeat(6 << 20));
+    let large = bench.call_again(&deployment, &payload).await;
     assert!(large.error().message.contains("larger than"), "{:?}", large.error());
 
     let outside = "(i32.store (i32.const 20) (i32.const 0x7fffffff)) (i32.const 16)";
@@ -124,7 +131,7 @@ async fn what_is_printed_is_that_calls_alone_and_bounded() {
     assert_eq!(loud.output(), json!(null), "a chatty guest runs on");
     let lines = &loud.logs().stdout;
     assert_eq!(lines.len(), 1_000usize.div_ceil(7) + 1);
-    assert_eq!(lines.last().unwrap(), "... (cut: only the first 1000 bytes are kept)");
+    assert_eq!(lines.last().unwrap(), "[dispatch: log cut after 1000 bytes]");
     assert_eq!(loud.logs().stderr, ["an error"]);
 }
 

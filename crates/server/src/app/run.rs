@@ -209,6 +209,10 @@ fn run_query(list: &ListQuery, dead: bool) -> Result<RunQuery> {
         },
         ..RunQuery::default()
     };
+    if list.name.is_some() {
+        let rule = "is no parameter of this list: get a run by its id, at /v1/runs/{id}";
+        return Err(Violation::new("name", rule).into());
+    }
     if let Some(token) = &list.continue_token {
         let id = Uuid::try_parse(token);
         query.after = Some(id.map_err(|_| Violation::new("continue", "is not a token of ours"))?);

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use dispatch_driver::{Error, Retry, SourceStore};
 use dispatch_model::code;
+use dispatch_sandbox::process::ProcessEngine;
 use dispatch_sandbox::wasm::WasmEngine;
 use dispatch_store::Store;
 
@@ -28,9 +29,14 @@ impl SourceStore for Sources {
 }
 
 /// Builds them, the preferred first.
-pub fn build(config: &Config, store: &Store) -> anyhow::Result<Engines> {
+pub async fn build(config: &Config, store: &Store) -> anyhow::Result<Engines> {
     let sources: Arc<dyn SourceStore> = Arc::new(Sources(store.clone()));
     let mut engines = Engines::default();
+    let mut process = config.process.clone();
+    if process.state_dir.as_os_str().is_empty() {
+        process.state_dir = config.data_dir().join("process");
+    }
+    engines.add(ProcessEngine::start(process, sources.clone()).await?);
     engines.add(WasmEngine::start(config.wasm.clone(), sources)?);
     Ok(engines)
 }

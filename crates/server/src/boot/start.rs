@@ -123,7 +123,7 @@ async fn build(config: &Config, api: SocketAddr) -> Result<Built> {
         Bootstrap::load(&data_dir, &config.bootstrap.user, &config.bootstrap.public_key)?;
     let auth = config.auth.clone();
     let authn = Authn::load(&store, authorizer.clone(), auth, bootstrap, api).await?;
-    let engines = engines::build(config, &store)?;
+    let engines = engines::build(config, &store).await?;
     let metrics = Arc::new(Metrics::default());
     let run_metrics = Arc::new(metrics.register(RunMetrics::register));
     let runs = config.runs.clone();

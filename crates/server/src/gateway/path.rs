@@ -25,6 +25,8 @@ pub enum Segment {
 pub struct Path {
     uri: Box<str>,
     segments: Box<[Segment]>,
+    /// Whether it stands for itself only.
+    exact: bool,
     prefix: bool,
 }
 
@@ -65,7 +67,8 @@ impl Path {
         if (1..names.len()).any(|at| names[..at].contains(&names[at])) {
             return Err(wrong("names a parameter twice; the rest at a * is named path"));
         }
-        Ok(Path { uri: uri.into(), segments: segments.into(), prefix })
+        let exact = names.is_empty();
+        Ok(Path { uri: uri.into(), segments: segments.into(), exact, prefix })
     }
 
     /// As its API spells it.
@@ -75,8 +78,7 @@ impl Path {
 
     /// The path itself, when it stands for one path only.
     pub fn exact(&self) -> Option<&str> {
-        let plain = !self.prefix && self.segments.iter().all(|s| s.name().is_none());
-        plain.then_some(&*self.uri)
+        self.exact.then_some(&*self.uri)
     }
 
     pub fn segments(&self) -> &[Segment] {
@@ -101,6 +103,9 @@ impl Path {
 
     /// Whether this stands for the path of a request.
     pub fn matches(&self, path: &str) -> bool {
+        if self.exact {
+            return *self.uri == *path;
+        }
         let mut rest = path.strip_prefix('/');
         for segment in &self.segments {
             let Some(text) = rest else { return false };

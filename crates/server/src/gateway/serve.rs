@@ -100,8 +100,7 @@ impl Gateway {
             .timer(TokioTimer::new())
             .header_read_timeout(self.settings.read_timeout())
             .max_headers(self.settings.max_headers)
-            .max_buf_size(MAX_HEAD)
-            .pipeline_flush(true);
+            .max_buf_size(MAX_HEAD);
         let service = service_fn(|request| self.clone().answer(request, https));
         let mut connection = std::pin::pin!(builder.serve_connection(io, service));
         tokio::select! {

@@ -35,6 +35,8 @@ pub struct Place {
     pub route: Arc<Route>,
     pub path: Path,
     scope: Scope<Box<str>>,
+    /// The route's: here they cost a lookup no further step.
+    methods: Methods,
 }
 
 /// What lies at a hash.
@@ -130,7 +132,7 @@ impl Table {
             let other = slot.places.iter().find(|other| {
                 let (route, new) = (&other.route, &place.route);
                 let mine = route.org == new.org && route.api == new.api;
-                !mine && other.is_at(place) && route.methods.meets(new.methods)
+                !mine && other.is_at(place) && other.methods.meets(place.methods)
             });
             other.map(|other| other.route.api.clone())
         });
@@ -303,10 +305,10 @@ impl Search<'_> {
             if place.scope.borrow() != self.scope || !place.path.matches(self.path) {
                 continue;
             }
-            if place.route.methods.meets(self.method) {
+            if place.methods.meets(self.method) {
                 return Some(place.clone());
             }
-            self.allowed = self.allowed.with(place.route.methods);
+            self.allowed = self.allowed.with(place.methods);
             self.cors |= place.route.cors;
         }
         None
@@ -369,7 +371,8 @@ fn places(org: &OrgName, name: &Name, spec: &ApiSpec) -> Result<Vec<Arc<Place>>,
         scopes.push(Scope::Organization(org.as_str().into()));
     }
     let place = |scope: &Scope<Box<str>>, path: &Path| {
-        Arc::new(Place { route: route.clone(), path: path.clone(), scope: scope.clone() })
+        let (route, path, scope) = (route.clone(), path.clone(), scope.clone());
+        Arc::new(Place { methods: route.methods, route, path, scope })
     };
     Ok(scopes.iter().flat_map(|s| paths.iter().map(move |p| place(s, p))).collect())
 }

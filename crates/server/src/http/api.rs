@@ -40,7 +40,11 @@ async fn create(
 
 /// Lists APIs; with `watch=true`, follows them.
 #[utoipa::path(get, path = "/v1/api", tag = "api", operation_id = "api_list",
-    params(ListDocumentation, ("function" = Option<String>, Query, description = "Only APIs of this function"), ("tls" = Option<String>, Query, description = "Only APIs with this certificate")),
+    params(
+        ListDocumentation,
+        ("function" = Option<String>, Query, description = "Only APIs of this function"),
+        ("tls" = Option<String>, Query, description = "Only APIs with this certificate"),
+    ),
     responses((status = 200, body = [wire::Api]), Problems))]
 async fn list(
     caller: Caller,

@@ -26,8 +26,10 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
 }
 
 /// Creates an application.
-#[utoipa::path(post, path = "/v1/application", tag = "application", operation_id = "application_create",
-    request_body = wire::Application, responses((status = 200, body = wire::Application), Problems))]
+#[utoipa::path(post, path = "/v1/application", tag = "application",
+    operation_id = "application_create",
+    request_body = wire::Application,
+    responses((status = 200, body = wire::Application), Problems))]
 async fn create(
     caller: Caller,
     State(app): State<Arc<App>>,
@@ -38,7 +40,8 @@ async fn create(
 }
 
 /// Lists applications; with `watch=true`, follows them.
-#[utoipa::path(get, path = "/v1/application", tag = "application", operation_id = "application_list",
+#[utoipa::path(get, path = "/v1/application", tag = "application",
+    operation_id = "application_list",
     params(ListDocumentation),
     responses((status = 200, body = [wire::Application]), Problems))]
 async fn list(
@@ -54,7 +57,8 @@ async fn list(
 }
 
 /// Gets one application.
-#[utoipa::path(get, path = "/v1/application/{name}", tag = "application", operation_id = "application_get",
+#[utoipa::path(get, path = "/v1/application/{name}", tag = "application",
+    operation_id = "application_get",
     params(GetParameters), responses((status = 200, body = wire::Application), Problems))]
 async fn get(
     caller: Caller,
@@ -67,7 +71,8 @@ async fn get(
 }
 
 /// Replaces an application.
-#[utoipa::path(put, path = "/v1/application/{name}", tag = "application", operation_id = "application_update",
+#[utoipa::path(put, path = "/v1/application/{name}", tag = "application",
+    operation_id = "application_update",
     params(PutParameters), request_body = wire::Application,
     responses((status = 200, body = wire::Application), Problems))]
 async fn update(
@@ -82,7 +87,8 @@ async fn update(
 }
 
 /// Deletes an application. What uses it goes on; a warning names it.
-#[utoipa::path(delete, path = "/v1/application/{name}", tag = "application", operation_id = "application_delete",
+#[utoipa::path(delete, path = "/v1/application/{name}", tag = "application",
+    operation_id = "application_delete",
     params(DeleteParameters), responses((status = 200, body = wire::Application), Problems))]
 async fn delete(
     caller: Caller,

@@ -39,7 +39,10 @@ async fn create(
 
 /// Lists base images; with `watch=true`, follows them.
 #[utoipa::path(get, path = "/v1/baseimage", tag = "baseimage", operation_id = "base_image_list",
-    params(ListDocumentation, ("language" = Option<String>, Query, description = "Only base images of this language")),
+    params(
+        ListDocumentation,
+        ("language" = Option<String>, Query, description = "Only base images of this language"),
+    ),
     responses((status = 200, body = [wire::BaseImage]), Problems))]
 async fn list(
     caller: Caller,
@@ -54,7 +57,8 @@ async fn list(
 }
 
 /// Gets one base image.
-#[utoipa::path(get, path = "/v1/baseimage/{name}", tag = "baseimage", operation_id = "base_image_get",
+#[utoipa::path(get, path = "/v1/baseimage/{name}", tag = "baseimage",
+    operation_id = "base_image_get",
     params(GetParameters), responses((status = 200, body = wire::BaseImage), Problems))]
 async fn get(
     caller: Caller,
@@ -67,7 +71,8 @@ async fn get(
 }
 
 /// Replaces a base image.
-#[utoipa::path(put, path = "/v1/baseimage/{name}", tag = "baseimage", operation_id = "base_image_update",
+#[utoipa::path(put, path = "/v1/baseimage/{name}", tag = "baseimage",
+    operation_id = "base_image_update",
     params(PutParameters), request_body = wire::BaseImage,
     responses((status = 200, body = wire::BaseImage), Problems))]
 async fn update(
@@ -82,7 +87,8 @@ async fn update(
 }
 
 /// Deletes a base image. What uses it goes on; a warning names it.
-#[utoipa::path(delete, path = "/v1/baseimage/{name}", tag = "baseimage", operation_id = "base_image_delete",
+#[utoipa::path(delete, path = "/v1/baseimage/{name}", tag = "baseimage",
+    operation_id = "base_image_delete",
     params(DeleteParameters), responses((status = 200, body = wire::BaseImage), Problems))]
 async fn delete(
     caller: Caller,

@@ -40,7 +40,12 @@ async fn create(
 
 /// Lists functions; with `watch=true`, follows them.
 #[utoipa::path(get, path = "/v1/function", tag = "function", operation_id = "function_list",
-    params(ListDocumentation, ("image" = Option<String>, Query, description = "Only functions on this image"), ("engine" = Option<String>, Query, description = "Only functions on this engine"), ("secret" = Option<String>, Query, description = "Only functions that name this secret")),
+    params(
+        ListDocumentation,
+        ("image" = Option<String>, Query, description = "Only functions on this image"),
+        ("engine" = Option<String>, Query, description = "Only functions on this engine"),
+        ("secret" = Option<String>, Query, description = "Only functions that name this secret"),
+    ),
     responses((status = 200, body = [wire::Function]), Problems))]
 async fn list(
     caller: Caller,
@@ -68,7 +73,8 @@ async fn get(
 }
 
 /// Replaces a function.
-#[utoipa::path(put, path = "/v1/function/{name}", tag = "function", operation_id = "function_update",
+#[utoipa::path(put, path = "/v1/function/{name}", tag = "function",
+    operation_id = "function_update",
     params(PutParameters), request_body = wire::Function,
     responses((status = 200, body = wire::Function), Problems))]
 async fn update(
@@ -83,7 +89,8 @@ async fn update(
 }
 
 /// Deletes a function. What uses it goes on; a warning names it.
-#[utoipa::path(delete, path = "/v1/function/{name}", tag = "function", operation_id = "function_delete",
+#[utoipa::path(delete, path = "/v1/function/{name}", tag = "function",
+    operation_id = "function_delete",
     params(DeleteParameters), responses((status = 200, body = wire::Function), Problems))]
 async fn delete(
     caller: Caller,

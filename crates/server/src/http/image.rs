@@ -40,7 +40,11 @@ async fn create(
 
 /// Lists images; with `watch=true`, follows them.
 #[utoipa::path(get, path = "/v1/image", tag = "image", operation_id = "image_list",
-    params(ListDocumentation, ("language" = Option<String>, Query, description = "Only images of this language"), ("baseImageName" = Option<String>, Query, description = "Only images on this base image")),
+    params(
+        ListDocumentation,
+        ("language" = Option<String>, Query, description = "Only images of this language"),
+        ("baseImageName" = Option<String>, Query, description = "Only images on this base image"),
+    ),
     responses((status = 200, body = [wire::Image]), Problems))]
 async fn list(
     caller: Caller,

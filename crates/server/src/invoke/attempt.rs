@@ -1,11 +1,13 @@
 //! One attempt at a run: check, call, check. Touches no database.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use dispatch_driver::{Call, Error, Fault, Outcome, Phases, Retry};
 use dispatch_model::{InvocationError, InvocationErrorType, RawJson, Run, State, code};
+use futures::FutureExt as _;
 
 use super::callable::{Callable, function_error, input_error, system_error};
 use super::context::Context;
@@ -126,10 +128,14 @@ fn prepare(callable: &Callable, run: &Run, needs: &Needs<'_>) -> Result<Call, In
 
 async fn invoke(callable: &Callable, call: Call) -> Result<Outcome, Error> {
     let limit = tokio::time::Instant::from_std(call.deadline + ENGINE_GRACE);
-    let answer = callable.engine.invoke(callable.faas_id, call);
-    tokio::time::timeout_at(limit, answer).await.unwrap_or_else(|_| {
-        Err(Error::ours(code::ENGINE006, "the engine did not answer by the deadline of the call"))
-    })
+    // An engine that panics must not take the run with it: a queued one would be begun for ever.
+    let answer = AssertUnwindSafe(callable.engine.invoke(callable.faas_id, call)).catch_unwind();
+    let failed = |what| Err(Error::ours(code::ENGINE006, what));
+    match tokio::time::timeout_at(limit, answer).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(_)) => failed("the engine panicked"),
+        Err(_) => failed("the engine did not answer by the deadline of the call"),
+    }
 }
 
 fn accept(callable: &Callable, output: &[u8], max: usize) -> Result<RawJson, InvocationError> {

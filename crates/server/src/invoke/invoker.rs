@@ -158,8 +158,7 @@ impl Invoker {
                 () = look_again => {}
             }
             if tokio::time::Instant::now() > deadline {
-                let text = format!("the first run with this key, {}, has not ended yet", run.id);
-                return Err(Error::Busy(text));
+                return Err(Error::Busy(format!("run {} has not ended yet", run.id)));
             }
             let id = run.id;
             let found = self.store.run_get(&run.org, id).await?;

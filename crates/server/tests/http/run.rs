@@ -222,7 +222,9 @@ async fn lists_are_filtered_paged_and_ordered() {
     let rest = list(&format!("?functionName=echo&limit=3&continue={token}")).await;
     assert_eq!(rest.names(), newest_first[3..]);
     assert_eq!(rest.header("x-dispatch-continue"), "");
-    for bad in ["?nope=1", "?since=soon", "?since=-1", "?continue=x", "?sort=-name", "?limit=0"] {
+    for bad in
+        ["?nope=1", "?since=soon", "?since=-1", "?continue=x", "?sort=-name", "?limit=0", "?name=x"]
+    {
         server.get(&format!("/v1/runs{bad}")).await.expect(400);
     }
 }

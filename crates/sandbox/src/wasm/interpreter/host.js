@@ -1,7 +1,7 @@
 // Runs a JavaScript handler as a component of the world dispatch:function/function.
 //
-// {files} are the function's own CommonJS modules by path; {handler} is the one that is called.
-const files = {files};
+// `files` are the function's own CommonJS modules and JSON files by path.
+const files = __FILES__;
 const loaded = new Map();
 
 function resolve(from, name) {
@@ -34,9 +34,13 @@ function load(path) {
 }
 
 // Loaded while the component is made, so that calls begin with everything evaluated.
-const found = {load};
-const handler = typeof found === "function" ? found : (found.handle ?? found.default);
-if (typeof handler !== "function") throw new Error("{path} exports no function");
+const module = __MODULE__;
+const member = __MEMBER__;
+const candidates = [module[member], module.default?.[member], module.handle];
+const handler = [...candidates, module.default?.handle, module.default, module].find(
+  (candidate) => typeof candidate === "function",
+);
+if (handler === undefined) throw new Error("the handler's file exports no function");
 
 export async function handle(context, payload) {
   try {

@@ -29,8 +29,10 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
 }
 
 /// Creates an organization.
-#[utoipa::path(post, path = "/v1/iam/organization", tag = "iam", operation_id = "organization_create",
-    request_body = wire::Organization, responses((status = 201, body = wire::Organization), Problems))]
+#[utoipa::path(post, path = "/v1/iam/organization", tag = "iam",
+    operation_id = "organization_create",
+    request_body = wire::Organization,
+    responses((status = 201, body = wire::Organization), Problems))]
 async fn create(
     caller: Caller,
     State(app): State<Arc<App>>,
@@ -59,7 +61,8 @@ async fn list(
 }
 
 /// Gets one organization.
-#[utoipa::path(get, path = "/v1/iam/organization/{name}", tag = "iam", operation_id = "organization_get",
+#[utoipa::path(get, path = "/v1/iam/organization/{name}", tag = "iam",
+    operation_id = "organization_get",
     params(GetParameters), responses((status = 200, body = wire::Organization), Problems))]
 async fn get(
     caller: Caller,
@@ -72,7 +75,8 @@ async fn get(
 }
 
 /// Replaces an organization.
-#[utoipa::path(put, path = "/v1/iam/organization/{name}", tag = "iam", operation_id = "organization_update",
+#[utoipa::path(put, path = "/v1/iam/organization/{name}", tag = "iam",
+    operation_id = "organization_update",
     params(PutParameters), request_body = wire::Organization,
     responses((status = 200, body = wire::Organization), Problems))]
 async fn update(
@@ -87,7 +91,8 @@ async fn update(
 }
 
 /// Deletes an organization.
-#[utoipa::path(delete, path = "/v1/iam/organization/{name}", tag = "iam", operation_id = "organization_delete",
+#[utoipa::path(delete, path = "/v1/iam/organization/{name}", tag = "iam",
+    operation_id = "organization_delete",
     params(DeleteParameters), responses((status = 200, body = wire::Organization), Problems))]
 async fn delete(
     caller: Caller,

@@ -28,8 +28,10 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
 }
 
 /// Creates a service account.
-#[utoipa::path(post, path = "/v1/iam/serviceaccount", tag = "iam", operation_id = "service_account_create",
-    request_body = wire::ServiceAccount, responses((status = 201, body = wire::ServiceAccount), Problems))]
+#[utoipa::path(post, path = "/v1/iam/serviceaccount", tag = "iam",
+    operation_id = "service_account_create",
+    request_body = wire::ServiceAccount,
+    responses((status = 201, body = wire::ServiceAccount), Problems))]
 async fn create(
     caller: Caller,
     State(app): State<Arc<App>>,
@@ -40,7 +42,8 @@ async fn create(
 }
 
 /// Lists service accounts; with `watch=true`, follows them.
-#[utoipa::path(get, path = "/v1/iam/serviceaccount", tag = "iam", operation_id = "service_account_list",
+#[utoipa::path(get, path = "/v1/iam/serviceaccount", tag = "iam",
+    operation_id = "service_account_list",
     params(ListDocumentation),
     responses((status = 200, body = [wire::ServiceAccount]), Problems))]
 async fn list(
@@ -56,7 +59,8 @@ async fn list(
 }
 
 /// Gets one service account.
-#[utoipa::path(get, path = "/v1/iam/serviceaccount/{name}", tag = "iam", operation_id = "service_account_get",
+#[utoipa::path(get, path = "/v1/iam/serviceaccount/{name}", tag = "iam",
+    operation_id = "service_account_get",
     params(GetParameters), responses((status = 200, body = wire::ServiceAccount), Problems))]
 async fn get(
     caller: Caller,
@@ -69,7 +73,8 @@ async fn get(
 }
 
 /// Replaces a service account.
-#[utoipa::path(put, path = "/v1/iam/serviceaccount/{name}", tag = "iam", operation_id = "service_account_update",
+#[utoipa::path(put, path = "/v1/iam/serviceaccount/{name}", tag = "iam",
+    operation_id = "service_account_update",
     params(PutParameters), request_body = wire::ServiceAccount,
     responses((status = 200, body = wire::ServiceAccount), Problems))]
 async fn update(
@@ -84,7 +89,8 @@ async fn update(
 }
 
 /// Deletes a service account.
-#[utoipa::path(delete, path = "/v1/iam/serviceaccount/{name}", tag = "iam", operation_id = "service_account_delete",
+#[utoipa::path(delete, path = "/v1/iam/serviceaccount/{name}", tag = "iam",
+    operation_id = "service_account_delete",
     params(DeleteParameters), responses((status = 200, body = wire::ServiceAccount), Problems))]
 async fn delete(
     caller: Caller,

@@ -164,6 +164,14 @@ async fn an_engine_that_never_answers_is_given_up() {
 }
 
 #[tokio::test]
+async fn an_engine_that_panics_fails_the_run_only() {
+    let callable = callable(TestEngine::new(|_, _| async { panic!("on purpose") }));
+    let (kind, message, then) = failed(&callable, &mut run(None)).await;
+    assert_eq!((kind, then), (Kind::SystemError, Then::RetryEngine));
+    assert!(message.contains("panicked") && !message.contains("purpose"), "{message}");
+}
+
+#[tokio::test]
 async fn secrets_reach_the_context_and_nothing_else() {
     let seen = TestEngine::new(|_, call| async move { ok(call.context) });
     let mut callable = callable(seen);

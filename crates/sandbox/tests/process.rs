@@ -1,0 +1,12 @@
+//! The process engine with real sandboxes and real interpreters.
+
+#[path = "process/bed.rs"]
+mod bed;
+#[path = "process/fault.rs"]
+mod fault;
+#[path = "process/isolation.rs"]
+mod isolation;
+#[path = "process/language.rs"]
+mod language;
+#[path = "process/pool.rs"]
+mod pool;

@@ -1,0 +1,136 @@
+//! An engine over a temporary directory, and short ways to run handlers in it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use dispatch_driver::{Call, Deployment, Engine, Outcome, SourceStore};
+use dispatch_sandbox::process::{ProcessConfig, ProcessEngine};
+use dispatch_model::{Name, OrgName};
+use uuid::Uuid;
+
+#[derive(Default)]
+pub struct Store(Mutex<BTreeMap<String, Bytes>>);
+
+#[async_trait]
+impl SourceStore for Store {
+    async fn read(&self, digest: &str) -> dispatch_driver::Result<Bytes> {
+        Ok(self.0.lock().unwrap()[digest].clone())
+    }
+}
+
+pub struct Bed {
+    pub engine: Arc<ProcessEngine>,
+    pub directory: tempfile::TempDir,
+    store: Arc<Store>,
+}
+
+impl Bed {
+    pub async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    pub async fn with(change: impl FnOnce(&mut ProcessConfig)) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let mut config = ProcessConfig {
+            state_dir: directory.path().join("state"),
+            init_exe: init_exe(),
+            ..ProcessConfig::default()
+        };
+        change(&mut config);
+        let store = Arc::new(Store::default());
+        let engine = ProcessEngine::start(config, store.clone()).await.unwrap();
+        let health = engine.health().await;
+        assert!(health.ok, "{}", health.message);
+        Self { engine, directory, store }
+    }
+
+    /// A deployment of one file; `change` says how it differs from the usual.
+    pub fn deployment(
+        &self,
+        language: &str,
+        source: &str,
+        change: impl FnOnce(&mut Deployment),
+    ) -> Deployment {
+        let digest = format!("sha256:{}", Uuid::new_v4().simple());
+        self.store.0.lock().unwrap().insert(digest.clone(), Bytes::from(source.to_owned()));
+        let mut deployment = Deployment {
+            id: Uuid::new_v4(),
+            org: OrgName::new("dispatch").unwrap(),
+            function: Name::new("tested").unwrap(),
+            language: language.to_owned(),
+            image_url: format!("host:{language}"),
+            handler: String::new(),
+            source_digest: digest,
+            environment: BTreeMap::new(),
+            timeout: Duration::from_secs(20),
+            memory_mib: 128,
+            concurrency: 4,
+            idle: Duration::from_secs(60),
+            egress: Vec::new(),
+        };
+        change(&mut deployment);
+        deployment
+    }
+
+    /// Builds a handler and gives its id.
+    pub async fn build(&self, language: &str, source: &str) -> Uuid {
+        let deployment = self.deployment(language, source, |_| {});
+        self.engine.build(&deployment).await.unwrap();
+        deployment.id
+    }
+
+    pub async fn python(&self, source: &str) -> Uuid {
+        self.build("python3", source).await
+    }
+
+    pub async fn call(&self, id: Uuid, payload: &str) -> Outcome {
+        self.engine.invoke(id, call(payload)).await.unwrap()
+    }
+
+    /// The result of a call that has to go well.
+    pub async fn result(&self, id: Uuid, payload: &str) -> serde_json::Value {
+        let outcome = self.call(id, payload).await;
+        serde_json::from_slice(&outcome.result.unwrap()).unwrap()
+    }
+
+    /// The message of a call that has to fail.
+    pub async fn error(&self, id: Uuid, payload: &str) -> String {
+        self.call(id, payload).await.result.unwrap_err().message
+    }
+
+    /// Builds a Python handler, runs it once on `null` and gives what it returned.
+    pub async fn run(&self, source: &str) -> serde_json::Value {
+        let id = self.python(source).await;
+        self.result(id, "null").await
+    }
+}
+
+pub fn call(payload: &str) -> Call {
+    Call {
+        run_id: Uuid::new_v4(),
+        context: Bytes::from_static(br#"{"secrets": {"key": "value"}}"#),
+        payload: Bytes::from(payload.to_owned()),
+        deadline: Instant::now() + Duration::from_secs(30),
+    }
+}
+
+/// Tests run as an ordinary user get a copy they may read.
+fn init_exe() -> PathBuf {
+    match std::env::var_os("DISPATCH_SANDBOX_INIT") {
+        Some(path) => path.into(),
+        None => env!("CARGO_BIN_EXE_dispatch-sandbox-init").into(),
+    }
+}
+
+/// Polls until a condition holds.
+pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !holds() {
+        assert!(Instant::now() < deadline, "it never came true that {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
