@@ -87,7 +87,8 @@ fn call(
 ) -> Result<Vec<u8>, String> {
     let (length, rest) = body.split_at_checked(4).ok_or("the call is cut short")?;
     let length = u32::from_le_bytes(length.try_into().expect("four bytes are four bytes"));
-    let (context, payload) = rest.split_at_checked(length as usize).ok_or("the call is cut short")?;
+    let (context, payload) =
+        rest.split_at_checked(length as usize).ok_or("the call is cut short")?;
     let mut command = Command::new(program);
     command.env_clear().envs(environment.iter().map(|(k, v)| (k, v)));
     command.stdin(Stdio::piped()).stdout(Stdio::piped());

@@ -23,12 +23,8 @@ impl Control {
     /// Starts an init process, which waits for its launch.
     #[allow(unsafe_code)]
     pub fn start(init: &Path) -> io::Result<Self> {
-        let (ours, theirs) = socketpair(
-            AddressFamily::Unix,
-            SockType::SeqPacket,
-            None,
-            SockFlag::SOCK_CLOEXEC,
-        )?;
+        let (ours, theirs) =
+            socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
         let flags = rustix::fs::fcntl_getfl(&ours)? | rustix::fs::OFlags::NONBLOCK;
         rustix::fs::fcntl_setfl(&ours, flags)?;
         let mut command = tokio::process::Command::new(init);

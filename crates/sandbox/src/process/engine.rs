@@ -174,8 +174,13 @@ impl ProcessEngine {
                         Ok(worker) => worker,
                         Err(StartError::Engine(error)) => return Err(error),
                         Err(StartError::Handler(error)) => {
-                            let phases = Phases { wait: begun.elapsed(), cold, ..Phases::default() };
-                            return Ok(Outcome { result: Err(error), logs: Logs::default(), phases });
+                            let phases =
+                                Phases { wait: begun.elapsed(), cold, ..Phases::default() };
+                            return Ok(Outcome {
+                                result: Err(error),
+                                logs: Logs::default(),
+                                phases,
+                            });
                         }
                     }
                 }

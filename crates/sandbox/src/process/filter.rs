@@ -194,10 +194,7 @@ mod tests {
             assert_eq!(verdict(ARCHITECTURE, *number as u32, [0, 0]), errno(libc::EPERM));
         }
         for number in [libc::SYS_read, libc::SYS_execve, libc::SYS_socket, libc::SYS_futex] {
-            assert_eq!(
-                verdict(ARCHITECTURE, number as u32, [0, 0]),
-                libc::SECCOMP_RET_ALLOW
-            );
+            assert_eq!(verdict(ARCHITECTURE, number as u32, [0, 0]), libc::SECCOMP_RET_ALLOW);
         }
         assert_eq!(verdict(0x4000_0003, 0, [0, 0]), errno(libc::EPERM));
         assert_eq!(verdict(ARCHITECTURE, X32 + 1, [0, 0]), errno(libc::EPERM));

@@ -32,7 +32,8 @@ pub fn write_hosts(directory: &Path) -> std::io::Result<()> {
 /// Compiles the Java host, which comes as source, unless its classes are there.
 pub fn compile_java(directory: &Path, host: &HostLanguage) -> std::io::Result<()> {
     let folder = directory.join("java");
-    let digest: String = FILES.iter().filter(|(n, _)| n.starts_with("java/")).map(|f| f.1).collect();
+    let digest: String =
+        FILES.iter().filter(|(n, _)| n.starts_with("java/")).map(|f| f.1).collect();
     let stamp = folder.join("compiled");
     let wanted = format!("{}\n{digest}", host.version);
     if std::fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {

@@ -10,9 +10,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Step {
-    Unshare { flags: i32 },
+    Unshare {
+        flags: i32,
+    },
     /// Maps one user and group of the new user namespace to the same ones outside.
-    IdMap { uid: u32, gid: u32 },
+    IdMap {
+        uid: u32,
+        gid: u32,
+    },
     /// The rest runs in a child, which is process 1 of the pid namespace made before and joins
     /// the cgroups it was given.
     Fork,
@@ -24,26 +29,52 @@ pub enum Step {
         data: Option<String>,
     },
     /// `mount_setattr`: adds attributes to a mount, or to a whole tree of them.
-    Attributes { target: String, flags: u64, recursive: bool },
-    Directory { path: String },
-    File { path: String, text: String },
-    Symlink { path: String, target: String },
+    Attributes {
+        target: String,
+        flags: u64,
+        recursive: bool,
+    },
+    Directory {
+        path: String,
+    },
+    File {
+        path: String,
+        text: String,
+    },
+    Symlink {
+        path: String,
+        target: String,
+    },
     /// Makes `root` the root and lets go of the old one.
-    Pivot { root: String },
+    Pivot {
+        root: String,
+    },
     /// Becomes an unprivileged user for good.
-    Identity { uid: u32, gid: u32 },
-    Hostname { name: String },
+    Identity {
+        uid: u32,
+        gid: u32,
+    },
+    Hostname {
+        name: String,
+    },
     /// Brings up the loopback interface of the new net namespace.
     Loopback,
     /// Soft and hard limit.
-    Rlimit { resource: u32, limit: u64 },
+    Rlimit {
+        resource: u32,
+        limit: u64,
+    },
     NoNewPrivileges,
     /// Empties all capability sets, the bounding set included.
     DropCapabilities,
     Landlock(Landlock),
     /// A classic BPF program, eight bytes an instruction, in hexadecimal.
-    Seccomp { program: String },
-    ChangeDirectory { path: String },
+    Seccomp {
+        program: String,
+    },
+    ChangeDirectory {
+        path: String,
+    },
 }
 
 /// A Landlock rule set; the masks fit the kernel's version of the interface.

@@ -3,7 +3,7 @@
 use super::host::HostLanguage;
 use super::plan::{Launch, Program};
 use super::start::Starter;
-use super::{language, landlock};
+use super::{landlock, language};
 
 /// What was found.
 #[derive(Debug)]

@@ -20,7 +20,8 @@ pub const RUNTIMES: &str = "/.runtimes";
 const SOURCES: &str = "/.sources";
 
 /// Device files a worker has.
-pub const DEVICES: &[&str] = &["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
+pub const DEVICES: &[&str] =
+    &["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
 
 /// Configuration of the machine programs need, where it exists; none of it is secret.
 const SETTINGS: &[&str] = &[

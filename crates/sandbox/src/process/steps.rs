@@ -15,9 +15,7 @@ use super::plan::{Landlock, Step};
 pub fn apply(step: &Step) -> io::Result<()> {
     match step {
         Step::Fork => Ok(()),
-        Step::Unshare { flags } => {
-            Ok(nix::sched::unshare(CloneFlags::from_bits_retain(*flags))?)
-        }
+        Step::Unshare { flags } => Ok(nix::sched::unshare(CloneFlags::from_bits_retain(*flags))?),
         Step::IdMap { uid, gid } => id_map(*uid, *gid),
         Step::Mount { source, target, kind, flags, data } => Ok(mount(
             source.as_deref(),
@@ -96,7 +94,8 @@ fn check(result: libc::c_long) -> io::Result<libc::c_long> {
 #[allow(unsafe_code)]
 fn attributes(target: &str, flags: u64, recursive: bool) -> io::Result<()> {
     let target = CString::new(target)?;
-    let attributes = libc::mount_attr { attr_set: flags, attr_clr: 0, propagation: 0, userns_fd: 0 };
+    let attributes =
+        libc::mount_attr { attr_set: flags, attr_clr: 0, propagation: 0, userns_fd: 0 };
     let size = size_of::<libc::mount_attr>();
     let recursive = if recursive { libc::AT_RECURSIVE } else { 0 };
     let call = libc::SYS_mount_setattr;
@@ -158,7 +157,8 @@ fn landlock(rules: &Landlock) -> io::Result<()> {
     })?;
     for rule in &rules.rules {
         let mut options = std::fs::OpenOptions::new();
-        let opened = options.read(true).custom_flags(libc::O_PATH | libc::O_CLOEXEC).open(&rule.path);
+        let opened =
+            options.read(true).custom_flags(libc::O_PATH | libc::O_CLOEXEC).open(&rule.path);
         let Ok(place) = opened else { continue };
         // The kernel's structure is packed: eight bytes of rights, four of descriptor.
         let beneath =
@@ -192,8 +192,7 @@ fn seccomp(program: &str) -> io::Result<()> {
             k: u32::from_ne_bytes([b[4], b[5], b[6], b[7]]),
         })
         .collect();
-    let program =
-        libc::sock_fprog { len: filter.len() as u16, filter: filter.as_ptr().cast_mut() };
+    let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_ptr().cast_mut() };
     let mode = libc::SECCOMP_MODE_FILTER;
     // SAFETY: the program points at `filter`, which outlives the call; the kernel copies it.
     check(unsafe { libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const program) }.into()).map(drop)

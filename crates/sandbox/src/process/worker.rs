@@ -210,12 +210,14 @@ fn judge(frame: Frame, max_bytes: usize) -> Answer {
             let text = format!("the result has {length} bytes; {max_bytes} are allowed");
             Err(failure::function(text))
         }
-        frame::RESULT => match serde_json::from_slice::<&serde_json::value::RawValue>(&frame.body) {
-            Ok(_) => Ok(frame.body),
-            Err(error) => {
-                Err(failure::function(format!("the result is not valid JSON: {error}")))
+        frame::RESULT => {
+            match serde_json::from_slice::<&serde_json::value::RawValue>(&frame.body) {
+                Ok(_) => Ok(frame.body),
+                Err(error) => {
+                    Err(failure::function(format!("the result is not valid JSON: {error}")))
+                }
             }
-        },
+        }
         frame::ERROR => Err(failure::reported(&frame.body)),
         kind => {
             let text = format!("the worker sent an unknown message ({kind})");

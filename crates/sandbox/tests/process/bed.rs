@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use bytes::Bytes;
 use dispatch_driver::{Call, Deployment, Engine, Outcome, SourceStore};
-use dispatch_sandbox::process::{ProcessConfig, ProcessEngine};
 use dispatch_model::{Name, OrgName};
+use dispatch_sandbox::process::{ProcessConfig, ProcessEngine};
 use uuid::Uuid;
 
 #[derive(Default)]

@@ -78,12 +78,7 @@ def handle(context, payload):
     let none = "0000000000000000";
     let expected = json!([
         [],
-        [
-            format!("CapEff:\t{none}"),
-            format!("CapBnd:\t{none}"),
-            "NoNewPrivs:\t1",
-            "Seccomp:\t2"
-        ]
+        [format!("CapEff:\t{none}"), format!("CapBnd:\t{none}"), "NoNewPrivs:\t1", "Seccomp:\t2"]
     ]);
     assert_eq!(bed.run(&source).await, expected);
 }
