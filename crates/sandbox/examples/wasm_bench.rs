@@ -31,7 +31,8 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let config = WasmConfig { cache_dir: cache.path().to_owned(), ..WasmConfig::default() };
     let digest = "sha256:bench".to_owned();
     let source = Bytes::from(std::fs::read(&file)?);
-    let engine = WasmEngine::start(config, Arc::new(One(HashMap::from([(digest.clone(), source)]))))?;
+    let engine =
+        WasmEngine::start(config, Arc::new(One(HashMap::from([(digest.clone(), source)]))))?;
     let deployment = Deployment {
         id: Uuid::now_v7(),
         org: OrgName::trusted("bench"),

@@ -230,8 +230,7 @@ impl Starter {
         let control = Control::start(&self.config.init_exe).map_err(failed)?;
         let message = serde_json::to_vec(launch).map_err(|e| failure::engine("launch", e))?;
         if message.len() > MAX_LAUNCH_BYTES {
-            let text =
-                format!("the environment of a function is limited to {MAX_LAUNCH_BYTES} bytes");
+            let text = format!("a function's environment is limited to {MAX_LAUNCH_BYTES} bytes");
             return Err(Error::caller(code::ENGINE003, text));
         }
         control.send(&message, theirs).await.map_err(failed)?;

@@ -45,10 +45,9 @@ pub fn of_call(error: &wasmtime::Error, timeout: Duration, memory_mib: u64) -> I
 }
 
 fn frame(frame: &wasmtime::FrameInfo) -> String {
-    let function = frame.func_name().map_or_else(
-        || format!("<function {}>", frame.func_index()),
-        |name| name.to_owned(),
-    );
+    let function = frame
+        .func_name()
+        .map_or_else(|| format!("<function {}>", frame.func_index()), |name| name.to_owned());
     match frame.module_offset() {
         Some(offset) => format!("at {function} (wasm offset {offset:#x})"),
         None => format!("at {function}"),

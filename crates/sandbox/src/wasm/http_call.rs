@@ -19,10 +19,10 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 use tokio::sync::oneshot;
 use wasmtime::Store;
+use wasmtime_wasi_http::WasiHttpView;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Scheme};
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
-use wasmtime_wasi_http::WasiHttpView;
 
 use super::call::Answer;
 use super::failure::function_error;
@@ -149,8 +149,7 @@ fn request(context: &str, payload: &Bytes) -> wasmtime::Result<Request<Full<Byte
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(payload.len()));
     headers.entry(header::HOST).or_insert(HeaderValue::from_static("localhost"));
     let mut request = Request::new(Full::new(payload.clone()));
-    *request.method_mut() =
-        given("method").and_then(|m| m.parse().ok()).unwrap_or(Method::POST);
+    *request.method_mut() = given("method").and_then(|m| m.parse().ok()).unwrap_or(Method::POST);
     *request.uri_mut() = given("request-uri").unwrap_or("/").parse()?;
     *request.headers_mut() = headers;
     Ok(request)

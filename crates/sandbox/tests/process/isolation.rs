@@ -69,7 +69,8 @@ def handle(context, payload):
     }
     status = open("/proc/self/status").read()
     return [[n for n, c in allowed.items() if not fails(c)],
-            [l for l in status.splitlines() if l.startswith(("CapEff", "CapBnd", "NoNewPrivs", "Seccomp:"))]]
+            [l for l in status.splitlines()
+             if l.startswith(("CapEff", "CapBnd", "NoNewPrivs", "Seccomp:"))]]
 "#;
     let source = source.replace(
         r#""setuid": lambda: -1 if libc.setuid(0) < 0 and ctypes.set_errno(1) is not None else 0,"#,

@@ -72,7 +72,8 @@ async fn java() {
     let source = r#"
 import java.util.Map;
 import java.util.function.BiFunction;
-public class handler implements BiFunction<Map<String, Map<String, Object>>, Map<String, Object>, Object> {
+public class handler
+        implements BiFunction<Map<String, Map<String, Object>>, Map<String, Object>, Object> {
     public Object apply(Map<String, Map<String, Object>> context, Map<String, Object> payload) {
         if (payload.containsKey("secret")) return context.get("secrets").get(payload.get("secret"));
         if (payload.containsKey("log")) {

@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use super::Gateway;
 
-/// Bytes of a request's head, in HTTP/1 and HTTP/2; more is answered with 431.
+/// Bytes of a request's head. In HTTP/1 it is looked at after each read, so the last may exceed it.
 const MAX_HEAD: usize = 64 << 10;
 /// Requests at the same time on one connection of HTTP/2.
 const MAX_STREAMS: u32 = 250;

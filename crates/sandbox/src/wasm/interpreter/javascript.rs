@@ -92,7 +92,8 @@ fn host(folder: &Path, handler: &Handler) -> Result<String> {
     let text = read(&handler.path)?;
     let mut files = BTreeMap::new();
     let (import, module) = if is_es_module(&handler.path, &text) {
-        let import = format!("import * as imported from {};\n", json!(format!("./{}", handler.path)));
+        let import =
+            format!("import * as imported from {};\n", json!(format!("./{}", handler.path)));
         (import, "imported".to_owned())
     } else {
         for path in source::files(folder, &["js", "cjs", "json"])? {

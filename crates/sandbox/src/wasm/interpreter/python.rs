@@ -10,7 +10,8 @@ use crate::wasm::source;
 pub const LANGUAGE: &str = "python3";
 pub const HOST: &str = include_str!("host.py");
 pub const MISSING: &str = "Python on the wasm engine needs componentize-py: \
-    `cargo xtask setup`, or `pip install componentize-py==0.25.1` into PATH or wasm.tools_dir/python";
+    `cargo xtask setup`, or `pip install componentize-py==0.25.1` into PATH or \
+    wasm.tools_dir/python";
 
 pub struct Tool(PathBuf);
 

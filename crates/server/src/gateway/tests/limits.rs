@@ -23,7 +23,7 @@ async fn what_is_too_large_is_refused() {
     let long = "x".repeat(998);
     let fits = post("Content-Length: 1000\r\n", &format!("{long}yy"));
     let many: String = (0..100).map(|n| format!("X-{n}: 1\r\n")).collect();
-    let wide = format!("X-Wide: {}\r\n", "x".repeat(70 << 10));
+    let wide = format!("X-Wide: {}\r\n", "x".repeat(256 << 10));
     let chunk = format!("3e8\r\n{long}yy\r\n1\r\nz\r\n0\r\n\r\n");
     let path = format!("GET /dispatch/{} HTTP/1.1\r\nHost: h\r\n\r\n", "x".repeat(9 << 10));
     let cases = [
