@@ -13,8 +13,6 @@ use serde::Deserialize;
 mod document;
 mod layer;
 mod nearest;
-#[cfg(test)]
-mod reference;
 
 pub use document::markdown;
 pub use layer::{DEFAULT, Layers};

@@ -2,6 +2,8 @@
 
 #[path = "http/api.rs"]
 mod api;
+#[path = "http/authorization.rs"]
+mod authorization;
 #[path = "http/base_image.rs"]
 mod base_image;
 #[path = "http/edge.rs"]

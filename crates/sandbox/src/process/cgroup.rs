@@ -37,7 +37,10 @@ impl Cgroups {
         let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
         let mut found = Self { parents: Vec::new(), version: 1, max_processes, max_cpus };
         let mut missing = Vec::new();
-        for controller in ["memory", "pids", "cpu"] {
+        // Joining a CPU group costs some milliseconds, so there is one only for a limit.
+        let wanted =
+            if max_cpus > 0.0 { &["memory", "pids", "cpu"][..] } else { &["memory", "pids"] };
+        for &controller in wanted {
             match version_1(&mounts, &own, controller).and_then(|d| prepare(&d)) {
                 Some(parent) => found.parents.push((parent, vec![controller])),
                 None => missing.push(controller),
