@@ -96,30 +96,42 @@ pub fn python(bench: &Bench) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// Everything of a warm blocking call but the handler, from `Server-Timing`.
+/// Everything of a warm blocking call but the handler: what a client sees, less the mean time the
+/// server counted inside the handler meanwhile.
 fn own_share(bench: &Bench, server: &Server) -> Result<Row> {
     let mut gateway = Http::connect(&server.gateway_http)?;
+    let mut api = Http::connect(&server.api)?;
+    let before = handler_seconds(&mut api)?;
     let mut own = Vec::new();
     for _ in 0..bench.samples * 20 {
-        let answer = gateway.call("POST", "/dispatch/python3/hello", HELLO)?.ok()?;
-        let timing = answer.headers.iter().find(|(name, _)| name == "server-timing");
-        let handler = timing.and_then(|(_, value)| handler_time(value));
-        let handler = handler.context("no handler time in Server-Timing")?;
-        own.push(answer.took.saturating_sub(handler));
+        own.push(gateway.call("POST", "/dispatch/python3/hello", HELLO)?.ok()?.took);
     }
+    let after = handler_seconds(&mut api)?;
+    let mean = (after.0 - before.0) / (after.1 - before.1);
+    let handler = Duration::from_secs_f64(mean);
+    own.iter_mut().for_each(|took| *took = took.saturating_sub(handler));
     let (p50, p99) = (quantile_ms(&mut own, 0.5), quantile_ms(&mut own, 0.99));
     Ok(Row {
         measure: "Dispatch's own share of a warm blocking call, p50 / p99",
         bar: "≤ 0.25 ms / ≤ 2 ms",
-        seen: format!("{p50:.3} ms / {p99:.3} ms"),
+        seen: format!("{p50:.3} ms / {p99:.3} ms (handler {:.3} ms)", mean * 1e3),
         reached: p50 <= 0.25 && p99 <= 2.0,
     })
 }
 
-/// `handler;dur=MS` of a Server-Timing header.
-fn handler_time(value: &str) -> Option<Duration> {
-    let entry = value.split(',').find_map(|entry| entry.trim().strip_prefix("handler;dur="))?;
-    Some(Duration::from_secs_f64(entry.parse::<f64>().ok()? / 1e3))
+/// Seconds spent in handlers of the process engine so far, and in how many calls.
+fn handler_seconds(api: &mut Http) -> Result<(f64, f64)> {
+    let metrics = api.call("GET", "/metrics", "")?.ok()?.body;
+    let value = |name: &str| {
+        let fits = |line: &&str| {
+            line.starts_with(name)
+                && line.contains(r#"engine="process""#)
+                && line.contains(r#"phase="handler""#)
+        };
+        let line = metrics.lines().find(fits).and_then(|line| line.rsplit_once(' '));
+        line.and_then(|(_, value)| value.parse().ok()).with_context(|| format!("no {name}"))
+    };
+    Ok((value("dispatch_run_seconds_sum")?, value("dispatch_run_seconds_count")?))
 }
 
 pub fn cold(bench: &Bench) -> Result<Vec<Row>> {
