@@ -33,7 +33,8 @@ async fn server() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let answer = |request: Request<Incoming>| async move {
-        let text = json!({"path": request.uri().path(), "host": request.headers()["host"].to_str().unwrap()});
+        let host = request.headers()["host"].to_str().unwrap();
+        let text = json!({"path": request.uri().path(), "host": host});
         Ok::<_, hyper::Error>(Response::new(Full::new(Bytes::from(text.to_string()))))
     };
     tokio::spawn(async move {
