@@ -58,6 +58,8 @@ pub struct Authn {
     settings: Settings,
     authorizer: Arc<Authorizer>,
     keys: ArcSwap<Keys>,
+    /// One reload at a time: an older reading must not land on a newer one.
+    reloading: tokio::sync::Mutex<()>,
     bootstrap: Option<Bootstrap>,
     on_loopback: bool,
 }
@@ -72,11 +74,13 @@ impl Authn {
     ) -> anyhow::Result<Arc<Self>> {
         let keys = ArcSwap::from_pointee(Keys::read(store).await?);
         let on_loopback = api.ip().is_loopback();
-        Ok(Arc::new(Self { settings, authorizer, keys, bootstrap, on_loopback }))
+        let reloading = tokio::sync::Mutex::default();
+        Ok(Arc::new(Self { settings, authorizer, keys, reloading, bootstrap, on_loopback }))
     }
 
     /// Reads the service accounts' keys again.
     pub async fn reload(&self, store: &Store) -> anyhow::Result<()> {
+        let _one = self.reloading.lock().await;
         self.keys.store(Arc::new(Keys::read(store).await?));
         Ok(())
     }

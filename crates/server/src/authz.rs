@@ -54,15 +54,19 @@ impl Action {
 /// Decides. Reads take no lock; [`Authorizer::reload`] swaps the rules whole.
 pub struct Authorizer {
     rules: ArcSwap<Rules>,
+    /// One reload at a time: an older reading must not land on a newer one.
+    reloading: tokio::sync::Mutex<()>,
 }
 
 impl Authorizer {
     pub async fn load(store: &Store) -> anyhow::Result<Arc<Self>> {
-        Ok(Arc::new(Self { rules: ArcSwap::from_pointee(read(store).await?) }))
+        let rules = ArcSwap::from_pointee(read(store).await?);
+        Ok(Arc::new(Self { rules, reloading: tokio::sync::Mutex::default() }))
     }
 
     /// Reads policies and organizations again; after it returns, decisions are by the new ones.
     pub async fn reload(&self, store: &Store) -> anyhow::Result<()> {
+        let _one = self.reloading.lock().await;
         self.rules.store(Arc::new(read(store).await?));
         Ok(())
     }
@@ -70,6 +74,19 @@ impl Authorizer {
     /// Whether there is a policy at all. While there is none, only local callers can do anything.
     pub fn has_policies(&self) -> bool {
         self.rules.load().has_policies()
+    }
+
+    /// Refuses callers for an organization that does not exist.
+    pub fn authorize_organization(&self, caller: &Caller) -> Result<()> {
+        if self.rules.load().has_organization(&caller.org) {
+            return Ok(());
+        }
+        Err(Error::Forbidden {
+            subject: caller.principal.subject().to_owned(),
+            action: Action::Get.as_str(),
+            resource: "(anything)",
+            org: caller.org.to_string(),
+        })
     }
 
     /// Allows or refuses an action of the caller on a kind of resource in the caller's

@@ -23,6 +23,9 @@ use root_key::RootKey;
 /// Most secrets resealed before the next page is read.
 const PAGE: u32 = 200;
 
+/// The setting that remembers which root key seals.
+const KEY_ID: &str = "seal.root_key_id";
+
 /// Seals and opens secrets.
 pub struct Seal {
     /// The first one seals.
@@ -33,6 +36,20 @@ impl Seal {
     /// Reads the root keys, and makes the key file at the first start.
     pub fn open(data_dir: &Path, source: &KeySource) -> anyhow::Result<Self> {
         Ok(Self { keys: root_key::load(data_dir, source)? })
+    }
+
+    /// Refuses a database whose secrets were sealed with a key that is not here: a lost key file
+    /// must not be replaced by a new one silently.
+    pub async fn check(&self, store: &Store) -> anyhow::Result<()> {
+        let known = store.setting_get(KEY_ID).await?;
+        if let Some(known) = known.filter(|known| self.keys.iter().all(|key| key.id() != known)) {
+            let code = dispatch_model::code::SECRET002;
+            anyhow::bail!(
+                "{code}: the database was sealed with root key {known}, which is not among the \
+                 server's keys: put the root.key it had back, or give it as seal.root_key"
+            );
+        }
+        Ok(store.setting_put(KEY_ID, self.keys[0].id()).await?)
     }
 
     /// Encrypts the values of a secret.

@@ -81,7 +81,7 @@ impl App {
     }
 
     /// Lets changed policies, organizations and keys hold from now on.
-    pub(super) async fn reload_access(&self) -> Result<()> {
+    pub async fn reload_access(&self) -> Result<()> {
         self.authorizer.reload(&self.store).await.map_err(super::Error::internal)?;
         self.authn.reload(&self.store).await.map_err(super::Error::internal)
     }

@@ -53,16 +53,22 @@ pub fn decode(public_key: &str) -> anyhow::Result<DecodingKey> {
     DecodingKey::from_rsa_pem(&pem).context("is not the PEM of an RSA public key")
 }
 
-/// The DER of a 2048-bit key is longer than its modulus; that of a shorter key is not.
-const MIN_DER: usize = 256;
+/// Labels of PEM blocks that hold an RSA public key, and the least length of their DER for 2048
+/// bits. Private keys are no account's to give away.
+const LABELS: [(&str, usize); 2] = [("PUBLIC KEY", 290), ("RSA PUBLIC KEY", 266)];
 
 /// Whether a public key can be a service account's.
 pub fn check_public_key(public_key: &str) -> anyhow::Result<()> {
+    let pem = String::from_utf8(STANDARD.decode(public_key.trim()).context("is not base64")?)?;
+    let begin = pem.lines().find_map(|line| line.trim().strip_prefix("-----BEGIN "));
+    let label = begin.and_then(|rest| rest.strip_suffix("-----")).unwrap_or_default();
+    let Some((_, least)) = LABELS.into_iter().find(|(known, _)| *known == label) else {
+        bail!("must be the base64 of a PEM block PUBLIC KEY, not {label:?}");
+    };
     decode(public_key)?;
-    let pem = String::from_utf8(STANDARD.decode(public_key.trim())?)?;
     let body: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
     let der = STANDARD.decode(body.split_whitespace().collect::<String>())?;
-    if der.len() < MIN_DER {
+    if der.len() < least {
         bail!("must be an RSA key of at least 2048 bits");
     }
     Ok(())

@@ -11,7 +11,11 @@ pub fn check(headers: &HeaderMap, peer: SocketAddr) -> Result<(), &'static str> 
     if !peer.ip().to_canonical().is_loopback() {
         return Err("without credentials only this machine is served");
     }
-    let text = |name| headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
+    // What cannot be read is not this machine's name, nor the same site.
+    let text = |name| {
+        let value: Option<&http::HeaderValue> = headers.get(name);
+        value.map(|value| value.to_str().unwrap_or("\u{fffd}"))
+    };
     // A web page whose name was bound to a loopback address still sends its own name.
     if let Some(host) = text(HOST).filter(|host| !is_loopback(host)) {
         tracing::warn!(host, "refused a local request by its Host header");

@@ -106,3 +106,13 @@ async fn local_mode_is_for_loopback_only() {
     let fixture = fixture(Mode::Auto, "[::1]:8080").await;
     assert!(fixture.call(&[("cookie", "unset".to_owned())]).is_ok(), "v1's CLI sends this");
 }
+
+#[test]
+fn only_a_public_key_of_decent_size_is_taken() {
+    check_public_key(&STANDARD.encode(PUBLIC)).unwrap();
+    let private = check_public_key(&STANDARD.encode(PRIVATE)).unwrap_err().to_string();
+    assert!(private.contains("PUBLIC KEY"), "{private}");
+    assert!(check_public_key("not base64!").is_err());
+    let cut: String = PUBLIC.lines().take(3).collect::<Vec<_>>().join("\n");
+    assert!(check_public_key(&STANDARD.encode(cut)).is_err());
+}

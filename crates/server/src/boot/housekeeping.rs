@@ -1,11 +1,18 @@
 //! What has to be swept up now and then.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use dispatch_model::ResourceKind;
 use dispatch_store::Store;
+use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
+use crate::app::App;
+
 const EVERY: Duration = Duration::from_secs(600);
+/// Pause after a failed reading.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// Trims the change log and deletes sources nobody names, until the server stops.
 pub async fn run(store: Store, change_log: i64, stop: CancellationToken) {
@@ -22,6 +29,36 @@ pub async fn run(store: Store, change_log: i64, stop: CancellationToken) {
             Ok(0) => {}
             Ok(gone) => tracing::info!(gone, "sources nobody names were deleted"),
             Err(error) => tracing::warn!(%error, "unused sources could not be deleted"),
+        }
+    }
+}
+
+/// Lets changes of policies, organizations and keys that other servers made hold here too.
+pub async fn follow_access(app: Arc<App>, stop: CancellationToken) {
+    let mut changes = app.store.changes();
+    loop {
+        let change = tokio::select! {
+            () = stop.cancelled() => return,
+            change = changes.recv() => change,
+        };
+        let concerns = match change {
+            Ok(change) => matches!(
+                change.kind,
+                ResourceKind::Organization | ResourceKind::Policy | ResourceKind::ServiceAccount
+            ),
+            // Something was missed, so it may have been one of these.
+            Err(RecvError::Lagged(_)) => true,
+            Err(RecvError::Closed) => return,
+        };
+        while concerns {
+            match app.reload_access().await {
+                Ok(()) => break,
+                Err(error) => tracing::error!(%error, "policies and keys cannot be read"),
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(RETRY) => {}
+            }
         }
     }
 }

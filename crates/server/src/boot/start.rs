@@ -62,6 +62,7 @@ pub async fn start(config: Config) -> Result<Running> {
     let mut running = built.running(addresses);
     let log = config.store.change_log;
     running.tasks.spawn(housekeeping::run(running.app.store.clone(), log, running.stop.clone()));
+    running.tasks.spawn(housekeeping::follow_access(running.app.clone(), running.stop.clone()));
     running.listeners.push(serve_api(running.app.clone(), api, running.stop.clone()));
     running.listeners.push(tokio::spawn(gateway.serve(http, https, running.stop.clone())));
     Ok(running)
@@ -117,6 +118,7 @@ async fn build(config: &Config, api: SocketAddr) -> Result<Built> {
     let lock = lock(&data_dir)?;
     let store = open_store(config).await?;
     let seal = Arc::new(Seal::open(&data_dir, &config.seal)?);
+    seal.check(&store).await?;
     first::organization(&store).await?;
     let authorizer = Authorizer::load(&store).await?;
     let bootstrap =

@@ -67,6 +67,11 @@ async fn rotation_rewraps_every_secret() {
     store.insert(&secret).await.unwrap();
     root_key::rotate(folder.path()).unwrap();
     let new = Seal::open(folder.path(), &source).unwrap();
+    old.check(&store).await.unwrap();
+    new.check(&store).await.unwrap();
+    let lost = Seal { keys: vec![RootKey::random()] };
+    let refused = lost.check(&store).await.unwrap_err().to_string();
+    assert!(refused.contains("root.key"), "{refused}");
     assert_eq!(new.reseal_all(&store).await.unwrap(), 1);
     assert_eq!(new.reseal_all(&store).await.unwrap(), 0, "a repeat finds nothing to do");
     let only_new = Seal { keys: new.keys.into_iter().take(1).collect() };
