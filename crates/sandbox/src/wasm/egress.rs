@@ -110,11 +110,15 @@ impl Rule {
         if self.port.is_some_and(|only| only != port) {
             return false;
         }
+        // An address is only ever meant by itself, not by the end of its digits.
+        if let Ok(address) = host.parse::<IpAddr>() {
+            return self.host == Host::Address(address);
+        }
         let name = host.trim_end_matches('.').to_ascii_lowercase();
         match &self.host {
             Host::Name(only) => name == *only,
             Host::Below(end) => name.len() > end.len() && name.ends_with(end),
-            Host::Address(only) => host.parse::<IpAddr>().is_ok_and(|a| a == *only),
+            Host::Address(_) => false,
         }
     }
 }
