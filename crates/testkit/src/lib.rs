@@ -2,7 +2,9 @@
 //! called over HTTP like any other.
 
 mod answer;
+mod process;
 mod server;
 
 pub use answer::Answer;
+pub use process::{Process, server_binary};
 pub use server::{Options, Server, eventually, send};

@@ -1,0 +1,166 @@
+//! The server as an operator meets it: stopped, started again, misconfigured; and what it never
+//! writes anywhere.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use dispatch_testkit::{Process, server_binary};
+use serde_json::{Value, json};
+
+const CANARY: &str = "c4n4ry-9d1e77";
+const PATIENCE: Duration = Duration::from_secs(60);
+
+struct Client {
+    http: reqwest::Client,
+    api: String,
+    /// Everything answered so far, but for the one answer that may hold values.
+    seen: String,
+}
+
+impl Client {
+    fn of(server: &Process) -> Self {
+        let (http, api) = (reqwest::Client::new(), server.api.clone());
+        Self { http, api, seen: String::new() }
+    }
+
+    async fn get(&mut self, path: &str) -> String {
+        let url = format!("{}{path}", self.api);
+        let text = self.http.get(url).send().await.unwrap().text().await.unwrap();
+        self.seen.push_str(&text);
+        text
+    }
+
+    async fn post(&mut self, path: &str, body: &Value) -> String {
+        let url = format!("{}{path}", self.api);
+        let answer = self.http.post(url).json(body).send().await.unwrap();
+        let text = answer.text().await.unwrap();
+        self.seen.push_str(&text);
+        text
+    }
+
+    async fn ready(&mut self, function: &str) {
+        let began = Instant::now();
+        loop {
+            let text = self.get(&format!("/v1/function/{function}")).await;
+            if text.contains("\"READY\"") {
+                return;
+            }
+            assert!(began.elapsed() < PATIENCE, "never READY: {text}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// A wasm function with a secret, behind a route.
+    async fn deploy(&mut self) {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/wasm/hello.wat");
+        let source = base64::engine::general_purpose::STANDARD.encode(std::fs::read(file).unwrap());
+        let secret = json!({"name": "s", "secrets": {"password": CANARY}});
+        let base = json!({"name": "base", "dockerUrl": "host:wasm", "language": "wasm"});
+        let image = json!({"name": "wasm", "baseImageName": "base"});
+        let function = json!({"name": "f", "image": "wasm", "source": source, "secrets": ["s"]});
+        let api = json!({"name": "f", "function": "f", "uris": ["/f"], "methods": ["POST"]});
+        self.post("/v1/secret", &secret).await;
+        self.post("/v1/baseimage", &base).await;
+        self.post("/v1/image", &image).await;
+        self.post("/v1/function", &function).await;
+        self.post("/v1/api", &api).await;
+        self.ready("f").await;
+    }
+}
+
+/// Waits until the gateway answers the route of [`Client::deploy`].
+async fn route_answers(server: &Process) {
+    let began = Instant::now();
+    loop {
+        let url = format!("{}/dispatch/f", server.gateway);
+        let answer = reqwest::Client::new().post(url).json(&json!({})).send().await.unwrap();
+        if answer.status() == 200 {
+            assert!(answer.text().await.unwrap().contains("greeting"));
+            return;
+        }
+        assert!(began.elapsed() < PATIENCE, "the route never answers: {}", answer.status());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_second_start_finds_everything_again() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Process::start(data.path());
+    Client::of(&server).deploy().await;
+    route_answers(&server).await;
+    let certificate = std::fs::read(data.path().join("gateway/tls.crt")).unwrap();
+    let began = Instant::now();
+    let status = server.terminate();
+    assert!(status.success(), "SIGTERM: {status}");
+    assert!(began.elapsed() < Duration::from_secs(20), "stopped after {:?}", began.elapsed());
+    let server = Process::start(data.path());
+    route_answers(&server).await;
+    assert_eq!(std::fs::read(data.path().join("gateway/tls.crt")).unwrap(), certificate);
+    let secret = Client::of(&server).get("/v1/secret/s").await;
+    assert!(secret.contains(CANARY), "the root key is the same");
+}
+
+#[tokio::test]
+async fn a_secret_is_written_nowhere() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Process::start(data.path());
+    let mut client = Client::of(&server);
+    client.deploy().await;
+    route_answers(&server).await;
+    let run = json!({"functionName": "f", "blocking": true, "input": {}});
+    client.post("/v1/runs", &run).await;
+    client.post("/v1/runs", &json!({"functionName": "f", "input": {}})).await;
+    let missing = json!({"functionName": "f", "blocking": true, "secrets": ["s", "gone"]});
+    client.post("/v1/runs", &missing).await;
+    client.post("/v1/secret", &json!({"name": "s", "secrets": {"password": CANARY}})).await;
+    let broken = json!({"name": "b", "secrets": {"password": CANARY, "number": 7}});
+    client.post("/v1/secret", &broken).await;
+    for path in ["secret", "function", "function/f", "api", "image", "runs", "deadletters"] {
+        client.get(&format!("/v1/{path}")).await;
+    }
+    for path in ["/metrics", "/readyz", "/healthz"] {
+        client.get(path).await;
+    }
+    assert!(!client.seen.contains(CANARY), "an answer holds the secret's value");
+    assert!(server.terminate().success());
+    look_through(data.path());
+}
+
+/// Fails when any file below a folder, the server's log among them, holds the canary.
+fn look_through(folder: &Path) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            look_through(&path);
+        } else if let Ok(bytes) = std::fs::read(&path) {
+            let found = bytes.windows(CANARY.len()).any(|part| part == CANARY.as_bytes());
+            assert!(!found, "{} holds the secret's value", path.display());
+        }
+    }
+}
+
+#[test]
+fn a_wrong_start_says_what_is_wrong() {
+    let data = tempfile::tempdir().unwrap();
+    let config = data.path().join("c.toml");
+    std::fs::write(&config, "[api]\nlissten = \"127.0.0.1:0\"\n").unwrap();
+    let cases: [(&[&str], &str); 3] = [
+        (&["run", "--config", config.to_str().unwrap()], "listen"),
+        (&["run", "--api", "not-an-address"], "api"),
+        (&["run", "--config", "/nothing/there.toml"], "/nothing/there.toml"),
+    ];
+    for (words, part) in cases {
+        let output = Command::new(server_binary())
+            .args(words)
+            .arg("--data-dir")
+            .arg(data.path().join("d"))
+            .output()
+            .unwrap();
+        assert!(!output.status.success(), "{words:?} started");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(text.contains(part), "{words:?}: {text}");
+    }
+}
