@@ -22,7 +22,22 @@ impl Server {
     /// Starts the server on the addresses given (port 0 takes a free one) and waits until it
     /// serves.
     pub fn start(binary: &Path, data: &Path, addresses: [&str; 3]) -> Result<Self> {
-        let mut command = Command::new(binary);
+        Self::start_as(Command::new(binary), binary, data, addresses)
+    }
+
+    /// The same on the first core only; a server that knows of one core starts one worker thread.
+    pub fn start_pinned(binary: &Path, data: &Path, addresses: [&str; 3]) -> Result<Self> {
+        let mut command = Command::new("taskset");
+        command.args(["-c", "0"]).arg(binary);
+        Self::start_as(command, binary, data, addresses)
+    }
+
+    fn start_as(
+        mut command: Command,
+        binary: &Path,
+        data: &Path,
+        addresses: [&str; 3],
+    ) -> Result<Self> {
         command.args(["run", "--ready-json", "--data-dir"]).arg(data);
         let flags = ["--api", "--gateway-http", "--gateway-https"];
         for (flag, address) in flags.into_iter().zip(addresses) {

@@ -1,7 +1,6 @@
 //! Measures of calls: rates against baselines, times of cold and warm calls, acknowledgements.
 
 use std::path::PathBuf;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -37,11 +36,7 @@ impl Bench {
     pub fn server(&self, name: &str) -> Result<Server> {
         let folder = self.folder(name)?;
         let binary = shell::target().join("release/dispatch-server");
-        let server = Server::start(&binary, &folder, ["127.0.0.1:0"; 3])?;
-        let mut pin = Command::new("taskset");
-        pin.args(["-a", "-c", "-p", "0", &server.pid().to_string()]);
-        shell::run_quietly("pinning", &mut pin)?;
-        Ok(server)
+        Server::start_pinned(&binary, &folder, ["127.0.0.1:0"; 3])
     }
 
     /// A server with the examples of one language.
