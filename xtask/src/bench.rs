@@ -28,8 +28,8 @@ pub struct Row {
 
 #[derive(Args)]
 pub struct Arguments {
-    /// Only measures whose name holds this.
-    filter: Option<String>,
+    /// Only measures whose name holds one of these.
+    filters: Vec<String>,
     /// Shorter rounds: to see that it works, not to judge by.
     #[arg(long)]
     quick: bool,
@@ -64,7 +64,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     cargo.args(["--example", "router_bench"]);
     shell::run(&mut cargo)?;
     let bench = measures::Bench::new(arguments.quick)?;
-    let wanted = |name: &str| arguments.filter.as_ref().is_none_or(|f| name.contains(f.as_str()));
+    let filters = &arguments.filters;
+    let wanted =
+        |name: &str| filters.is_empty() || filters.iter().any(|f| name.contains(f.as_str()));
     let mut rows = Vec::new();
     for (name, measure) in MEASURES.iter().filter(|(name, _)| wanted(name)) {
         shell::say(&format!("measuring: {name}"));
