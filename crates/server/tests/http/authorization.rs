@@ -1,5 +1,5 @@
-//! Every operation of the API × who may not call it. An operation that is not in the document, or
-//! that forgets to authorise, fails here.
+//! Every documented operation of the API × who may not call it: one that forgets to authorise
+//! fails here. Routes outside the document (health, metrics) are not walked.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
