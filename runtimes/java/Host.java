@@ -15,6 +15,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.function.BiFunction;
@@ -34,6 +35,7 @@ import javax.tools.ToolProvider;
 public final class Host {
     private static final int LOAD = 1, CALL = 2;
     private static final int HELLO = 16, LOADED = 17, LOAD_FAILED = 18, RESULT = 19, ERROR = 20;
+    private static final int TOKEN = 8;
 
     private final DataInputStream in;
     private final FileOutputStream out;
@@ -78,9 +80,10 @@ public final class Host {
         int kind = RESULT;
         String answer;
         try {
-            int length = ByteBuffer.wrap(body).order(ByteOrder.LITTLE_ENDIAN).getInt();
-            Object context = Json.parse(new String(body, 4, length, StandardCharsets.UTF_8));
-            int rest = 4 + length;
+            int length = ByteBuffer.wrap(body).order(ByteOrder.LITTLE_ENDIAN).getInt(TOKEN);
+            int start = TOKEN + 4;
+            Object context = Json.parse(new String(body, start, length, StandardCharsets.UTF_8));
+            int rest = start + length;
             String payload = new String(body, rest, body.length - rest, StandardCharsets.UTF_8);
             answer = Json.write(handler.apply(context, Json.parse(payload)));
             if (answer.getBytes(StandardCharsets.UTF_8).length > most) {
@@ -93,7 +96,7 @@ public final class Host {
         }
         System.out.flush();
         System.err.flush();
-        send(kind, answer);
+        send(kind, Arrays.copyOf(body, TOKEN), answer);
     }
 
     @SuppressWarnings("unchecked")
@@ -173,9 +176,14 @@ public final class Host {
     }
 
     private void send(int kind, String text) throws IOException {
+        send(kind, new byte[0], text);
+    }
+
+    private void send(int kind, byte[] token, String text) throws IOException {
         byte[] body = text.getBytes(StandardCharsets.UTF_8);
-        ByteBuffer frame = ByteBuffer.allocate(5 + body.length).order(ByteOrder.LITTLE_ENDIAN);
-        frame.putInt(body.length).put((byte) kind).put(body);
+        int length = token.length + body.length;
+        ByteBuffer frame = ByteBuffer.allocate(5 + length).order(ByteOrder.LITTLE_ENDIAN);
+        frame.putInt(length).put((byte) kind).put(token).put(body);
         out.write(frame.array());
     }
 }

@@ -10,6 +10,7 @@ const childProcess = require("node:child_process");
 const LOAD = 1, CALL = 2;
 const HELLO = 16, LOADED = 17, LOAD_FAILED = 18, RESULT = 19, ERROR = 20;
 const SOCKET = 3;
+const TOKEN = 8;
 
 let buffer = Buffer.allocUnsafe(65536);
 
@@ -36,12 +37,13 @@ function receive() {
   return { kind: buffer[4], body: buffer.subarray(5, total) };
 }
 
-function send(kind, text) {
-  const length = Buffer.byteLength(text);
+function send(kind, text, token = Buffer.alloc(0)) {
+  const length = token.length + Buffer.byteLength(text);
   const frame = Buffer.allocUnsafe(5 + length);
   frame.writeUInt32LE(length, 0);
   frame[4] = kind;
-  frame.write(text, 5);
+  token.copy(frame, 5);
+  frame.write(text, 5 + token.length);
   for (let sent = 0; sent < frame.length; ) sent += fs.writeSync(SOCKET, frame, sent);
 }
 
@@ -154,9 +156,10 @@ async function main() {
   for (;;) {
     const frame = receive();
     if (!frame || frame.kind !== CALL) return;
-    const [kind, answer] = await call(handler, frame.body, order.max_payload_bytes);
+    const token = Buffer.from(frame.body.subarray(0, TOKEN));
+    const [kind, answer] = await call(handler, frame.body.subarray(TOKEN), order.max_payload_bytes);
     sweep();
-    send(kind, answer);
+    send(kind, answer, token);
   }
 }
 

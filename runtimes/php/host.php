@@ -15,6 +15,7 @@ const LOADED = 17;
 const LOAD_FAILED = 18;
 const RESULT = 19;
 const ERROR = 20;
+const TOKEN = 8;
 const JSON = JSON_UNESCAPED_UNICODE | JSON_UNESCAPED_SLASHES | JSON_PRESERVE_ZERO_FRACTION;
 
 final class Host
@@ -49,13 +50,15 @@ final class Host
         }
         $this->send(LOADED, '');
         while (($frame = $this->receive()) !== null && $frame[0] === CALL) {
-            [$kind, $answer] = $this->call($handler, $frame[1], $order['max_payload_bytes']);
+            $token = substr($frame[1], 0, TOKEN);
+            $body = substr($frame[1], TOKEN);
+            [$kind, $answer] = $this->call($handler, $body, $order['max_payload_bytes']);
             while (ob_get_level() > 0) {
                 ob_end_flush();
             }
             flush();
             $this->sweep();
-            $this->send($kind, $answer);
+            $this->send($kind, $token . $answer);
         }
     }
 

@@ -29,10 +29,12 @@ function Read-DispatchFrame {
     return @{ Kind = $head[4]; Body = $body }
 }
 
-function Write-DispatchFrame([byte]$kind, [string]$text) {
+function Write-DispatchFrame([byte]$kind, [string]$text, [byte[]]$token = @()) {
     $body = [Text.Encoding]::UTF8.GetBytes($text)
-    $dispatchStream.Write([BitConverter]::GetBytes([uint32]$body.Length), 0, 4)
+    $size = [BitConverter]::GetBytes([uint32]($token.Length + $body.Length))
+    $dispatchStream.Write($size, 0, 4)
     $dispatchStream.WriteByte($kind)
+    $dispatchStream.Write($token, 0, $token.Length)
     $dispatchStream.Write($body, 0, $body.Length)
     $dispatchStream.Flush()
 }
@@ -71,11 +73,12 @@ try {
 Write-DispatchFrame $LOADED ''
 while ($null -ne ($dispatchFrame = Read-DispatchFrame) -and $dispatchFrame.Kind -eq $CALL) {
     $body = $dispatchFrame.Body
-    $length = [BitConverter]::ToUInt32($body, 0)
+    $dispatchToken = [byte[]]$body[0..7]
+    $length = [BitConverter]::ToUInt32($body, 8)
     try {
-        $context = [Text.Encoding]::UTF8.GetString($body, 4, $length) |
+        $context = [Text.Encoding]::UTF8.GetString($body, 12, $length) |
             ConvertFrom-Json -AsHashtable
-        $rest = [Text.Encoding]::UTF8.GetString($body, 4 + $length, $body.Length - 4 - $length)
+        $rest = [Text.Encoding]::UTF8.GetString($body, 12 + $length, $body.Length - 12 - $length)
         $payload = $rest | ConvertFrom-Json -AsHashtable -NoEnumerate
         $value = & $dispatchFunction $context $payload
         $answer = ConvertTo-Json -InputObject $value -Depth 64 -Compress
@@ -83,8 +86,8 @@ while ($null -ne ($dispatchFrame = Read-DispatchFrame) -and $dispatchFrame.Kind 
         if ($size -gt $dispatchOrder.max_payload_bytes) {
             throw "the result has $size bytes; $($dispatchOrder.max_payload_bytes) are allowed"
         }
-        Write-DispatchFrame $RESULT $answer
+        Write-DispatchFrame $RESULT $answer $dispatchToken
     } catch {
-        Write-DispatchFrame $FAILURE (Get-DispatchFailure $_)
+        Write-DispatchFrame $FAILURE (Get-DispatchFailure $_) $dispatchToken
     }
 }

@@ -27,6 +27,7 @@ import traceback
 LOAD, CALL = 1, 2
 HELLO, LOADED, LOAD_FAILED, RESULT, ERROR, START_FAILED, LAST = 16, 17, 18, 19, 20, 21, 0x80
 SOCKET = 3
+TOKEN = 8
 
 libc = ctypes.CDLL(None, use_errno=True)
 encode = json.JSONEncoder(allow_nan=False).encode
@@ -218,13 +219,14 @@ def serve_calls(server):
         kind, body = receive(server, buffer)
         if kind != CALL:
             return
-        kind, answer = call(handler, body, most)
+        token = bytes(body[:TOKEN])
+        kind, answer = call(handler, body[TOKEN:], most)
         del body
         flush()
         sweep()
         if _thread._count():
             kind |= LAST
-        send(server, kind, answer)
+        send(server, kind, token + answer)
         if kind & LAST:
             return
 
@@ -299,9 +301,8 @@ def flush():
 
 def sweep():
     """Ends the processes a handler left behind."""
-    try:
-        os.waitpid(-1, os.WNOHANG)
-    except ChildProcessError:
+    # Not by os.waitpid, which raises an exception for the usual case of no child at all.
+    if libc.waitpid(-1, None, os.WNOHANG) < 0:
         return
     try:
         os.kill(-1, signal.SIGKILL)

@@ -13,6 +13,7 @@ LOAD_FAILED = 18
 RESULT = 19
 ERROR = 20
 LAST = 0x80
+TOKEN = 8
 
 # What lies between the server and a handler. A class of its own, so that a handler's `def` at the
 # top level cannot meet it.
@@ -50,10 +51,11 @@ class DispatchHost
       kind, body = receive
       return unless kind == CALL
 
-      kind, answer = call(handler, body, most)
+      token = body.byteslice(0, TOKEN)
+      kind, answer = call(handler, body.byteslice(TOKEN..), most)
       sweep
       kind |= LAST if Thread.list.size > threads
-      send_frame(kind, answer)
+      send_frame(kind, answer, token)
       return if kind & LAST != 0
     end
   end
@@ -124,8 +126,8 @@ class DispatchHost
     body && body.bytesize == length ? [kind, body] : nil
   end
 
-  def send_frame(kind, text)
-    @socket.write([text.bytesize, kind].pack("VC"), text)
+  def send_frame(kind, text, token = "")
+    @socket.write([token.bytesize + text.bytesize, kind].pack("VC"), token, text)
   end
 end
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use dispatch_model::{InvocationError, Logs, Name, OrgName};
+use dispatch_model::{InvocationError, Logs, Name, OrgName, RawJson};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -114,8 +114,8 @@ pub struct Call {
 /// What a handler did.
 #[derive(Debug, Clone)]
 pub struct Outcome {
-    /// The returned JSON text, checked to be one valid value; or the failure.
-    pub result: std::result::Result<Bytes, InvocationError>,
+    /// What the handler returned; or the failure.
+    pub result: std::result::Result<RawJson, InvocationError>,
     pub logs: Logs,
     pub phases: Phases,
 }

@@ -1,15 +1,9 @@
 //! Runs: one execution of a function each, with what went in and came out.
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::{Name, OrgName, State, Tags};
-
-/// JSON text that was checked once and is passed on without being taken apart.
-pub type RawJson = Arc<RawValue>;
+use crate::{Name, OrgName, RawJson, State, Tags};
 
 /// One execution of a function.
 #[derive(Debug, Clone, Serialize, Deserialize)]

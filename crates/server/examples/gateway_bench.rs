@@ -21,7 +21,7 @@ use dispatch_driver::{
 use dispatch_model::api::ApiSpec;
 use dispatch_model::function::{Function, FunctionSpec};
 use dispatch_model::secret::Sealed;
-use dispatch_model::{Logs, Name, OrgName, Resource, State, Tags};
+use dispatch_model::{Logs, Name, OrgName, RawJson, Resource, State, Tags};
 use dispatch_server::gateway::tls::Certificates;
 use dispatch_server::gateway::{self, Gateway, GatewayMetrics};
 use dispatch_server::invoke::{Engines, Invoker, OpenSealed, RunMetrics, Settings, Values};
@@ -65,7 +65,7 @@ impl Engine for Nothing {
     }
 
     async fn invoke(&self, _: Uuid, _: Call) -> EngineResult<Outcome> {
-        let result = Ok(Bytes::from_static(b"\"hello\""));
+        let result = Ok(RawJson::written("\"hello\"".to_owned()));
         Ok(Outcome { result, logs: Logs::default(), phases: Phases::default() })
     }
 

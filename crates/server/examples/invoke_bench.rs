@@ -13,7 +13,7 @@ use dispatch_driver::{
 };
 use dispatch_model::function::{Function, FunctionSpec};
 use dispatch_model::secret::Sealed;
-use dispatch_model::{Logs, Name, OrgName, Resource, State, Tags};
+use dispatch_model::{Logs, Name, OrgName, RawJson, Resource, State, Tags};
 use dispatch_server::invoke::{
     Engines, Invoker, OpenSealed, RunMetrics, RunRequest, Settings, Values, json,
 };
@@ -48,7 +48,7 @@ impl Engine for Nothing {
     }
 
     async fn invoke(&self, _: Uuid, _: Call) -> EngineResult<Outcome> {
-        let result = Ok(Bytes::from_static(br#"{"message":"Hello, world"}"#));
+        let result = Ok(RawJson::written(r#"{"message":"Hello, world"}"#.to_owned()));
         Ok(Outcome { result, logs: Logs::default(), phases: Phases::default() })
     }
 
@@ -91,7 +91,7 @@ async fn main() -> anyhow::Result<()> {
     let metrics = Arc::new(RunMetrics::register(&mut Registry::default()));
     let settings = Settings::default();
     let invoker = Invoker::new(store.clone(), Arc::new(NoSecrets), engines, metrics, settings);
-    let input = json::raw(br#"{"name":"world","place":"everywhere"}"#)?;
+    let input = json::raw(bytes::Bytes::from_static(br#"{"name":"world","place":"everywhere"}"#))?;
     let request = RunRequest {
         input: Some(input),
         ..RunRequest::new(org, name, Arc::from("018f0000-0000-7000-8000-000000000000"))

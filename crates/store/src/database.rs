@@ -16,8 +16,13 @@ use crate::{Change, Error, Result};
 /// Changes a slow listener may fall behind before it has to read the log instead.
 const SIGNALS: usize = 4_096;
 
+/// Bytes of a page. A run takes about one KiB, so that a page holds several, and few writes many.
+const PAGE_BYTES: u32 = 8_192;
 /// Pages in SQLite's write-ahead log from which on a commit moves them into the database (16 MiB).
-const CHECKPOINT_PAGES: &str = "4000";
+const CHECKPOINT_PAGES: &str = "2000";
+/// Memory of the writing connection for pages (8 MiB, as SQLite counts it: less than zero is KiB).
+/// Room for the largest batch of runs, which otherwise is written before its commit and again.
+const WRITER_CACHE: &str = "-8192";
 /// What the log is cut to after a burst, in bytes.
 const LOG_BYTES: &str = "67108864";
 
@@ -223,6 +228,7 @@ async fn open_sqlite(url: &str, options: &Options) -> Result<Database> {
     let connect = SqliteConnectOptions::from_str(url)
         .map_err(invalid)?
         .create_if_missing(true)
+        .page_size(PAGE_BYTES)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(synchronous)
         .busy_timeout(Duration::from_secs(10))
@@ -238,7 +244,7 @@ async fn open_sqlite(url: &str, options: &Options) -> Result<Database> {
         .test_before_acquire(false)
         .idle_timeout(None)
         .max_lifetime(None)
-        .connect_with(connect.clone())
+        .connect_with(connect.clone().pragma("cache_size", WRITER_CACHE))
         .await
         .map_err(invalid)?;
     migrated(sqlx::migrate!("../../migrations/sqlite").run(&writer).await)?;

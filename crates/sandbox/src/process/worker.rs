@@ -4,9 +4,9 @@ use std::io::{self, IoSliceMut};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::Buf as _;
 use dispatch_driver::Call;
-use dispatch_model::{InvocationError, Logs};
+use dispatch_model::{InvocationError, Logs, RawJson};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::io::Interest;
@@ -42,9 +42,9 @@ pub struct Worker {
 /// What came of a call.
 pub enum Answer {
     /// The worker may have more calls.
-    Reusable(Result<Bytes, InvocationError>),
+    Reusable(Result<RawJson, InvocationError>),
     /// It must not be used again.
-    Final(Result<Bytes, InvocationError>),
+    Final(Result<RawJson, InvocationError>),
     /// The worker was gone before it could have seen the call.
     NotReached,
 }
@@ -116,9 +116,11 @@ impl Worker {
     /// Runs the handler once, until `ends` at the latest.
     pub async fn call(&mut self, call: &Call, ends: Instant, max_bytes: usize) -> (Answer, Logs) {
         let begun = Instant::now();
-        let send = self.socket.send_call(&call.context, &call.payload);
+        let token = rand::random::<u64>().to_le_bytes();
+        let send = self.socket.send_call(token, &call.context, &call.payload);
+        let mut forged = false;
         let answer = match tokio::time::timeout_at(ends, send).await {
-            Ok(Ok(())) => tokio::time::timeout_at(ends, self.next()).await,
+            Ok(Ok(())) => tokio::time::timeout_at(ends, self.answer(token, &mut forged)).await,
             Ok(Err(_)) => return (Answer::NotReached, Logs::default()),
             Err(elapsed) => Err(elapsed),
         };
@@ -146,9 +148,28 @@ impl Worker {
         let logs = Logs { stdout: self.stdout.take(), stderr: self.stderr.take() };
         match answer {
             // Bytes beyond the answer can only come from a handler that wrote to our socket.
-            Answer::Reusable(result) if self.socket.discard() => (Answer::Final(result), logs),
+            Answer::Reusable(result) if forged || self.socket.discard() => {
+                (Answer::Final(result), logs)
+            }
             answer => (answer, logs),
         }
+    }
+
+    /// The answer to the call with this token. What a handler wrote to the socket itself is left
+    /// out, and shows in `forged`.
+    async fn answer(
+        &mut self,
+        token: [u8; frame::TOKEN],
+        forged: &mut bool,
+    ) -> io::Result<Option<Frame>> {
+        while let Some(mut frame) = self.next().await? {
+            if frame.body.starts_with(&token) {
+                frame.body.advance(frame::TOKEN);
+                return Ok(Some(frame));
+            }
+            *forged = true;
+        }
+        Ok(None)
     }
 
     async fn next(&mut self) -> io::Result<Option<Frame>> {
@@ -210,14 +231,8 @@ fn judge(frame: Frame, max_bytes: usize) -> Answer {
             let text = format!("the result has {length} bytes; {max_bytes} are allowed");
             Err(failure::function(text))
         }
-        frame::RESULT => {
-            match serde_json::from_slice::<&serde_json::value::RawValue>(&frame.body) {
-                Ok(_) => Ok(frame.body),
-                Err(error) => {
-                    Err(failure::function(format!("the result is not valid JSON: {error}")))
-                }
-            }
-        }
+        frame::RESULT => RawJson::parse(frame.body)
+            .map_err(|error| failure::function(format!("the result is not valid JSON: {error}"))),
         frame::ERROR => Err(failure::reported(&frame.body)),
         kind => {
             let text = format!("the worker sent an unknown message ({kind})");

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use dispatch_driver::{Call, Error, Result};
-use dispatch_model::{InvocationError, InvocationErrorType, Logs, code};
+use dispatch_model::{InvocationError, InvocationErrorType, Logs, RawJson, code};
 use wasmtime::Store;
 
 use super::bindings::FunctionPre;
@@ -15,7 +15,7 @@ use super::guest::{self, Guest};
 use super::{failure, http_call, json};
 
 /// What a guest answered, or why it did not.
-pub type Answer = std::result::Result<Bytes, InvocationError>;
+pub type Answer = std::result::Result<RawJson, InvocationError>;
 
 /// Runs one instance from its making to its end, at the latest at the call's deadline.
 pub async fn run(deployed: &Arc<Deployed>, call: &Call) -> Result<(Answer, Logs)> {

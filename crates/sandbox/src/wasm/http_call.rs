@@ -11,11 +11,10 @@ use std::collections::BTreeMap;
 use std::pin::pin;
 
 use bytes::{Bytes, BytesMut};
-use dispatch_model::InvocationError;
+use dispatch_model::{InvocationError, RawJson};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header};
 use http_body_util::{BodyExt, Full};
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::Value;
 use tokio::sync::oneshot;
 use wasmtime::Store;
@@ -107,10 +106,10 @@ async fn answer(response: oneshot::Receiver<Responded>, max: usize) -> Answer {
 
 fn output(body: Bytes, max: usize) -> Answer {
     if body.is_empty() {
-        return Ok(Bytes::from_static(b"null"));
+        return Ok(RawJson::written("null".to_owned()));
     }
-    if serde_json::from_slice::<IgnoredAny>(&body).is_ok() {
-        return Ok(body);
+    if let Ok(json) = RawJson::parse(body.clone()) {
+        return Ok(json);
     }
     let text = std::str::from_utf8(&body)
         .map_err(|_| function_error("the response's body is neither JSON nor text"))?;

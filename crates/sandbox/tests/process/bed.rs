@@ -94,7 +94,7 @@ impl Bed {
     /// The result of a call that has to go well.
     pub async fn result(&self, id: Uuid, payload: &str) -> serde_json::Value {
         let outcome = self.call(id, payload).await;
-        serde_json::from_slice(&outcome.result.unwrap()).unwrap()
+        serde_json::from_str(outcome.result.unwrap().get()).unwrap()
     }
 
     /// The message of a call that has to fail.

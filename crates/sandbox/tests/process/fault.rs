@@ -98,7 +98,7 @@ async fn a_gigabyte_of_log_is_cut() {
     let bed = Bed::new().await;
     let id = bed.python(BAD).await;
     let outcome = bed.call(id, r#""log""#).await;
-    assert_eq!(outcome.result.unwrap(), r#""written""#);
+    assert_eq!(outcome.result.unwrap().get(), r#""written""#);
     assert_eq!(outcome.logs.stdout.last().unwrap(), "[dispatch: log cut after 65536 bytes]");
     assert!(outcome.logs.stdout.len() <= 66);
     assert!(bed.call(id, "1").await.logs.is_empty());
@@ -109,7 +109,7 @@ async fn printed_frames_are_only_text() {
     let bed = Bed::new().await;
     let id = bed.python(BAD).await;
     let outcome = bed.call(id, r#""frame""#).await;
-    assert_eq!(outcome.result.unwrap(), r#""real""#);
+    assert_eq!(outcome.result.unwrap().get(), r#""real""#);
     assert!(outcome.logs.stdout[0].ends_with("null"));
 }
 

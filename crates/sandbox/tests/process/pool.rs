@@ -15,7 +15,7 @@ async fn a_warm_worker_is_used_again() {
     let id = bed.python(COUNT).await;
     for n in 1..=20 {
         let outcome = bed.call(id, "null").await;
-        assert_eq!(outcome.result.unwrap(), n.to_string());
+        assert_eq!(outcome.result.unwrap().get(), n.to_string());
         assert!(!outcome.phases.cold);
     }
     assert_eq!(bed.engine.workers(), (0, 1));
@@ -29,7 +29,7 @@ async fn idle_workers_stop() {
     until("no worker is left", || bed.engine.workers() == (0, 0)).await;
     let outcome = bed.call(deployment.id, "null").await;
     assert!(outcome.phases.cold);
-    assert_eq!(outcome.result.unwrap(), "1");
+    assert_eq!(outcome.result.unwrap().get(), "1");
 }
 
 #[tokio::test]

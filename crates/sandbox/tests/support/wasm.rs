@@ -119,7 +119,7 @@ pub struct Called(pub Outcome);
 impl Called {
     pub fn output(&self) -> serde_json::Value {
         let output = self.0.result.as_ref().expect("the call failed");
-        serde_json::from_slice(output).unwrap()
+        serde_json::from_str(output.get()).unwrap()
     }
 
     pub fn error(&self) -> &InvocationError {

@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 
 use dispatch_model::RawJson;
 use http::request::Parts;
-use serde_json::value::RawValue;
 
 use super::table::{Place, within};
 
@@ -29,7 +28,7 @@ fn is_own(header: &str) -> bool {
 }
 
 /// Headers in lower case, and what v1 puts beside them. Parameters of the path stand in `params`.
-pub fn write(parts: &Parts, place: &Place, uri_start: usize, https: bool) -> Option<RawJson> {
+pub fn write(parts: &Parts, place: &Place, uri_start: usize, https: bool) -> RawJson {
     let mut out = String::with_capacity(512);
     out.push('{');
     let mut last = None;
@@ -71,7 +70,7 @@ pub fn write(parts: &Parts, place: &Place, uri_start: usize, https: bool) -> Opt
         out.push('}');
     }
     out.push('}');
-    RawValue::from_string(out).ok().map(Into::into)
+    RawJson::written(out)
 }
 
 fn version(version: http::Version) -> &'static str {

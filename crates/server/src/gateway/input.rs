@@ -5,7 +5,6 @@ use dispatch_model::RawJson;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{Method, StatusCode};
-use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 
 use crate::invoke::json;
@@ -26,7 +25,7 @@ pub fn input(parts: &Parts, body: &Bytes) -> Result<RawJson, Refusal> {
     let is_json = essence == "application/json"
         || (essence.starts_with("application/") && essence.ends_with("+json"));
     if is_json {
-        return json::raw(body).map_err(|_| bad("request body is not json"));
+        return json::raw(body.clone()).map_err(|_| bad("request body is not json"));
     }
     match essence.as_str() {
         "application/x-www-form-urlencoded" => object_of(body),
@@ -44,14 +43,13 @@ fn without_type(body: &Bytes) -> Result<RawJson, Refusal> {
         return object_of(b"");
     }
     let text = std::str::from_utf8(body).map_err(|_| bad("request body is not text"))?;
-    to_raw_value(text).map(Into::into).map_err(|_| bad("request body is not text"))
+    RawJson::of(text).map_err(|_| bad("request body is not text"))
 }
 
 /// Pairs as an object of strings; a name given more than once has an array of them.
 fn object_of(urlencoded: &[u8]) -> Result<RawJson, Refusal> {
     if urlencoded.is_empty() {
-        let empty = RawValue::from_string("{}".to_owned()).expect("an empty object is JSON");
-        return Ok(empty.into());
+        return Ok(RawJson::written("{}".to_owned()));
     }
     let mut object = Map::new();
     for (name, value) in url::form_urlencoded::parse(urlencoded) {
@@ -64,7 +62,7 @@ fn object_of(urlencoded: &[u8]) -> Result<RawJson, Refusal> {
             Some(first) => *first = Value::Array(vec![first.take(), value]),
         }
     }
-    to_raw_value(&object).map(Into::into).map_err(|_| bad("request body cannot be read"))
+    RawJson::of(&object).map_err(|_| bad("request body cannot be read"))
 }
 
 fn bad(message: &str) -> Refusal {

@@ -8,7 +8,6 @@ use http_body_util::Full;
 use serde_json::json;
 
 use crate::app::Error;
-use crate::invoke::json;
 
 /// The header that names the run.
 const RUN_ID: HeaderName = HeaderName::from_static("x-dispatch-run-id");
@@ -27,7 +26,7 @@ pub fn of_run(run: &Run) -> Response<Full<Bytes>> {
             with_body(status, body.to_string().into())
         }
         (None, Some(output)) if !matches!(output.get(), "null" | "\"\"") => {
-            with_body(StatusCode::OK, json::bytes(output))
+            with_body(StatusCode::OK, output.bytes())
         }
         (None, _) => Response::new(Full::default()),
     };

@@ -68,8 +68,7 @@ pub async fn attempt(callable: &Callable, run: &mut Run, needs: &Needs<'_>) -> A
             Ok(outcome) => {
                 phases = outcome.phases;
                 run.logs = outcome.logs;
-                let result =
-                    outcome.result.and_then(|out| accept(callable, &out, needs.max_output));
+                let result = outcome.result.and_then(|out| accept(callable, out, needs.max_output));
                 if let Err(error) = &result {
                     then = Then::of_failure(error);
                 }
@@ -121,7 +120,7 @@ fn prepare(callable: &Callable, run: &Run, needs: &Needs<'_>) -> Result<Call, In
     Ok(Call {
         run_id: run.id,
         context: context.to_bytes(),
-        payload: run.input.as_ref().map_or(Bytes::from_static(b"null"), json::bytes),
+        payload: run.input.as_ref().map_or(Bytes::from_static(b"null"), RawJson::bytes),
         deadline: Instant::now() + callable.timeout,
     })
 }
@@ -138,14 +137,14 @@ async fn invoke(callable: &Callable, call: Call) -> Result<Outcome, Error> {
     }
 }
 
-fn accept(callable: &Callable, output: &[u8], max: usize) -> Result<RawJson, InvocationError> {
-    if output.len() > max {
-        let size = output.len();
+fn accept(callable: &Callable, output: RawJson, max: usize) -> Result<RawJson, InvocationError> {
+    let size = output.get().len();
+    if size > max {
         let message = format!("the output is {size} bytes long, at most {max} are allowed");
         return Err(function_error(message));
     }
-    let output = json::raw(output)
-        .map_err(|v| function_error(format!("the output is not acceptable JSON: {}", v.rule)))?;
+    json::check_depth(output.get().as_bytes())
+        .map_err(|v| function_error(format!("the output {}", v.rule)))?;
     if let Some(schema) = &callable.schema_out {
         let checked = schema.check(output.get());
         checked.map_err(|e| function_error(format!("output breaks schema.out: {e}")))?;

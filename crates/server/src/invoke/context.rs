@@ -98,8 +98,8 @@ mod tests {
 
     #[test]
     fn holds_what_v1_handlers_read() {
-        let http = raw(br#"{"method":"GET"}"#).unwrap();
-        let event = raw(br#"{"eventType":"a.b"}"#).unwrap();
+        let http = raw(Bytes::from_static(br#"{"method":"GET"}"#)).unwrap();
+        let event = raw(Bytes::from_static(br#"{"eventType":"a.b"}"#)).unwrap();
         let run_id = Uuid::now_v7();
         let context = Context {
             secrets: br#"{"key":"value"}"#,

@@ -13,7 +13,9 @@ use dispatch_driver::{
 };
 use dispatch_model::function::{Function, FunctionSpec};
 use dispatch_model::secret::{Sealed, Secret, SecretSpec};
-use dispatch_model::{InvocationError, Logs, Name, OrgName, Resource, Run, State, Tags, code};
+use dispatch_model::{
+    InvocationError, Logs, Name, OrgName, RawJson, Resource, Run, State, Tags, code,
+};
 use dispatch_store::{Options, Store};
 use futures::future::BoxFuture;
 use prometheus_client::registry::Registry;
@@ -55,10 +57,10 @@ impl TestEngine {
 }
 
 pub fn ok(output: impl Into<Bytes>) -> Result<Outcome> {
-    outcome(Ok(output.into()))
+    outcome(Ok(RawJson::parse(output.into()).expect("engines answer with JSON")))
 }
 
-pub fn outcome(result: std::result::Result<Bytes, InvocationError>) -> Result<Outcome> {
+pub fn outcome(result: std::result::Result<RawJson, InvocationError>) -> Result<Outcome> {
     let logs = Logs { stdout: vec!["a line".to_owned()], stderr: Vec::new() };
     Ok(Outcome { result, logs, phases: Phases::default() })
 }
@@ -200,7 +202,7 @@ fn invoker(store: &Store, engine: &Arc<TestEngine>, settings: &Settings) -> Arc<
 }
 
 pub fn request(function: &str, input: &str) -> RunRequest {
-    let input = Some(json::raw(input.as_bytes()).unwrap());
+    let input = Some(json::raw(input.to_owned().into()).unwrap());
     RunRequest { input, ..RunRequest::new(org(), name(function), "request".into()) }
 }
 

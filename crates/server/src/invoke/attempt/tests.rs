@@ -51,7 +51,7 @@ fn run(input: Option<&str>) -> Run {
         blocking: true,
         state: State::Initialized,
         reason: Vec::new(),
-        input: input.map(|text| json::raw(text.as_bytes()).unwrap()),
+        input: input.map(|text| json::raw(text.to_owned().into()).unwrap()),
         output: None,
         error: None,
         logs: Logs::default(),
