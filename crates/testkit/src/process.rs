@@ -45,6 +45,10 @@ impl Process {
         Self { child, api: url("api"), gateway: url("gatewayHttp") }
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// `kill -9`.
     pub fn kill(mut self) {
         self.end();

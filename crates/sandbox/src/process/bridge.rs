@@ -1,22 +1,26 @@
-//! The host of `binary` functions: carries each call to an executable of the function.
-//!
-//! For every call the executable is started anew with `{"context": …, "payload": …}` on its
-//! standard input; what it writes to its standard output is the result, what it writes to its
-//! standard error is the log. An exit status other than 0 is a failure.
+//! The host of `binary` functions: carries each call to an executable of the function, in one of
+//! two ways. The handler's name says which: `./program` reads and writes its standard streams,
+//! `http:./program` serves the Function Runtime API.
+
+mod served;
+mod started;
 
 use std::convert::Infallible;
 use std::io::{Read, Write};
 use std::os::fd::FromRawFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
-use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::waitpid;
-use nix::unistd::Pid;
 use serde::Deserialize;
+use serde_json::{Value, json};
 
+use self::served::Served;
 use super::frame;
+
+/// Before the path of an executable that serves the Function Runtime API.
+const HTTP: &str = "http:";
+
+type Environment = [(String, String)];
 
 #[derive(Deserialize)]
 struct Order {
@@ -25,48 +29,94 @@ struct Order {
     max_payload_bytes: usize,
 }
 
+/// What came of a call.
+enum Answer {
+    Result(Vec<u8>),
+    /// The executable failed; this is what the host reports.
+    Failed(Value),
+    /// The same, and it cannot be called again.
+    Gone(Value),
+}
+
+/// How the function's executable is called.
+enum Program {
+    Started(PathBuf),
+    Served(Box<Served>),
+}
+
 /// Serves calls until the server closes the socket.
 #[allow(unsafe_code)]
-pub fn run(environment: &[(String, String)]) -> Result<Infallible, String> {
+pub fn run(environment: &Environment) -> Result<Infallible, String> {
     // SAFETY: the plan's executor put the worker's socket at 3, and nothing else owns it.
     let mut server = unsafe { UnixStream::from_raw_fd(3) };
     let sockets = rustix::io::fcntl_setfd(&server, rustix::io::FdFlags::CLOEXEC);
     sockets.map_err(|e| e.to_string())?;
-    send(&mut server, frame::HELLO, b"");
+    send(&mut server, frame::HELLO, &[]);
     let Some((frame::LOAD, body)) = receive(&mut server) else { std::process::exit(0) };
     let order: Order = serde_json::from_slice(&body).map_err(|e| e.to_string())?;
-    let program = match find(&order) {
+    let mut program = match load(&order, environment) {
         Ok(program) => program,
         Err(message) => {
-            send(&mut server, frame::LOAD_FAILED, &report(&message));
+            send(&mut server, frame::LOAD_FAILED, report(&message).to_string().as_bytes());
             std::process::exit(0);
         }
     };
-    send(&mut server, frame::LOADED, b"");
+    send(&mut server, frame::LOADED, &[]);
     while let Some((frame::CALL, body)) = receive(&mut server) {
         let Some((token, body)) = body.split_at_checked(frame::TOKEN) else { break };
-        let answer = call(&program, environment, body, order.max_payload_bytes);
-        sweep();
-        let (kind, answer) = match answer {
-            Ok(result) => (frame::RESULT, result),
-            Err(message) => (frame::ERROR, report(&message)),
+        let (kind, answer) = match call(&mut program, environment, body, order.max_payload_bytes) {
+            Answer::Result(result) => (frame::RESULT, result),
+            Answer::Failed(report) => (frame::ERROR, report.to_string().into_bytes()),
+            Answer::Gone(report) => (frame::ERROR | frame::LAST, report.to_string().into_bytes()),
         };
         send(&mut server, kind, &[token, &answer].concat());
     }
     std::process::exit(0);
 }
 
+fn load(order: &Order, environment: &Environment) -> Result<Program, String> {
+    match order.handler.strip_prefix(HTTP) {
+        Some(path) => {
+            let path = find(&order.directory, path)?;
+            let served = Served::start(&path, environment, order.max_payload_bytes)?;
+            Ok(Program::Served(Box::new(served)))
+        }
+        None => find(&order.directory, &order.handler).map(Program::Started),
+    }
+}
+
+fn call(program: &mut Program, environment: &Environment, body: &[u8], max_bytes: usize) -> Answer {
+    let Some((context, payload)) = split(body) else {
+        return Answer::Failed(report("the call is cut short"));
+    };
+    let input = [br#"{"context":"#, context, br#","payload":"#, payload, b"}"].concat();
+    match program {
+        Program::Started(path) => match started::call(path, environment, input, max_bytes) {
+            Ok(result) => Answer::Result(result),
+            Err(message) => Answer::Failed(report(&message)),
+        },
+        Program::Served(served) => served.call(input),
+    }
+}
+
+/// The context and the payload of a call.
+fn split(body: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = body.split_at_checked(4)?;
+    let length = u32::from_le_bytes(length.try_into().expect("four bytes are four bytes"));
+    rest.split_at_checked(length as usize)
+}
+
 /// The handler is a path in the source; without one, the only file there.
-fn find(order: &Order) -> Result<PathBuf, String> {
-    let named = order.directory.join(order.handler.trim_start_matches("./"));
-    let program = if !order.handler.is_empty() && named.is_file() {
+fn find(directory: &Path, handler: &str) -> Result<PathBuf, String> {
+    let named = directory.join(handler.trim_start_matches("./"));
+    let program = if !handler.is_empty() && named.is_file() {
         named
     } else {
-        let entries = std::fs::read_dir(&order.directory).map_err(|e| e.to_string())?;
+        let entries = std::fs::read_dir(directory).map_err(|e| e.to_string())?;
         let files: Vec<_> = entries.flatten().map(|e| e.path()).filter(|p| p.is_file()).collect();
         match files.as_slice() {
             [only] => only.clone(),
-            _ => return Err(format!("the source has no executable {:?}", order.handler)),
+            _ => return Err(format!("the source has no executable {handler:?}")),
         }
     };
     use std::os::unix::fs::PermissionsExt;
@@ -81,52 +131,8 @@ fn shown(program: &Path) -> String {
     program.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-fn call(
-    program: &Path,
-    environment: &[(String, String)],
-    body: &[u8],
-    max_bytes: usize,
-) -> Result<Vec<u8>, String> {
-    let (length, rest) = body.split_at_checked(4).ok_or("the call is cut short")?;
-    let length = u32::from_le_bytes(length.try_into().expect("four bytes are four bytes"));
-    let (context, payload) =
-        rest.split_at_checked(length as usize).ok_or("the call is cut short")?;
-    let mut command = Command::new(program);
-    command.env_clear().envs(environment.iter().map(|(k, v)| (k, v)));
-    command.stdin(Stdio::piped()).stdout(Stdio::piped());
-    let started = command.spawn();
-    let mut child = started.map_err(|e| format!("{} does not start: {e}", shown(program)))?;
-    let mut stdin = child.stdin.take().expect("it was asked for");
-    let input = [br#"{"context":"#, context, br#","payload":"#, payload, b"}"].concat();
-    // Of its own, because a program may answer before it has read everything.
-    let writer = std::thread::spawn(move || stdin.write_all(&input));
-    let mut result = Vec::new();
-    let stdout = child.stdout.take().expect("it was asked for");
-    let read = stdout.take(max_bytes as u64 + 1).read_to_end(&mut result);
-    read.map_err(|e| format!("its output cannot be read: {e}"))?;
-    if result.len() > max_bytes {
-        return Err(format!("the result is larger than {max_bytes} bytes"));
-    }
-    let status = child.wait().map_err(|e| e.to_string())?;
-    sweep();
-    // A program need not read its input.
-    let _ = writer.join();
-    match status.success() {
-        true if result.trim_ascii().is_empty() => Ok(b"null".to_vec()),
-        true => Ok(result),
-        false => Err(format!("{} ended with {status}", shown(program))),
-    }
-}
-
-/// Ends what the executable left behind: this is process 1, so that is everything else.
-fn sweep() {
-    if kill(Pid::from_raw(-1), Signal::SIGKILL).is_ok() {
-        while waitpid(Pid::from_raw(-1), None).is_ok() {}
-    }
-}
-
-fn report(message: &str) -> Vec<u8> {
-    serde_json::json!({ "message": message, "stacktrace": [] }).to_string().into_bytes()
+fn report(message: &str) -> Value {
+    json!({ "message": message, "stacktrace": [] })
 }
 
 fn send(server: &mut UnixStream, kind: u8, body: &[u8]) {

@@ -3,6 +3,7 @@
 use std::io::{self, IoSlice};
 
 use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::AsyncReadExt as _;
 use tokio::net::UnixStream;
 
 /// Server to worker.
@@ -100,14 +101,12 @@ impl FrameSocket {
             if let Some(frame) = self.take()? {
                 return Ok(Some(frame));
             }
-            self.stream.readable().await?;
             if self.buffer.capacity() == self.buffer.len() {
                 self.buffer.reserve(READ_BYTES);
             }
-            match self.stream.try_read_buf(&mut self.buffer) {
+            match self.stream.read_buf(&mut self.buffer).await {
                 Ok(0) => return Ok(None),
                 Ok(_) => {}
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
                 Err(e) if e.kind() == io::ErrorKind::ConnectionReset => return Ok(None),
                 Err(e) => return Err(e),
             }

@@ -112,3 +112,29 @@ async fn workers_do_not_see_each_other() {
     let other = bed.run("import os\ndef handle(c, p): return os.path.exists('/tmp/mark')\n").await;
     assert_eq!(other, json!(false));
 }
+
+#[tokio::test]
+async fn no_other_process_can_be_read_or_signalled() {
+    let bed = Bed::new().await;
+    // A worker that holds something worth reading, alive meanwhile.
+    let holder = bed.python("kept = 'secret'\ndef handle(c, p): return kept\n").await;
+    bed.result(holder, "null").await;
+    let source = r#"
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+def reached(pid):
+    try:
+        os.kill(pid, 0)
+        return True
+    except OSError: pass
+    try:
+        open(f"/proc/{pid}/mem", "rb").close()
+        return True
+    except OSError: pass
+    # Both are refused by the filter, whatever the number means.
+    return libc.ptrace(16, pid, 0, 0) == 0 or libc.syscall(310, pid, 0, 0, 0, 0, 0) >= 0
+def handle(context, payload):
+    return [pid for pid in range(2, 66000) if reached(pid)]
+"#;
+    assert_eq!(bed.run(source).await, json!([]));
+}

@@ -140,3 +140,68 @@ esac
     assert!(bed.error(id, r#"{"fail": 1}"#).await.contains("exit status: 7"));
     assert_eq!(bed.result(id, r#"{"secret": "key"}"#).await, json!("value"));
 }
+
+/// What any framework's server looks like, in few lines.
+const SERVED: &str = r#"#!/usr/bin/env python3
+import json, os, sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    calls = 0
+    def answer(self, body, status=200):
+        body = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def do_GET(self):
+        self.answer({}, 200 if self.path == "/healthz" else 404)
+    def do_POST(self):
+        call = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        payload = call["payload"]
+        Handler.calls += 1
+        if payload == "exit": os._exit(9)
+        if payload == "broken": return self.answer("no", 503)
+        if payload == "other": return self.answer([1])
+        if payload == "print": print("printed", flush=True)
+        logs = {"stdout": ["carried"] if payload == "print" else [], "stderr": []}
+        error = {"type": "FunctionError", "message": f"no {payload}", "stacktrace": ["at 1"]}
+        error = error if payload == "fail" else None
+        value = [Handler.calls, payload, call["context"]["secrets"]]
+        self.answer({"context": {"error": error, "logs": logs}, "payload": value})
+    def log_message(self, *words): pass
+
+HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+"#;
+
+#[tokio::test]
+async fn binary_that_serves_the_function_runtime_api() {
+    let bed = Bed::new().await;
+    let deployment = bed.deployment("binary", SERVED, |d| d.handler = "http:./handler".to_owned());
+    bed.engine.build(&deployment).await.unwrap();
+    let id = deployment.id;
+    // The same process serves one call after the other.
+    assert_eq!(bed.result(id, "[]").await, json!([1, [], {"key": "value"}]));
+    assert_eq!(bed.result(id, "\"ü\"").await, json!([2, "ü", {"key": "value"}]));
+    assert_eq!(bed.call(id, r#""print""#).await.logs.stdout, ["printed", "carried"]);
+    let failed = bed.call(id, r#""fail""#).await.result.unwrap_err();
+    assert_eq!(
+        (failed.message.as_str(), failed.stacktrace.as_slice()),
+        ("no fail", &["at 1".to_owned()][..])
+    );
+    assert!(bed.error(id, r#""broken""#).await.contains("503"));
+    assert!(bed.error(id, r#""other""#).await.contains("Function Runtime API"));
+    assert!(bed.error(id, r#""exit""#).await.contains("ended with exit status: 9"));
+    assert_eq!(bed.result(id, "0").await, json!([1, 0, {"key": "value"}]));
+}
+
+#[tokio::test]
+async fn a_binary_that_never_serves_is_its_authors_fault() {
+    let bed = Bed::new().await;
+    let source = "#!/bin/sh\nexit 3\n";
+    let deployment = bed.deployment("binary", source, |d| d.handler = "http:./handler".to_owned());
+    let error = bed.engine.build(&deployment).await.unwrap_err();
+    assert_eq!(error.fault, dispatch_driver::Fault::Caller);
+    assert!(error.message.contains("exit status: 3 before it served"), "{}", error.message);
+}

@@ -27,7 +27,7 @@ async fn what_was_answered_is_there_after_a_drop_without_close() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_database_refuses_and_keeps_what_it_has() {
     let folder = tempfile::tempdir().unwrap();
-    let limited = Options { max_pages: Some(200), ..Options::default() };
+    let limited = Options { max_pages: Some(100), ..Options::default() };
     let url = format!("sqlite:{}/full.db", folder.path().display());
     let store = Store::open(&url, limited).await.unwrap();
     store.insert(&function("a", "kept")).await.unwrap();
