@@ -8,6 +8,7 @@ and cgroup files as descriptors. The protocol of a worker is in ../PROTOCOL.md.
 import _thread
 import ctypes
 import datetime
+import errno
 import fcntl
 import gc
 import importlib
@@ -30,6 +31,8 @@ SOCKET = 3
 TOKEN = 8
 
 libc = ctypes.CDLL(None, use_errno=True)
+# The same, but calls keep the interpreter's lock, as a fork has to.
+locked = ctypes.PyDLL(None, use_errno=True)
 encode = json.JSONEncoder(allow_nan=False).encode
 # The server sends checked JSON without space around it, so nothing is left for json.loads to do.
 decode = json.JSONDecoder().scan_once
@@ -49,21 +52,60 @@ def serve_pool():
         request, descriptors, _, _ = socket.recv_fds(control, 1 << 17, 16)
         if not request:
             os._exit(0)
-        if os.fork() == 0:
-            start_worker(request, descriptors)
+        steps = json.loads(request)["steps"]
+        # The child has to know why it failed, so it fails after the fork.
+        error = None
+        try:
+            child = fork_apart(steps)
+        except OSError as failed:
+            error, child = failed, os.fork()
+        if child == 0:
+            start_worker(steps, descriptors, error)
         for descriptor in descriptors:
             os.close(descriptor)
 
 
-def start_worker(request, descriptors):
+def fork_apart(steps):
+    """Forks a child which is in the new namespaces, as its process 1, at once.
+
+    A plan's own way is to unshare, then to fork again, as the namespace of processes is for
+    children only. That copies an interpreter twice. The steps that are done leave the plan.
+    """
+    first = steps[0]
+    if not isinstance(first, dict) or "unshare" not in first or "fork" not in steps:
+        return os.fork()
+    # struct clone_args: flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls.
+    request = struct.pack("<8Q", first["unshare"]["flags"], 0, 0, 0, signal.SIGCHLD, 0, 0, 0)
+    # What os.fork does around its call of the kernel.
+    ctypes.pythonapi.PyOS_BeforeFork()
+    child = locked.syscall(ctypes.c_long(435), request, ctypes.c_size_t(len(request)))
+    number = ctypes.get_errno()
+    if child == 0:
+        ctypes.pythonapi.PyOS_AfterFork_Child()
+        steps.pop(0)
+        steps[steps.index("fork")] = "lead"
+        return 0
+    ctypes.pythonapi.PyOS_AfterFork_Parent()
+    if child < 0 and number == errno.ENOSYS:
+        # Some sandboxes around us hide clone3, so that programs go on with what is older.
+        return os.fork()
+    if child < 0:
+        raise OSError(number, f"clone3: {os.strerror(number)}")
+    return child
+
+
+def start_worker(steps, descriptors, error):
     """Runs in a fresh child and never returns."""
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         streams, cgroups = descriptors[:3], descriptors[3:]
         os.close(0)
         os.open("/dev/null", os.O_RDONLY)
+        step = "namespaces"
         try:
-            for step in json.loads(request)["steps"]:
+            if error:
+                raise error
+            for step in steps:
                 apply(step, cgroups)
         except BaseException as error:
             text = f"{step}: {error}".encode()
@@ -103,9 +145,9 @@ def text(value):
 
 
 def apply(step, cgroups):
-    if step == "fork":
-        if os.fork():
-            os._exit(0)
+    if step == "fork" and os.fork():
+        os._exit(0)
+    if step in ("fork", "lead"):
         os.setsid()
         while cgroups:
             descriptor = cgroups.pop()

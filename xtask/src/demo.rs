@@ -23,6 +23,7 @@ const CALLS: &[(&str, &str, &str)] = &[
     ("schema", r#"{"a": 19, "b": 23}"#, r#""sum":42"#),
     ("secret", "{}", r#""passwordLength":10"#),
     ("logs", "{}", "logged"),
+    ("served", r#"{"name": "Ada"}"#, "Hello, Ada"),
 ];
 
 const LANGUAGES: &[&str] =

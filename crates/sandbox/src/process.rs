@@ -10,6 +10,7 @@ mod cgroup;
 mod config;
 mod control;
 mod deployed;
+mod ending;
 mod engine;
 mod failure;
 mod filter;

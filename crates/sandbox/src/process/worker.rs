@@ -2,6 +2,7 @@
 
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use bytes::Buf as _;
@@ -16,12 +17,15 @@ use tokio::time::Instant;
 
 use super::cgroup::Cgroup;
 use super::control::Control;
-use super::failure;
 use super::frame::{self, Frame, FrameSocket};
 use super::log::LogPipe;
+use super::{ending, failure};
 
 /// How long the kernel may take to end a killed worker.
 const DEATH_WAIT: Duration = Duration::from_millis(500);
+/// Looks for the status of a worker that has ended, where the kernel can tell it.
+const STATUS_LOOKS: u32 = 5;
+const STATUS_PAUSE: Duration = Duration::from_millis(1);
 
 /// Killed when it is dropped, with everything it started.
 #[derive(Debug)]
@@ -31,6 +35,8 @@ pub struct Worker {
     pub stderr: LogPipe,
     /// Known from its first message on.
     process: Option<OwnedFd>,
+    /// How it ended, when the kernel tells.
+    status: Option<ExitStatus>,
     cgroup: Option<Cgroup>,
     graves: mpsc::UnboundedSender<Cgroup>,
     /// Of a worker with an init process of its own.
@@ -67,6 +73,7 @@ impl Worker {
             stdout: parts.stdout,
             stderr: parts.stderr,
             process: None,
+            status: None,
             cgroup: parts.cgroup,
             graves: parts.graves,
             _control: parts.control,
@@ -95,18 +102,19 @@ impl Worker {
 
     /// Loads the handler; output of that is dropped.
     pub async fn load(&mut self, order: &[u8]) -> Result<(), InvocationError> {
-        let died = |w: &mut Self| failure::function(w.reason_of_death("while it was loaded"));
-        if self.socket.send(frame::LOAD, order).await.is_err() {
-            return Err(died(self));
-        }
-        let answer = self.next().await;
+        let sent = self.socket.send(frame::LOAD, order).await;
+        let answer = match sent {
+            Ok(()) => self.next().await,
+            Err(_) => Ok(None),
+        };
         let mut words = self.stdout.take();
         words.extend(self.stderr.take());
         match answer {
             Ok(Some(Frame { kind: frame::LOADED, .. })) => Ok(()),
             Ok(Some(Frame { kind: frame::LOAD_FAILED, body, .. })) => Err(failure::reported(&body)),
             _ => {
-                let mut error = died(self);
+                self.settle().await;
+                let mut error = failure::function(self.reason_of_death("while it was loaded"));
                 error.stacktrace = words;
                 Err(error)
             }
@@ -194,8 +202,18 @@ impl Worker {
         let Some(process) = self.process.as_ref().and_then(|p| p.try_clone().ok()) else { return };
         // SAFETY: an owned descriptor stays the same and open for as long as it is registered.
         let ended = unsafe { AsyncFd::register_with_interest(process, Interest::READABLE) };
-        if let Ok(ended) = ended {
-            let _ = tokio::time::timeout(DEATH_WAIT, ended.readable()).await;
+        let Ok(ended) = ended else { return };
+        let limit = Instant::now() + DEATH_WAIT;
+        if tokio::time::timeout_at(limit, ended.readable()).await.is_err() {
+            return;
+        }
+        // Its status is known a moment later, when its parent has waited for it.
+        for _ in 0..STATUS_LOOKS {
+            self.status = ending::of(ended.get_ref());
+            if self.status.is_some() {
+                return;
+            }
+            tokio::time::sleep(STATUS_PAUSE).await;
         }
     }
 
@@ -204,7 +222,10 @@ impl Worker {
             Some(group) if group.out_of_memory() => {
                 format!("the function ran out of memory {when}")
             }
-            _ => format!("the function's process ended {when}"),
+            _ => match self.status {
+                Some(status) => format!("the function's process ended {when}: {status}"),
+                None => format!("the function's process ended {when}"),
+            },
         }
     }
 
