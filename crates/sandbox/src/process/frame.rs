@@ -20,11 +20,12 @@ pub const START_FAILED: u8 = 21;
 /// Added to the kind of an answer: the worker must not be used again.
 pub const LAST: u8 = 0x80;
 
-/// Bytes before the body of a call and of its answer: what a call is known by. Nobody can guess that
-/// of the next call, so an answer that came too late, or was forged, is never taken for one to it.
+/// Bytes before the body of a call and of its answer: what a call is known by. Nobody can guess
+/// that of the next call, so an answer that came too late, or was forged, is never taken for one
+/// to it.
 pub const TOKEN: usize = 8;
 
-const HEADER: usize = 5;
+pub const HEADER: usize = 5;
 const READ_BYTES: usize = 16 << 10;
 
 /// What came from a worker.

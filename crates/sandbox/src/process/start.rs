@@ -158,7 +158,6 @@ impl Starter {
 
     async fn load(&self, mut worker: Worker, d: &Deployment) -> Result<Worker, StartError> {
         let limit = Duration::from_millis(self.config.load_timeout_ms);
-        self.hello(&mut worker).await?;
         let order = Order {
             handler: &d.handler,
             directory: FUNCTION,
@@ -166,7 +165,9 @@ impl Starter {
             max_payload_bytes: self.config.max_payload_bytes,
         };
         let order = serde_json::to_vec(&order).map_err(|e| failure::engine("load", e))?;
-        match timeout(limit, worker.load(&order)).await {
+        worker.order(&order).await;
+        self.hello(&mut worker).await?;
+        match timeout(limit, worker.loaded()).await {
             Ok(Ok(())) => Ok(worker),
             Ok(Err(error)) => Err(StartError::Handler(error)),
             Err(_) => {

@@ -23,6 +23,8 @@ use super::{ending, failure};
 
 /// How long the kernel may take to end a killed worker.
 const DEATH_WAIT: Duration = Duration::from_millis(500);
+/// Longest reason a worker gives for not starting.
+const MAX_REASON_BYTES: usize = 4_096;
 /// Looks for the status of a worker that has ended, where the kernel can tell it.
 const STATUS_LOOKS: u32 = 5;
 const STATUS_PAUSE: Duration = Duration::from_millis(1);
@@ -86,27 +88,32 @@ impl Worker {
     pub async fn greet(&mut self) -> io::Result<()> {
         let stream = self.socket.stream();
         let read = stream.async_io(Interest::READABLE, || receive_hello(stream.as_raw_fd()));
-        let (message, pid) = read.await?;
+        let (kind, pid) = read.await?;
         if let Some(pid) = Pid::from_raw(pid) {
             self.process = Some(pidfd_open(pid, PidfdFlags::empty())?);
         }
-        match message.get(4) {
-            Some(&frame::HELLO) if self.process.is_some() => Ok(()),
-            Some(&frame::START_FAILED) => {
-                Err(io::Error::other(String::from_utf8_lossy(&message[5..]).into_owned()))
+        match kind {
+            Some(frame::HELLO) if self.process.is_some() => Ok(()),
+            Some(frame::START_FAILED) => {
+                let mut words = vec![0; MAX_REASON_BYTES];
+                // It was written together with its header.
+                let length = stream.try_read(&mut words)?;
+                Err(io::Error::other(String::from_utf8_lossy(&words[..length]).into_owned()))
             }
             Some(_) => Err(io::Error::other("the worker began with an unknown message")),
             None => Err(io::Error::other(self.last_words())),
         }
     }
 
-    /// Loads the handler; output of that is dropped.
-    pub async fn load(&mut self, order: &[u8]) -> Result<(), InvocationError> {
-        let sent = self.socket.send(frame::LOAD, order).await;
-        let answer = match sent {
-            Ok(()) => self.next().await,
-            Err(_) => Ok(None),
-        };
+    /// Tells the worker what to load, which it may do as soon as it is there. When it is gone,
+    /// whoever waits for its first message hears of it.
+    pub async fn order(&self, order: &[u8]) {
+        let _ = self.socket.send(frame::LOAD, order).await;
+    }
+
+    /// Waits until the handler is loaded; output of that is dropped.
+    pub async fn loaded(&mut self) -> Result<(), InvocationError> {
+        let answer = self.next().await;
         let mut words = self.stdout.take();
         words.extend(self.stderr.take());
         match answer {
@@ -263,8 +270,10 @@ fn judge(frame: Frame, max_bytes: usize) -> Answer {
     if frame.last { Answer::Final(result) } else { Answer::Reusable(result) }
 }
 
-fn receive_hello(socket: i32) -> io::Result<(Vec<u8>, i32)> {
-    let mut bytes = vec![0; 4096];
+/// The kind of the first message, if one came, and who sent it. Reads no further than its header:
+/// the next message may be there already.
+fn receive_hello(socket: i32) -> io::Result<(Option<u8>, i32)> {
+    let mut bytes = [0; frame::HEADER];
     let mut space = nix::cmsg_space!(nix::sys::socket::UnixCredentials);
     let mut parts = [IoSliceMut::new(&mut bytes)];
     let message = recvmsg::<()>(socket, &mut parts, Some(&mut space), MsgFlags::empty())?;
@@ -274,7 +283,6 @@ fn receive_hello(socket: i32) -> io::Result<(Vec<u8>, i32)> {
             pid = credentials.pid();
         }
     }
-    let length = message.bytes;
-    bytes.truncate(length);
-    Ok((bytes, pid))
+    let whole = message.bytes == frame::HEADER;
+    Ok((whole.then_some(bytes[frame::HEADER - 1]), pid))
 }
