@@ -26,8 +26,11 @@ macro_rules! column {
     };
 }
 
-/// The columns of a kind; those after the mark are for `-o wide`.
-fn columns(noun: Noun) -> (Vec<(&'static str, Cell)>, Vec<(&'static str, Cell)>) {
+/// Titled cells, in the order they are shown.
+type Columns = Vec<(&'static str, Cell)>;
+
+/// The columns of a kind, and those that `-o wide` adds.
+fn columns(noun: Noun) -> (Columns, Columns) {
     let status = column!("STATUS", "status");
     let created = column!("CREATED", time "createdTime");
     let name = column!("NAME", "name");

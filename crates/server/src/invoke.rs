@@ -22,6 +22,7 @@ mod invoker;
 mod loader;
 mod metrics;
 mod perform;
+mod permits;
 mod queue;
 mod retention;
 mod secrets;

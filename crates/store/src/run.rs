@@ -17,7 +17,7 @@ pub enum Accepted {
     /// It is stored and will be executed.
     New,
     /// A run with the same idempotency key was stored before: this one.
-    Existing(Run),
+    Existing(Box<Run>),
 }
 
 /// Which runs are listed.

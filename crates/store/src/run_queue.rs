@@ -48,7 +48,7 @@ impl Store {
             let first = self.0.runs.ask(|reply| Work::Accept { row, key: owned, reply }).await?;
             let (Some(first), Some(key)) = (first, key) else { return Ok(Accepted::New) };
             if let Some(first) = self.run_get(&run.org, first).await? {
-                return Ok(Accepted::Existing(first));
+                return Ok(Accepted::Existing(first.into()));
             }
             // The first run was deleted since: its key is free again.
             self.forget_key(run, key, first).await?;

@@ -109,8 +109,7 @@ fn programs() -> Option<PathBuf> {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let debian = versions.map(|version| version.path().join("bin"));
     let path = std::env::var_os("PATH")?;
-    let found = debian.chain(std::env::split_paths(&path)).find(|dir| has_both(dir));
-    found
+    debian.chain(std::env::split_paths(&path)).find(|dir| has_both(dir))
 }
 
 fn has_both(folder: &Path) -> bool {

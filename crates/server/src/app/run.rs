@@ -147,9 +147,9 @@ impl App {
 
     /// Lets runs that have just ended reach the store; a store that takes long is not waited for.
     async fn settle(&self) {
-        match tokio::time::timeout(SETTLE, self.store.flush()).await {
-            Ok(Err(error)) => tracing::warn!(%error, "runs cannot be written"),
-            Ok(Ok(())) | Err(_) => {}
+        let flushed = tokio::time::timeout(SETTLE, self.store.flush()).await;
+        if let Ok(Err(error)) = flushed {
+            tracing::warn!(%error, "runs cannot be written");
         }
     }
 }

@@ -50,11 +50,11 @@ pub async fn follow_access(app: Arc<App>, stop: CancellationToken) {
             Err(RecvError::Lagged(_)) => true,
             Err(RecvError::Closed) => return,
         };
-        while concerns {
-            match app.reload_access().await {
-                Ok(()) => break,
-                Err(error) => tracing::error!(%error, "policies and keys cannot be read"),
-            }
+        if !concerns {
+            continue;
+        }
+        while let Err(error) = app.reload_access().await {
+            tracing::error!(%error, "policies and keys cannot be read");
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(RETRY) => {}

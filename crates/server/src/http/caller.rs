@@ -18,7 +18,7 @@ impl FromRequestParts<Arc<App>> for Caller {
         let peer = peer.map(|info| info.0).ok_or_else(|| {
             Error::internal(anyhow::anyhow!("the listener gives no address of the peer"))
         })?;
-        let RequestId(id) = parts.extensions.get().cloned().unwrap_or_else(RequestId::new);
+        let RequestId(id) = parts.extensions.get().cloned().unwrap_or_else(RequestId::made);
         Ok(app.authn.authenticate(&parts.headers, peer, id)?)
     }
 }

@@ -22,14 +22,14 @@ const MAX_ERROR: usize = 64 << 10;
 pub struct RequestId(pub Arc<str>);
 
 impl RequestId {
-    pub fn new() -> Self {
+    pub fn made() -> Self {
         Self(Uuid::now_v7().to_string().into())
     }
 }
 
 /// The layer.
 pub async fn layer(mut request: Request, next: Next) -> Response {
-    let RequestId(id) = given(&request).map_or_else(RequestId::new, RequestId);
+    let RequestId(id) = given(&request).map_or_else(RequestId::made, RequestId);
     let value = HeaderValue::from_str(&id).expect("its characters were checked");
     request.headers_mut().insert(HEADER, value.clone());
     request.extensions_mut().insert(RequestId(id.clone()));

@@ -18,6 +18,7 @@ use super::engines::Engines;
 use super::loader::Loader;
 use super::metrics::RunMetrics;
 use super::perform::new_run;
+use super::permits::Permits;
 use super::queue::{Queue, keep_leases, poll};
 use super::request::RunRequest;
 use super::retention::retain;
@@ -60,6 +61,7 @@ impl Invoker {
             metrics: metrics.clone(),
             engines,
             secrets: Cache::new(),
+            permits: Permits::default(),
             changed: Notify::new(),
             ready_wait: Duration::from_millis(settings.ready_wait_ms),
         };
@@ -136,7 +138,7 @@ impl Invoker {
         match self.offer(&run, Some(&key), lease).await? {
             Accepted::Existing(first) => {
                 drop(guard);
-                self.wait_for(first, wait).await
+                self.wait_for(*first, wait).await
             }
             Accepted::New => {
                 guard.begin();

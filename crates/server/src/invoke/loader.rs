@@ -10,7 +10,7 @@ use dispatch_model::{
     InvocationError, InvocationErrorType, Name, OrgName, Resource, ResourceKind, State, code,
 };
 use dispatch_store::Store;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -19,6 +19,7 @@ use super::callable::{Callable, input_error, system_error};
 use super::deployment::deployment;
 use super::engines::Engines;
 use super::metrics::RunMetrics;
+use super::permits::Permits;
 use super::schema::Schema;
 use super::secrets::{OpenSealed, OwnSecrets, Values};
 use crate::app::{self, Error};
@@ -33,6 +34,7 @@ pub struct Loader {
     pub metrics: Arc<RunMetrics>,
     pub engines: Engines,
     pub secrets: Cache<Values>,
+    pub permits: Permits,
     /// Told whenever a function changed.
     pub changed: Notify,
     /// Longest wait for a function that is being made.
@@ -118,7 +120,7 @@ impl Loader {
             secrets,
             metrics: self.metrics.engine(engine.name()),
             services: spec.services.clone(),
-            queued: Arc::new(Semaphore::new(concurrency as usize)),
+            queued: self.permits.of(faas_id, concurrency),
         })
     }
 

@@ -123,7 +123,7 @@ impl Invoker {
         match self.offer(&run, key.as_deref(), lease).await? {
             Accepted::Existing(mut first) => {
                 self.active.overlay(&mut first);
-                Ok(first)
+                Ok(*first)
             }
             Accepted::New => {
                 self.tell(&run);

@@ -73,8 +73,8 @@ on_both!(users_are_named, |store| {
         async move { store.users_of(&org("a"), kind, &name(called)).await.unwrap() }
     };
     let (f, route) = ((ResourceKind::Function, name("f")), (ResourceKind::Api, name("route")));
-    assert_eq!(users(ResourceKind::Image, "python3").await, [f.clone()]);
-    assert_eq!(users(ResourceKind::Function, "f").await, [route.clone()]);
+    assert_eq!(users(ResourceKind::Image, "python3").await, std::slice::from_ref(&f));
+    assert_eq!(users(ResourceKind::Function, "f").await, std::slice::from_ref(&route));
     assert_eq!(users(ResourceKind::Secret, "s1").await, [f.clone(), route]);
     user.spec.secrets = vec!["s2".into()];
     store.update(&mut user).await.unwrap();

@@ -77,7 +77,7 @@ async fn failed(callable: &Callable, run: &mut Run) -> (Kind, String, Then) {
     assert_eq!(run.state, State::Error);
     assert!(run.finished_us.is_some() && run.output.is_none());
     let error = run.error.clone().expect("a failed run has an error");
-    assert_eq!(run.reason, [error.message.clone()]);
+    assert_eq!(run.reason, std::slice::from_ref(&error.message));
     (error.kind, error.message, then)
 }
 

@@ -53,7 +53,8 @@ async fn a_failing_run_is_tried_again_and_may_succeed() {
 
 #[tokio::test]
 async fn a_run_that_keeps_failing_becomes_a_dead_letter() {
-    let cases: [(fn() -> dispatch_driver::Result<dispatch_driver::Outcome>, u32, Kind); 4] = [
+    type Answer = fn() -> dispatch_driver::Result<dispatch_driver::Outcome>;
+    let cases: [(Answer, u32, Kind); 4] = [
         (|| outcome(Err(function_error("no"))), 3, Kind::FunctionError),
         (|| outcome(Err(input_error("no"))), 1, Kind::InputError),
         (|| Err(Error::backend(code::ENGINE006, Retry::Now, "no")), 4, Kind::SystemError),
@@ -95,7 +96,7 @@ async fn more_runs_than_memory_takes_all_end_once() {
     for id in accepted {
         assert_eq!(world.ended(id).await.state, State::Ready);
     }
-    let seen = seen.lock().unwrap();
+    let seen = seen.lock().unwrap().clone();
     assert_eq!(seen.len(), 500);
     assert!(seen.values().all(|times| *times == 1), "{seen:?}");
     assert_eq!(world.store.run_pending().await.unwrap(), 0);
@@ -180,8 +181,8 @@ async fn runs_of_a_deleted_function_end() {
     let spec = FunctionSpec { concurrency: Some(1), ..FunctionSpec::default() };
     let function = world.function("f", spec.clone()).await;
     let first = world.invoker.accept(queued("f", "1")).await.unwrap().id;
-    let second = world.invoker.accept(queued("f", "2")).await.unwrap().id;
     eventually(async || (world.engine.calls() == 1).then_some(())).await;
+    let second = world.invoker.accept(queued("f", "2")).await.unwrap().id;
     world.store.remove(&function).await.unwrap();
     // One of the same name is another function.
     world.function("f", spec).await;
