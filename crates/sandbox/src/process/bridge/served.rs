@@ -30,12 +30,11 @@ const ENDING_LOOKS: u32 = 50;
 /// Bytes an answer may have beside its payload: the logs it carries, an error's stack trace.
 const SLACK_BYTES: usize = 1 << 20;
 
-/// A running executable, and the connection to it.
+/// A running executable.
 pub struct Served {
     name: String,
     child: Child,
     runtime: Runtime,
-    connection: Option<SendRequest<Full<Bytes>>>,
     max_bytes: usize,
 }
 
@@ -83,7 +82,7 @@ impl Served {
         let name = shown(program);
         let child = command.spawn().map_err(|e| format!("{name} does not start: {e}"))?;
         let max_bytes = max_payload_bytes + SLACK_BYTES;
-        let mut served = Self { name, child, runtime, connection: None, max_bytes };
+        let mut served = Self { name, child, runtime, max_bytes };
         while !served.is_healthy() {
             if let Ok(Some(status)) = served.child.try_wait() {
                 let name = &served.name;
@@ -134,21 +133,14 @@ impl Served {
             .header(HOST, format!("localhost:{PORT}"))
             .header(CONTENT_TYPE, "application/json")
             .body(Full::new(body))?;
-        let (connection, max_bytes) = (&mut self.connection, self.max_bytes);
+        let max_bytes = self.max_bytes;
         self.runtime.block_on(async {
-            // One that the executable closed between two calls is opened again.
-            let kept = connection.take().filter(|kept| !kept.is_closed());
-            let mut sender = match kept {
-                Some(mut kept) => match kept.ready().await {
-                    Ok(()) => kept,
-                    Err(_) => connect().await?,
-                },
-                None => connect().await?,
-            };
+            // One for each exchange: a kept one may have been closed meanwhile, as many frameworks
+            // do after some seconds, and that would be a call that fails although nobody saw it.
+            let mut sender = connect().await?;
             let response = sender.send_request(request).await?;
             let status = response.status();
             let body = Limited::new(response.into_body(), max_bytes).collect().await?.to_bytes();
-            *connection = Some(sender);
             Ok((status, body))
         })
     }
