@@ -26,7 +26,8 @@ import tokenize
 import traceback
 
 LOAD, CALL = 1, 2
-HELLO, LOADED, LOAD_FAILED, RESULT, ERROR, START_FAILED, LAST = 16, 17, 18, 19, 20, 21, 0x80
+HELLO, LOADED, LOAD_FAILED, RESULT, ERROR, START_FAILED, LISTENING = 16, 17, 18, 19, 20, 21, 22
+LAST = 0x80
 SOCKET = 3
 TOKEN = 8
 
@@ -53,45 +54,49 @@ def serve_pool():
         if not request:
             os._exit(0)
         steps = json.loads(request)["steps"]
-        # The child has to know why it failed, so it fails after the fork.
-        error = None
-        try:
-            child = fork_apart(steps)
-        except OSError as failed:
-            error, child = failed, os.fork()
+        child, error = fork_apart(**steps.pop(0)["spawn"])
         if child == 0:
             start_worker(steps, descriptors, error)
         for descriptor in descriptors:
             os.close(descriptor)
 
 
-def fork_apart(steps):
-    """Forks a child which is in the new namespaces, as its process 1, at once.
+def fork_apart(flags):
+    """Forks a child which is in new namespaces, as their process 1: the step "spawn" of a plan.
 
-    A plan's own way is to unshare, then to fork again, as the namespace of processes is for
-    children only. That copies an interpreter twice. The steps that are done leave the plan.
+    At once, not by unsharing first and then forking a process 1: that copies an interpreter twice.
+    The child has to know why it failed, so it fails after the fork: the answer is its process id,
+    and an error.
     """
-    first = steps[0]
-    if not isinstance(first, dict) or "unshare" not in first or "fork" not in steps:
-        return os.fork()
     # struct clone_args: flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls.
-    request = struct.pack("<8Q", first["unshare"]["flags"], 0, 0, 0, signal.SIGCHLD, 0, 0, 0)
+    request = struct.pack("<8Q", flags, 0, 0, 0, signal.SIGCHLD, 0, 0, 0)
     # What os.fork does around its call of the kernel.
     ctypes.pythonapi.PyOS_BeforeFork()
     child = locked.syscall(ctypes.c_long(435), request, ctypes.c_size_t(len(request)))
     number = ctypes.get_errno()
     if child == 0:
         ctypes.pythonapi.PyOS_AfterFork_Child()
-        steps.pop(0)
-        steps[steps.index("fork")] = "lead"
-        return 0
+        return 0, None
     ctypes.pythonapi.PyOS_AfterFork_Parent()
     if child < 0 and number == errno.ENOSYS:
         # Some sandboxes around us hide clone3, so that programs go on with what is older.
-        return os.fork()
+        return fork_twice(flags)
     if child < 0:
-        raise OSError(number, f"clone3: {os.strerror(number)}")
-    return child
+        return os.fork(), OSError(number, f"clone3: {os.strerror(number)}")
+    return child, None
+
+
+def fork_twice(flags):
+    child = os.fork()
+    if child:
+        return child, None
+    try:
+        check(libc.unshare(flags))
+        if os.fork():
+            os._exit(0)
+        return 0, None
+    except OSError as error:
+        return 0, error
 
 
 def start_worker(steps, descriptors, error):
@@ -105,8 +110,12 @@ def start_worker(steps, descriptors, error):
         try:
             if error:
                 raise error
+            os.setsid()
+            for descriptor in cgroups:
+                os.write(descriptor, b"0")
+                os.close(descriptor)
             for step in steps:
-                apply(step, cgroups)
+                apply(step, streams[0])
         except BaseException as error:
             text = f"{step}: {error}".encode()
             os.write(streams[0], struct.pack("<IB", len(text), START_FAILED) + text)
@@ -144,20 +153,47 @@ def text(value):
     return None if value is None else value.encode()
 
 
-def apply(step, cgroups):
-    if step == "fork" and os.fork():
-        os._exit(0)
-    if step in ("fork", "lead"):
-        os.setsid()
-        while cgroups:
-            descriptor = cgroups.pop()
-            os.write(descriptor, b"0")
-            os.close(descriptor)
-    elif isinstance(step, str):
+def apply(step, server):
+    if isinstance(step, str):
         STEPS[step]()
+        return
+    ((name, arguments),) = step.items()
+    if name == "listen":
+        listen(server, **arguments)
     else:
-        ((name, arguments),) = step.items()
         STEPS[name](**arguments)
+
+
+def listen(server, at):
+    """Opens listening sockets and hands them to the server."""
+    listeners = []
+    for place in at:
+        host, _, port = place.rpartition(":")
+        family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
+        listener = socket.socket(family)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind((host.strip("[]"), int(port)))
+        listener.listen(128)
+        listeners.append(listener)
+    with socket.socket(fileno=os.dup(server)) as wire:
+        frame = struct.pack("<IB", 0, LISTENING)
+        socket.send_fds(wire, [frame], [listener.fileno() for listener in listeners])
+
+
+def file(path, text):
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    os.write(descriptor, text.encode())
+    os.close(descriptor)
+
+
+def netlink(request):
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as route:
+        route.send(bytes.fromhex(request))
+        # struct nlmsgerr after struct nlmsghdr: 0, or the number of an error below it.
+        (error,) = struct.unpack_from("=i", route.recv(512), 16)
+    if error:
+        raise OSError(-error, os.strerror(-error))
 
 
 def id_map(uid, gid):
@@ -223,10 +259,12 @@ def seccomp(program):
 
 RESOURCE = resource
 STEPS = {
-    "unshare": lambda flags: check(libc.unshare(flags)),
     "id_map": id_map,
     "mount": mount,
     "attributes": attributes,
+    "file": file,
+    "unlink": lambda path: os.unlink(path),
+    "netlink": netlink,
     "hostname": lambda name: socket.sethostname(name),
     "loopback": loopback,
     "rlimit": rlimit,

@@ -20,6 +20,7 @@ mod init;
 mod landlock;
 mod language;
 mod log;
+mod network;
 mod plan;
 mod probe;
 mod root;

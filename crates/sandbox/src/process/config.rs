@@ -1,8 +1,11 @@
 //! Settings of the process engine.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Deserialize;
+
+use super::network::Limits;
 
 /// How the process engine is set up. Sizes are bytes unless the name says otherwise.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -22,12 +25,24 @@ pub struct ProcessConfig {
     pub max_cpus: f64,
     /// The private `/tmp` of a worker, in MiB. It counts as the worker's memory.
     pub tmp_mib: u64,
+    /// Connections to the hosts of its `egress` one worker may have; more wait.
+    pub max_connections: usize,
+    /// After so long without a byte either way such a connection is closed.
+    pub connection_idle_ms: u64,
     /// Longest time a worker may take to start and load its handler.
     pub load_timeout_ms: u64,
     /// The user and group handlers run as when the server is root.
     pub uid: u32,
     /// The binary re-executed as `<exe> __sandbox-init`.
     pub init_exe: PathBuf,
+}
+
+impl ProcessConfig {
+    /// What a worker that has egress may do with it.
+    pub(super) fn connections(&self) -> Limits {
+        let idle = Duration::from_millis(self.connection_idle_ms);
+        Limits { max_connections: self.max_connections, idle }
+    }
 }
 
 impl Default for ProcessConfig {
@@ -40,6 +55,8 @@ impl Default for ProcessConfig {
             max_processes: 64,
             max_cpus: 0.0,
             tmp_mib: 64,
+            max_connections: 64,
+            connection_idle_ms: 300_000,
             load_timeout_ms: 30_000,
             uid: 64_200,
             init_exe: PathBuf::from("/proc/self/exe"),

@@ -9,12 +9,15 @@ use dispatch_driver::Deployment;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use super::network::Network;
 use super::worker::Worker;
 
 pub struct Deployed {
     pub deployment: Deployment,
     /// Name of the directory of its unpacked source.
     pub source: String,
+    /// What its workers reach, when that is anything.
+    pub network: Option<Arc<Network>>,
     /// One permit for each call that may run at the same time; waiters are served in order.
     pub turns: Arc<Semaphore>,
     /// The one used last is at the end and used first, so that the others grow old.
@@ -23,10 +26,11 @@ pub struct Deployed {
 }
 
 impl Deployed {
-    pub fn new(deployment: Deployment, source: String) -> Self {
+    pub fn new(deployment: Deployment, source: String, network: Option<Network>) -> Self {
         let turns = Arc::new(Semaphore::new(deployment.concurrency.max(1) as usize));
         let idle = Mutex::new(Vec::new());
-        Self { deployment, source, turns, idle, removed: AtomicBool::new(false) }
+        let (network, removed) = (network.map(Arc::new), AtomicBool::new(false));
+        Self { deployment, source, network, turns, idle, removed }
     }
 
     pub fn take_idle(&self) -> Option<Worker> {

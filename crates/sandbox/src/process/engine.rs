@@ -21,6 +21,7 @@ use super::config::ProcessConfig;
 use super::deployed::Deployed;
 use super::failure;
 use super::host::host_languages;
+use super::network::Network;
 use super::probe::{self, Probe};
 use super::root::Site;
 use super::source::Sources;
@@ -109,13 +110,9 @@ impl ProcessEngine {
             compiled.await.map_err(|e| failure::engine("the Java host does not compile", e))?;
         }
         check_image(deployment)?;
-        if !deployment.egress.is_empty() {
-            let text = "the process engine gives functions no network; \
-                        `egress` is supported by the wasm engine";
-            return Err(Error::caller(code::ENGINE003, text));
-        }
+        let network = Network::of(&deployment.egress)?;
         let source = self.sources.ensure(deployment).await?;
-        let made = Arc::new(Deployed::new(deployment.clone(), source));
+        let made = Arc::new(Deployed::new(deployment.clone(), source, network));
         Ok(self.deployments.entry(deployment.id).or_insert(made).clone())
     }
 
@@ -148,7 +145,7 @@ impl ProcessEngine {
         self.able()?;
         let slot = self.slot(deadline).await?;
         self.live().insert(deployed.deployment.id, deployed.clone());
-        let start = self.starter.start(&deployed.deployment, &deployed.source, slot);
+        let start = self.starter.start(deployed, slot);
         let started = timeout_at(deadline, start).await;
         started.unwrap_or_else(|_| Err(busy("no worker was started in time").into()))
     }

@@ -17,6 +17,8 @@ pub const RESULT: u8 = 19;
 pub const ERROR: u8 = 20;
 /// The sandbox could not be made; the body says why, in words.
 pub const START_FAILED: u8 = 21;
+/// Brings the listening sockets of the worker's namespace, before hello.
+pub const LISTENING: u8 = 22;
 /// Added to the kind of an answer: the worker must not be used again.
 pub const LAST: u8 = 0x80;
 

@@ -5,16 +5,18 @@
 //! closes, so no worker outlives the server, however the server ends.
 
 use std::convert::Infallible;
-use std::io::{IoSliceMut, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::io::{self, IoSliceMut, Write};
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout};
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+use nix::sched::CloneFlags;
+use nix::sys::socket::{MsgFlags, recvmsg};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid};
 
 use super::plan::{Launch, Program, Step};
-use super::{bridge, frame, steps};
+use super::{bridge, frame, network, steps};
 
 /// The argument that makes a binary an init process.
 pub const ARGUMENT: &str = "__sandbox-init";
@@ -70,13 +72,12 @@ fn run() -> Result<Infallible, Stop> {
         Stop { reason: Some(reason), report }
     };
     for step in &launch.steps {
-        match step {
-            Step::Fork => fork(streams.is_some()).map_err(&failed)?,
-            other => steps::apply(other).map_err(|e| failed(format!("{other:?}: {e}")))?,
-        }
-        if matches!(step, Step::Fork) {
-            join(&mut descriptors).map_err(&failed)?;
-        }
+        let done = match step {
+            Step::Spawn { flags } => spawn(*flags, streams.is_some(), &mut descriptors),
+            Step::Listen { at } => hand_over(at, streams.as_deref()),
+            other => steps::apply(other),
+        };
+        done.map_err(|e| failed(format!("{step:?}: {e}")))?;
     }
     if let Some(streams) = &streams {
         install(streams).map_err(|e| failed(format!("descriptors: {e}")))?;
@@ -89,14 +90,21 @@ fn run() -> Result<Infallible, Stop> {
     }
 }
 
-/// Goes on in a child; the caller stays as its supervisor and never returns.
+/// Goes on in a child, in new namespaces and the cgroups whose files came along; the caller stays
+/// as its supervisor and never returns.
 #[allow(unsafe_code)]
-fn fork(watched: bool) -> Result<(), String> {
+fn spawn(flags: i32, watched: bool, cgroups: &mut Vec<OwnedFd>) -> io::Result<()> {
+    nix::sched::unshare(CloneFlags::from_bits_retain(flags))?;
     // SAFETY: the process has one thread, so the child may do anything after the fork.
-    match unsafe { nix::unistd::fork() }.map_err(|e| format!("fork: {e}"))? {
-        ForkResult::Child => Ok(()),
+    match unsafe { nix::unistd::fork() }? {
+        ForkResult::Child => join(cgroups),
         ForkResult::Parent { child } => supervise(child, watched),
     }
+}
+
+fn hand_over(at: &[SocketAddr], streams: Option<&[OwnedFd]>) -> io::Result<()> {
+    let streams = streams.ok_or(io::ErrorKind::Unsupported)?;
+    network::hand_over(streams[0].as_fd(), &network::listen(at)?)
 }
 
 /// Waits for the sandbox, and ends it when the server is gone.
@@ -124,12 +132,10 @@ fn supervise(child: Pid, watched: bool) -> ! {
 }
 
 /// Joins the cgroups whose files came along; `0` is the writer itself.
-fn join(files: &mut Vec<OwnedFd>) -> Result<(), String> {
-    for file in files.drain(..) {
-        let written = std::fs::File::from(file).write_all(b"0");
-        written.map_err(|e| format!("cgroup: {e}"))?;
-    }
-    Ok(())
+fn join(files: &mut Vec<OwnedFd>) -> io::Result<()> {
+    let join = |file| std::fs::File::from(file).write_all(b"0");
+    let joined = files.drain(..).try_for_each(join);
+    joined.map_err(|e| io::Error::new(e.kind(), format!("cgroup: {e}")))
 }
 
 fn receive() -> Result<(Launch, Vec<OwnedFd>), String> {
@@ -143,23 +149,15 @@ fn receive() -> Result<(Launch, Vec<OwnedFd>), String> {
     let length = message.bytes;
     let mut descriptors = Vec::new();
     for control in message.cmsgs().map_err(|e| format!("launch: {e}"))? {
-        if let ControlMessageOwned::ScmRights(raw) = control {
-            descriptors.extend(raw.into_iter().map(own));
-        }
+        descriptors.extend(network::received(&control));
     }
     let launch = serde_json::from_slice(&bytes[..length]).map_err(|e| format!("launch: {e}"))?;
     Ok((launch, descriptors))
 }
 
-#[allow(unsafe_code)]
-fn own(raw: RawFd) -> OwnedFd {
-    // SAFETY: the kernel just made this descriptor for this message; nobody else knows it.
-    unsafe { OwnedFd::from_raw_fd(raw) }
-}
-
 /// Puts the worker's streams where programs expect them: 0 null, 1 and 2 logs, 3 the socket.
 #[allow(unsafe_code)]
-fn install(streams: &[OwnedFd]) -> std::io::Result<()> {
+fn install(streams: &[OwnedFd]) -> io::Result<()> {
     let null = std::fs::File::open("/dev/null")?;
     // Above all targets first, so that no copy overwrites another one's source.
     let mut sources = Vec::new();

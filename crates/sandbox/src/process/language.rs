@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::host::HostLanguage;
+use super::network::Network;
 use super::plan::{Program, Step};
 use super::root::RUNTIMES;
 
@@ -56,7 +57,7 @@ pub fn is_forked(language: &str) -> bool {
 }
 
 /// What the sandbox runs: the pool for forked languages, else one worker.
-pub fn program(host: &HostLanguage, memory_mib: u64) -> Program {
+pub fn program(host: &HostLanguage, memory_mib: u64, network: Option<&Network>) -> Program {
     let interpreter = host.interpreter.to_string_lossy().into_owned();
     let host_file = |name: &str| format!("{RUNTIMES}/{name}");
     // The rest is for what is not the handler's heap.
@@ -83,7 +84,9 @@ pub fn program(host: &HostLanguage, memory_mib: u64) -> Program {
             // One call at a time: the small collector and compiler start fastest.
             let small = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"];
             let open = ["--add-opens", "java.base/java.io=ALL-UNNAMED"];
-            words(&[&[heap.as_str()], &small[..], &open, &["-cp", &classes, "Host"]].concat())
+            let proxy = network.map(Network::java_properties).unwrap_or_default();
+            let last = words(&["-cp", &classes, "Host"]);
+            [words(&[&heap]), words(&small), words(&open), proxy, last].concat()
         }
         _ => return Program::Bridge,
     };

@@ -4,12 +4,19 @@
 //! executors: `init` (this binary re-executed) and the Python host, which forks workers from a
 //! warm interpreter. Both stop at the first step that fails; nothing runs in half a sandbox.
 
+use std::net::SocketAddr;
+
 use serde::{Deserialize, Serialize};
 
 /// One step. Flags are the kernel's own numbers, so executors only pass them on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Step {
+    /// The rest runs in a child in new namespaces, of which it is process 1, and in the cgroups the
+    /// executor was given.
+    Spawn {
+        flags: i32,
+    },
     Unshare {
         flags: i32,
     },
@@ -18,9 +25,6 @@ pub enum Step {
         uid: u32,
         gid: u32,
     },
-    /// The rest runs in a child, which is process 1 of the pid namespace made before and joins
-    /// the cgroups it was given.
-    Fork,
     Mount {
         source: Option<String>,
         target: String,
@@ -45,6 +49,10 @@ pub enum Step {
         path: String,
         target: String,
     },
+    /// Takes a file's name away; what was mounted from it stays.
+    Unlink {
+        path: String,
+    },
     /// Makes `root` the root and lets go of the old one.
     Pivot {
         root: String,
@@ -59,6 +67,14 @@ pub enum Step {
     },
     /// Brings up the loopback interface of the new net namespace.
     Loopback,
+    /// A request to the kernel's rtnetlink, in hexadecimal.
+    Netlink {
+        request: String,
+    },
+    /// Opens listening sockets and hands them to the server, ahead of the worker's first message.
+    Listen {
+        at: Vec<SocketAddr>,
+    },
     /// Soft and hard limit.
     Rlimit {
         resource: u32,

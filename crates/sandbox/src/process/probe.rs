@@ -48,7 +48,7 @@ async fn alone(starter: &Starter) -> Result<(), String> {
         prefixes: Vec::new(),
     };
     let launch = Launch {
-        steps: starter.site.alone(&none, ".", &[]),
+        steps: starter.site.alone(&none, ".", &[], None),
         program: Program::Bridge,
         environment: Vec::new(),
     };

@@ -12,12 +12,15 @@ use std::path::{Path, PathBuf};
 
 use super::config::ProcessConfig;
 use super::host::HostLanguage;
+use super::network::{self, Network};
 use super::plan::Step;
 use super::{filter, landlock};
 
 pub const FUNCTION: &str = "/function";
 pub const RUNTIMES: &str = "/.runtimes";
 const SOURCES: &str = "/.sources";
+/// Where a forked worker writes its own `/etc/hosts`.
+const OWN_HOSTS: &str = "/tmp/.hosts";
 
 /// Device files a worker has.
 pub const DEVICES: &[&str] =
@@ -91,7 +94,7 @@ impl Site {
     /// A sandbox for a warm interpreter, which makes one more around each worker it forks.
     pub fn pool(&self, host: &HostLanguage) -> Vec<Step> {
         let mut steps = self.enter();
-        self.base(&mut steps, host);
+        self.base(&mut steps, host, None);
         self.bind(&mut steps, &self.sources, SOURCES);
         steps.push(Step::Directory { path: self.inside(FUNCTION) });
         self.close(&mut steps);
@@ -103,11 +106,10 @@ impl Site {
     }
 
     /// A worker forked inside a pool.
-    pub fn forked(&self, source: &str, limits: &[Step]) -> Vec<Step> {
+    pub fn forked(&self, source: &str, limits: &[Step], network: Option<&Network>) -> Vec<Step> {
         let mut steps = vec![
-            Step::Unshare { flags: libc::CLONE_NEWUSER | NAMESPACES },
+            Step::Spawn { flags: libc::CLONE_NEWUSER | NAMESPACES },
             Step::IdMap { uid: self.uid, gid: self.gid },
-            Step::Fork,
             proc("/proc"),
             self.tmp("/tmp"),
             Step::mount(&format!("{SOURCES}/{source}"), FUNCTION, "", libc::MS_BIND, ""),
@@ -116,14 +118,32 @@ impl Site {
             Step::Loopback,
             Step::Hostname { name: "dispatch".to_owned() },
         ];
+        if let Some(network) = network {
+            // The pool's own file is everybody's; this one covers it, and has no other name.
+            let text = network.hosts();
+            steps.extend([
+                Step::File { path: OWN_HOSTS.to_owned(), text },
+                Step::mount(OWN_HOSTS, "/etc/hosts", "", libc::MS_BIND, ""),
+                read_only("/etc/hosts"),
+                Step::Unlink { path: OWN_HOSTS.to_owned() },
+            ]);
+            steps.extend(network.steps());
+        }
         self.confine(&mut steps, limits);
         steps
     }
 
     /// A worker of its own.
-    pub fn alone(&self, host: &HostLanguage, source: &str, limits: &[Step]) -> Vec<Step> {
+    pub fn alone(
+        &self,
+        host: &HostLanguage,
+        source: &str,
+        limits: &[Step],
+        network: Option<&Network>,
+    ) -> Vec<Step> {
         let mut steps = self.enter();
-        self.base(&mut steps, host);
+        self.base(&mut steps, host, network.map(Network::hosts));
+        steps.extend(network.iter().flat_map(|network| network.steps()));
         self.bind(&mut steps, &self.sources.join(source), FUNCTION);
         steps.push(self.tmp(&self.inside("/tmp")));
         self.close(&mut steps);
@@ -139,21 +159,20 @@ impl Site {
     fn enter(&self) -> Vec<Step> {
         let private = libc::MS_REC | libc::MS_PRIVATE;
         let user = if self.root { 0 } else { libc::CLONE_NEWUSER };
-        let mut steps = vec![Step::Unshare { flags: NAMESPACES | user }];
+        let mut steps = vec![Step::Spawn { flags: NAMESPACES | user }];
         if !self.root {
             steps.push(Step::IdMap { uid: self.uid, gid: self.gid });
         }
         let root = self.inside("");
         let flags = libc::MS_NOSUID | libc::MS_NODEV;
         steps.extend([
-            Step::Fork,
             Step::mount("none", "/", "", private, ""),
             Step::mount("none", &root, "tmpfs", flags, "size=8m,mode=755"),
         ]);
         steps
     }
 
-    fn base(&self, steps: &mut Vec<Step>, host: &HostLanguage) {
+    fn base(&self, steps: &mut Vec<Step>, host: &HostLanguage, hosts: Option<String>) {
         self.bind(steps, Path::new("/usr"), "/usr");
         for path in ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"] {
             match std::fs::read_link(path) {
@@ -172,7 +191,7 @@ impl Site {
             self.bind(steps, Path::new(path), path);
         }
         self.bind(steps, &self.runtimes, RUNTIMES);
-        self.files(steps);
+        self.files(steps, hosts.unwrap_or(network::HOSTS.to_owned()));
         steps.push(Step::Directory { path: self.inside("/tmp") });
         steps.push(Step::Directory { path: self.inside("/proc") });
         steps.push(proc(&self.inside("/proc")));
@@ -180,7 +199,7 @@ impl Site {
         steps.push(Step::Hostname { name: "dispatch".to_owned() });
     }
 
-    fn files(&self, steps: &mut Vec<Step>) {
+    fn files(&self, steps: &mut Vec<Step>, hosts: String) {
         for device in DEVICES.iter().filter(|d| Path::new(d).exists()) {
             let target = self.inside(device);
             steps.push(Step::File { path: target.clone(), text: String::new() });
@@ -196,7 +215,7 @@ impl Site {
         let files = [
             ("/etc/passwd", format!("function:x:{uid}:{gid}::/tmp:/bin/sh\n")),
             ("/etc/group", format!("function:x:{gid}:\n")),
-            ("/etc/hosts", "127.0.0.1 localhost dispatch\n::1 localhost\n".to_owned()),
+            ("/etc/hosts", hosts),
             ("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n".to_owned()),
         ];
         for (path, text) in files {

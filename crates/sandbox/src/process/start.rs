@@ -1,13 +1,13 @@
 //! Starts workers: from a warm pool where the language has one, else from nothing.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dispatch_driver::{Deployment, Error};
+use dispatch_driver::Error;
 use dispatch_model::{InvocationError, code};
 use nix::sys::socket::{setsockopt, sockopt};
 use serde::Serialize;
@@ -17,12 +17,14 @@ use tokio::time::timeout;
 use super::cgroup::{Cgroup, Cgroups};
 use super::config::ProcessConfig;
 use super::control::Control;
+use super::deployed::Deployed;
 use super::failure;
 use super::frame::FrameSocket;
 use super::host::HostLanguage;
 use super::init::MAX_LAUNCH_BYTES;
 use super::language;
 use super::log::LogPipe;
+use super::network::Carrier;
 use super::plan::Launch;
 use super::root::{FUNCTION, Site};
 use super::worker::{Parts, Worker};
@@ -61,7 +63,7 @@ pub struct Starter {
 struct Order<'a> {
     handler: &'a str,
     directory: &'a str,
-    environment: HashMap<&'a str, &'a str>,
+    environment: HashMap<String, String>,
     max_payload_bytes: usize,
 }
 
@@ -78,10 +80,11 @@ impl Starter {
     /// Starts a worker and loads the deployment's handler in it.
     pub async fn start(
         &self,
-        deployment: &Deployment,
-        source: &str,
+        deployed: &Deployed,
         slot: OwnedSemaphorePermit,
     ) -> Result<Worker, StartError> {
+        let Deployed { deployment, source, network, .. } = deployed;
+        let network = network.as_deref();
         let host = self.host(&deployment.language)?;
         let (wires, cgroup) = self.wire(deployment.memory_mib)?;
         let theirs = &wires.theirs;
@@ -90,18 +93,18 @@ impl Starter {
             false => language::address_space(&host.language, deployment.memory_mib),
         };
         let control = if language::is_forked(&host.language) {
-            let steps = self.site.forked(source, &limits);
+            let steps = self.site.forked(source, &limits, network);
             self.fork(host, &serde_json::json!({ "steps": steps }), theirs).await?;
             None
         } else {
-            let steps = self.site.alone(host, source, &limits);
-            let program = language::program(host, deployment.memory_mib);
-            let environment = pairs(environment(deployment));
+            let steps = self.site.alone(host, source, &limits, network);
+            let program = language::program(host, deployment.memory_mib, network);
+            let environment = environment(deployed);
             let launch = Launch { steps, program, environment };
             Some(self.launch(&launch, theirs).await?)
         };
         let worker = self.worker(wires, cgroup, control, slot)?;
-        self.load(worker, deployment).await
+        self.load(worker, deployed).await
     }
 
     /// Starts a sandbox and lets it end as soon as it has proved that it can be made.
@@ -111,7 +114,7 @@ impl Starter {
         let slot = Arc::new(Semaphore::new(1)).try_acquire_owned();
         let slot = slot.map_err(|e| failure::engine("probe", e))?;
         let mut worker = self.worker(wires, cgroup, Some(control), slot)?;
-        self.hello(&mut worker).await
+        self.hello(&mut worker).await.map(drop)
     }
 
     fn wire(&self, memory_mib: u64) -> Result<(Wires, Cgroup), Error> {
@@ -143,7 +146,7 @@ impl Starter {
         Ok(Worker::new(Parts { socket, stdout, stderr, cgroup, graves, control, slot }))
     }
 
-    async fn hello(&self, worker: &mut Worker) -> Result<(), Error> {
+    async fn hello(&self, worker: &mut Worker) -> Result<Vec<OwnedFd>, Error> {
         let limit = Duration::from_millis(self.config.load_timeout_ms);
         let what = "the sandbox did not start";
         let greeted = timeout(limit, worker.greet()).await;
@@ -156,17 +159,21 @@ impl Starter {
         format!("it took longer than {} ms", self.config.load_timeout_ms)
     }
 
-    async fn load(&self, mut worker: Worker, d: &Deployment) -> Result<Worker, StartError> {
+    async fn load(&self, mut worker: Worker, d: &Deployed) -> Result<Worker, StartError> {
         let limit = Duration::from_millis(self.config.load_timeout_ms);
         let order = Order {
-            handler: &d.handler,
+            handler: &d.deployment.handler,
             directory: FUNCTION,
-            environment: environment(d),
+            environment: environment(d).into_iter().collect(),
             max_payload_bytes: self.config.max_payload_bytes,
         };
         let order = serde_json::to_vec(&order).map_err(|e| failure::engine("load", e))?;
         worker.order(&order).await;
-        self.hello(&mut worker).await?;
+        let listeners = self.hello(&mut worker).await?;
+        if let Some(network) = &d.network {
+            let carrier = Carrier::start(network, listeners, self.config.connections());
+            worker.carrier = Some(carrier.map_err(|e| failure::engine("the network", e))?);
+        }
         match timeout(limit, worker.loaded()).await {
             Ok(Ok(())) => Ok(worker),
             Ok(Err(error)) => Err(StartError::Handler(error)),
@@ -210,8 +217,8 @@ impl Starter {
         }
         let launch = Launch {
             steps: self.site.pool(host),
-            program: language::program(host, 0),
-            environment: pairs(base_environment()),
+            program: language::program(host, 0, None),
+            environment: owned(BASE_ENVIRONMENT),
         };
         let pool = Arc::new(self.launch(&launch, &[]).await?);
         let limit = Duration::from_millis(self.config.load_timeout_ms);
@@ -257,21 +264,22 @@ impl Wires {
 }
 
 /// What every worker has besides the function's own variables.
-fn base_environment() -> HashMap<&'static str, &'static str> {
-    HashMap::from([
-        ("HOME", "/tmp"),
-        ("LANG", "C.UTF-8"),
-        ("PATH", "/usr/local/bin:/usr/bin:/bin"),
-        ("TMPDIR", "/tmp"),
-    ])
+const BASE_ENVIRONMENT: &[(&str, &str)] = &[
+    ("HOME", "/tmp"),
+    ("LANG", "C.UTF-8"),
+    ("PATH", "/usr/local/bin:/usr/bin:/bin"),
+    ("TMPDIR", "/tmp"),
+];
+
+/// Of a worker; what the function says goes before.
+fn environment(deployed: &Deployed) -> Vec<(String, String)> {
+    let mut all: BTreeMap<_, _> = owned(BASE_ENVIRONMENT).into_iter().collect();
+    let network = deployed.network.iter().flat_map(|network| network.environment());
+    all.extend(network.map(|(name, value)| (name.to_owned(), value)));
+    all.extend(deployed.deployment.environment.clone());
+    all.into_iter().collect()
 }
 
-fn environment(deployment: &Deployment) -> HashMap<&str, &str> {
-    let mut all = base_environment();
-    all.extend(deployment.environment.iter().map(|(k, v)| (k.as_str(), v.as_str())));
-    all
-}
-
-fn pairs(environment: HashMap<&str, &str>) -> Vec<(String, String)> {
-    environment.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect()
+fn owned(environment: &[(&str, &str)]) -> Vec<(String, String)> {
+    environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
 }

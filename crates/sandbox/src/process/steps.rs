@@ -11,10 +11,10 @@ use nix::unistd::{Gid, Uid};
 
 use super::plan::{Landlock, Step};
 
-/// Does one step; `Fork` is its caller's.
+/// Does one step; `Spawn` and `Listen` are its caller's, who knows what they need.
 pub fn apply(step: &Step) -> io::Result<()> {
     match step {
-        Step::Fork => Ok(()),
+        Step::Spawn { .. } | Step::Listen { .. } => Err(io::ErrorKind::Unsupported.into()),
         Step::Unshare { flags } => Ok(nix::sched::unshare(CloneFlags::from_bits_retain(*flags))?),
         Step::IdMap { uid, gid } => id_map(*uid, *gid),
         Step::Mount { source, target, kind, flags, data } => Ok(mount(
@@ -30,10 +30,12 @@ pub fn apply(step: &Step) -> io::Result<()> {
         }
         Step::File { path, text } => file(path, text),
         Step::Symlink { path, target } => symlink(path, target),
+        Step::Unlink { path } => std::fs::remove_file(path),
         Step::Pivot { root } => pivot(root),
         Step::Identity { uid, gid } => identity(*uid, *gid),
         Step::Hostname { name } => Ok(nix::unistd::sethostname(name)?),
         Step::Loopback => loopback(),
+        Step::Netlink { request } => netlink(&bytes_of(request)?),
         Step::Rlimit { resource, limit } => rlimit(*resource, *limit),
         Step::NoNewPrivileges => Ok(nix::sys::prctl::set_no_new_privs()?),
         Step::DropCapabilities => drop_capabilities(),
@@ -119,6 +121,31 @@ fn loopback() -> io::Result<()> {
     check(done.into()).map(drop)
 }
 
+/// Sends a request that asks for an acknowledgement, and waits for that.
+fn netlink(request: &[u8]) -> io::Result<()> {
+    use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketType};
+    // Without a protocol it is NETLINK_ROUTE.
+    let socket = rustix::net::socket(AddressFamily::NETLINK, SocketType::RAW, None)?;
+    rustix::net::send(&socket, request, SendFlags::empty())?;
+    let mut answer = [0; 512];
+    let (length, _) = rustix::net::recv(&socket, &mut answer, RecvFlags::empty())?;
+    // struct nlmsgerr after struct nlmsghdr: 0, or the number of an error below it.
+    let error = answer[..length].get(16..20).ok_or(io::ErrorKind::UnexpectedEof)?;
+    match i32::from_ne_bytes(error.try_into().expect("four bytes are four bytes")) {
+        0 => Ok(()),
+        error => Err(io::Error::from_raw_os_error(-error)),
+    }
+}
+
+fn bytes_of(hexadecimal: &str) -> io::Result<Vec<u8>> {
+    let wrong = || io::Error::other("the step is not hexadecimal");
+    let byte = |at: usize| {
+        let digits = hexadecimal.get(at..at + 2).ok_or_else(wrong)?;
+        u8::from_str_radix(digits, 16).map_err(|_| wrong())
+    };
+    (0..hexadecimal.len()).step_by(2).map(byte).collect()
+}
+
 #[allow(unsafe_code)]
 fn rlimit(resource: u32, limit: u64) -> io::Result<()> {
     let mut now = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
@@ -177,13 +204,7 @@ fn landlock(rules: &Landlock) -> io::Result<()> {
 
 #[allow(unsafe_code)]
 fn seccomp(program: &str) -> io::Result<()> {
-    let wrong = || io::Error::other("the program is not hexadecimal");
-    let mut bytes = Vec::with_capacity(program.len() / 2);
-    for at in (0..program.len()).step_by(2) {
-        let digits = program.get(at..at + 2).ok_or_else(wrong)?;
-        bytes.push(u8::from_str_radix(digits, 16).map_err(|_| wrong())?);
-    }
-    let filter: Vec<libc::sock_filter> = bytes
+    let filter: Vec<libc::sock_filter> = bytes_of(program)?
         .chunks_exact(8)
         .map(|b| libc::sock_filter {
             code: u16::from_ne_bytes([b[0], b[1]]),

@@ -19,6 +19,7 @@ use super::cgroup::Cgroup;
 use super::control::Control;
 use super::frame::{self, Frame, FrameSocket};
 use super::log::LogPipe;
+use super::network::{self, Carrier};
 use super::{ending, failure};
 
 /// How long the kernel may take to end a killed worker.
@@ -41,6 +42,8 @@ pub struct Worker {
     status: Option<ExitStatus>,
     cgroup: Option<Cgroup>,
     graves: mpsc::UnboundedSender<Cgroup>,
+    /// Of a worker that has egress.
+    pub carrier: Option<Carrier>,
     /// Of a worker with an init process of its own.
     _control: Option<Control>,
     _slot: OwnedSemaphorePermit,
@@ -78,22 +81,27 @@ impl Worker {
             status: None,
             cgroup: parts.cgroup,
             graves: parts.graves,
+            carrier: None,
             _control: parts.control,
             _slot: parts.slot,
             idle_since: Instant::now(),
         }
     }
 
-    /// Waits for the first message and learns from it which process the worker is.
-    pub async fn greet(&mut self) -> io::Result<()> {
+    /// Waits for the first message and learns from it which process the worker is. With it come
+    /// the listening sockets of a worker that has egress.
+    pub async fn greet(&mut self) -> io::Result<Vec<OwnedFd>> {
         let stream = self.socket.stream();
-        let read = stream.async_io(Interest::READABLE, || receive_hello(stream.as_raw_fd()));
-        let (kind, pid) = read.await?;
+        let receive = || stream.async_io(Interest::READABLE, || receive_hello(stream.as_raw_fd()));
+        let (mut kind, pid, listeners) = receive().await?;
+        if kind == Some(frame::LISTENING) {
+            (kind, ..) = receive().await?;
+        }
         if let Some(pid) = Pid::from_raw(pid) {
             self.process = Some(pidfd_open(pid, PidfdFlags::empty())?);
         }
         match kind {
-            Some(frame::HELLO) if self.process.is_some() => Ok(()),
+            Some(frame::HELLO) if self.process.is_some() => Ok(listeners),
             Some(frame::START_FAILED) => {
                 let mut words = vec![0; MAX_REASON_BYTES];
                 // It was written together with its header.
@@ -270,19 +278,21 @@ fn judge(frame: Frame, max_bytes: usize) -> Answer {
     if frame.last { Answer::Final(result) } else { Answer::Reusable(result) }
 }
 
-/// The kind of the first message, if one came, and who sent it. Reads no further than its header:
-/// the next message may be there already.
-fn receive_hello(socket: i32) -> io::Result<(Option<u8>, i32)> {
+/// The kind of the first message, if one came, who sent it, and listening sockets that came along.
+/// Reads no further than its header: the next message may be there already.
+fn receive_hello(socket: i32) -> io::Result<(Option<u8>, i32, Vec<OwnedFd>)> {
     let mut bytes = [0; frame::HEADER];
-    let mut space = nix::cmsg_space!(nix::sys::socket::UnixCredentials);
+    let mut space = network::space();
     let mut parts = [IoSliceMut::new(&mut bytes)];
-    let message = recvmsg::<()>(socket, &mut parts, Some(&mut space), MsgFlags::empty())?;
-    let mut pid = 0;
+    let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+    let message = recvmsg::<()>(socket, &mut parts, Some(&mut space), flags)?;
+    let (mut pid, mut listeners) = (0, Vec::new());
     for control in message.cmsgs()? {
+        listeners.extend(network::received(&control));
         if let ControlMessageOwned::ScmCredentials(credentials) = control {
             pid = credentials.pid();
         }
     }
     let whole = message.bytes == frame::HEADER;
-    Ok((whole.then_some(bytes[frame::HEADER - 1]), pid))
+    Ok((whole.then_some(bytes[frame::HEADER - 1]), pid, listeners))
 }

@@ -20,10 +20,7 @@ use tokio_rustls::TlsConnector;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiHttpHooks};
 
 use super::egress::Egress;
-
-/// Longest wait for a connection, unless the guest asks for less. The call's own deadline ends
-/// everything else.
-const CONNECT: Duration = Duration::from_secs(30);
+use crate::egress::CONNECT;
 
 type Body = UnsyncBoxBody<Bytes, Error>;
 type Io = Box<dyn Future<Output = Result<(), Error>> + Send>;
@@ -82,8 +79,7 @@ async fn send(
     *request.uri_mut() = Uri::try_from(path).map_err(|_| Error::HttpRequestUriInvalid)?;
 
     let connect = async {
-        let address = egress.resolve(&host, port).await?;
-        let tcp = TcpStream::connect(address).await.map_err(Error::Connect)?;
+        let tcp = egress.connect(&host, port).await?;
         let _ = tcp.set_nodelay(true);
         Ok(match &egress.tls {
             Some(tls) if https => Connection::Tls(Box::new(handshake(tls, &host, tcp).await?)),
@@ -91,6 +87,7 @@ async fn send(
             _ => Connection::Tcp(tcp),
         })
     };
+    // Unless the guest asks for less. The call's own deadline ends everything else.
     let limit = options.connect_timeout.unwrap_or(CONNECT).min(CONNECT);
     let connected = tokio::time::timeout(limit, connect).await;
     match connected.map_err(|_| Error::ConnectionTimeout)?? {

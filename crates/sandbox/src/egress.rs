@@ -1,0 +1,237 @@
+//! Which hosts a function may reach: none but those its `egress` names. Both engines ask here.
+//!
+//! A name is looked up once, by the server, and the connection goes to an address that look-up
+//! gave and this module accepted: no second look-up can lead elsewhere.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use dispatch_model::Violation;
+use tokio::net::TcpStream;
+
+/// Clouds answer questions about the machine itself here, mostly with credentials.
+const METADATA: [IpAddr; 3] = [
+    IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
+    IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+];
+
+/// The one name that means the machine itself.
+pub const LOCALHOST: &str = "localhost";
+
+/// Longest wait for a connection.
+pub const CONNECT: Duration = Duration::from_secs(30);
+
+/// The rules of one function. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Egress {
+    rules: Arc<[Rule]>,
+}
+
+/// One entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    pub host: Host,
+    /// Any, when absent.
+    pub port: Option<u16>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Host {
+    Name(String),
+    /// Every name that ends so: begins with a dot.
+    Below(String),
+    Address(IpAddr),
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    #[error("the function's `egress` does not name {0}")]
+    NotNamed(String),
+    #[error("{host} leads to {address}, {why}")]
+    Closed { host: String, address: IpAddr, why: &'static str },
+    #[error("{host} has no address: {error}")]
+    NoAddress { host: String, error: io::Error },
+    #[error("{host} cannot be reached: {error}")]
+    Unreachable { host: String, error: io::Error },
+}
+
+impl Egress {
+    /// # Errors
+    /// Names the entry that is none.
+    pub fn new(entries: &[String]) -> Result<Self, Violation> {
+        let rules: Result<_, _> = entries.iter().map(|entry| Rule::parse(entry)).collect();
+        Ok(Self { rules: rules? })
+    }
+
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// Connects to a host if the rules allow it.
+    pub async fn connect(&self, host: &str, port: u16) -> Result<TcpStream, Refusal> {
+        let look_up = async |host: &str| {
+            let found = tokio::net::lookup_host((host, port)).await?;
+            Ok(found.map(|address| address.ip()).collect())
+        };
+        let unreachable = |error| Refusal::Unreachable { host: host.to_owned(), error };
+        let connect = async {
+            let mut last = io::Error::other("there is no address");
+            for address in self.resolve(host, port, look_up).await? {
+                match TcpStream::connect(SocketAddr::new(address, port)).await {
+                    Ok(stream) => return Ok(stream),
+                    Err(error) => last = error,
+                }
+            }
+            Err(unreachable(last))
+        };
+        let connected = tokio::time::timeout(CONNECT, connect).await;
+        connected.unwrap_or_else(|_| Err(unreachable(io::ErrorKind::TimedOut.into())))
+    }
+
+    /// The addresses of a host that may be connected to; at least one.
+    async fn resolve(
+        &self,
+        host: &str,
+        port: u16,
+        look_up: impl AsyncFnOnce(&str) -> io::Result<Vec<IpAddr>>,
+    ) -> Result<Vec<IpAddr>, Refusal> {
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let named: Vec<_> = self.rules.iter().filter(|rule| rule.allows(host, port)).collect();
+        if named.is_empty() {
+            return Err(Refusal::NotNamed(format!("{host}:{port}")));
+        }
+        if let Ok(address) = host.parse::<IpAddr>() {
+            return Ok(vec![address]);
+        }
+        let exactly = named.iter().any(|rule| matches!(rule.host, Host::Name(_)));
+        let no_address = |error| Refusal::NoAddress { host: host.to_owned(), error };
+        let found = look_up(host).await.map_err(no_address)?;
+        let closed = |address: &IpAddr| match Reach::of(*address) {
+            Reach::Public => None,
+            Reach::Private if exactly => None,
+            Reach::Private => Some("a private address: `egress` has to name the host itself"),
+            Reach::Machine if exactly && is_localhost(host) => None,
+            Reach::Machine => {
+                Some("which is this machine: only `localhost` or an address means it")
+            }
+            Reach::Never => Some(NEVER),
+        };
+        let open: Vec<_> = found.iter().copied().filter(|a| closed(a).is_none()).collect();
+        match (found.first(), open.is_empty()) {
+            (Some(&address), true) => {
+                let (host, why) = (host.to_owned(), closed(&address).unwrap_or_default());
+                Err(Refusal::Closed { host, address, why })
+            }
+            (None, _) => Err(no_address(io::ErrorKind::NotFound.into())),
+            _ => Ok(open),
+        }
+    }
+}
+
+const NEVER: &str = "link-local, a group, or a cloud's metadata, which no function may reach";
+
+impl Rule {
+    fn parse(entry: &str) -> Result<Self, Violation> {
+        let wrong = || {
+            let rule = format!("{entry:?} must be a host, *.host, an address, or one with :port");
+            Violation::new("egress", rule)
+        };
+        let address = |address: IpAddr, port| match Reach::of(address) {
+            Reach::Never => Err(Violation::new("egress", format!("{entry:?} is {NEVER}"))),
+            _ => Ok(Self { host: Host::Address(address), port }),
+        };
+        if let Ok(place) = entry.parse::<SocketAddr>() {
+            return address(place.ip(), Some(place.port()));
+        }
+        let bare = entry.trim_start_matches('[').trim_end_matches(']');
+        if let Ok(only) = bare.parse::<IpAddr>() {
+            return address(only, None);
+        }
+        let (name, port) = match entry.rsplit_once(':') {
+            Some((name, port)) => (name, Some(port.parse().map_err(|_| wrong())?)),
+            None => (entry, None),
+        };
+        let name = name.trim_end_matches('.').to_ascii_lowercase();
+        let below = name.strip_prefix('*');
+        let letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+        let host = below.map_or(name.as_str(), |rest| rest.strip_prefix('.').unwrap_or_default());
+        if host.is_empty() || !host.chars().all(letter) || port == Some(0) {
+            return Err(wrong());
+        }
+        let host = match below {
+            Some(rest) => Host::Below(rest.to_owned()),
+            None => Host::Name(name),
+        };
+        Ok(Self { host, port })
+    }
+
+    fn allows(&self, host: &str, port: u16) -> bool {
+        if self.port.is_some_and(|only| only != port) {
+            return false;
+        }
+        // An address is only ever meant by itself, not by the end of its digits.
+        if let Ok(address) = host.parse::<IpAddr>() {
+            return self.host == Host::Address(address);
+        }
+        let name = host.trim_end_matches('.').to_ascii_lowercase();
+        match &self.host {
+            Host::Name(only) => name == *only,
+            Host::Below(end) => name.len() > end.len() && name.ends_with(end),
+            Host::Address(_) => false,
+        }
+    }
+}
+
+fn is_localhost(host: &str) -> bool {
+    host.trim_end_matches('.').eq_ignore_ascii_case(LOCALHOST)
+}
+
+/// How far an address is from the machine.
+#[derive(Debug, PartialEq, Eq)]
+enum Reach {
+    Public,
+    Private,
+    /// The machine itself.
+    Machine,
+    /// Its link, groups of machines, and clouds' metadata.
+    Never,
+}
+
+impl Reach {
+    fn of(address: IpAddr) -> Self {
+        let address = address.to_canonical();
+        if METADATA.contains(&address) {
+            return Reach::Never;
+        }
+        match address {
+            IpAddr::V4(v4) => match v4.octets() {
+                _ if v4.is_loopback() => Reach::Machine,
+                _ if v4.is_link_local() || v4.is_broadcast() || v4.is_multicast() => Reach::Never,
+                [0, ..] => Reach::Never,
+                // Shared by the customers of a carrier (RFC 6598).
+                [100, 64..=127, ..] => Reach::Private,
+                _ if v4.is_private() => Reach::Private,
+                _ => Reach::Public,
+            },
+            IpAddr::V6(v6) => match v6.segments() {
+                _ if v6.is_loopback() => Reach::Machine,
+                _ if v6.is_unspecified() || v6.is_multicast() => Reach::Never,
+                _ if v6.is_unicast_link_local() => Reach::Never,
+                // An IPv4 address behind a translator (RFC 6052).
+                [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
+                    Reach::of(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)).into())
+                }
+                _ if v6.is_unique_local() => Reach::Private,
+                _ => Reach::Public,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "egress/tests.rs"]
+mod tests;
