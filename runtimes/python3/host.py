@@ -103,36 +103,46 @@ def start_worker(steps, descriptors, error):
     """Runs in a fresh child and never returns."""
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        streams, cgroups = descriptors[:3], descriptors[3:]
-        os.close(0)
-        os.open("/dev/null", os.O_RDONLY)
+        take_streams(descriptors[:3])
+        server, buffer = socket.socket(fileno=SOCKET), memoryview(bytearray(65536))
         step = "namespaces"
         try:
             if error:
                 raise error
             os.setsid()
-            for descriptor in cgroups:
+            for descriptor in descriptors[3:]:
                 os.write(descriptor, b"0")
                 os.close(descriptor)
             for step in steps:
-                apply(step, streams[0])
+                apply(step)
+            # From here on this is a spare, until a function takes it.
+            kind, body = receive(server, buffer)
+            if kind != LOAD:
+                os._exit(0)
+            order = json.loads(bytes(body))
+            for step in order["steps"]:
+                apply(step)
         except BaseException as error:
-            text = f"{step}: {error}".encode()
-            os.write(streams[0], struct.pack("<IB", len(text), START_FAILED) + text)
+            send(server, START_FAILED, f"{step}: {error}".encode())
             os._exit(1)
-        high = [fcntl.fcntl(d, fcntl.F_DUPFD_CLOEXEC, 16) for d in streams]
-        os.dup2(high[1], 1)
-        os.dup2(high[2], 2)
-        os.dup2(high[0], SOCKET, inheritable=False)
-        for descriptor in set(high + streams) - {1, 2, SOCKET}:
-            os.close(descriptor)
-        sys.stdin = open(0, encoding="utf-8")
-        sys.stdout = open(1, "w", encoding="utf-8", errors="backslashreplace")
-        sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace")
-        sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
-        serve_calls(socket.socket(fileno=SOCKET))
+        serve_calls(server, order, buffer)
     finally:
         os._exit(0)
+
+
+def take_streams(streams):
+    os.close(0)
+    os.open("/dev/null", os.O_RDONLY)
+    high = [fcntl.fcntl(d, fcntl.F_DUPFD_CLOEXEC, 16) for d in streams]
+    os.dup2(high[1], 1)
+    os.dup2(high[2], 2)
+    os.dup2(high[0], SOCKET, inheritable=False)
+    for descriptor in set(high + streams) - {1, 2, SOCKET}:
+        os.close(descriptor)
+    sys.stdin = open(0, encoding="utf-8")
+    sys.stdout = open(1, "w", encoding="utf-8", errors="backslashreplace")
+    sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace")
+    sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
 
 
 # -- the sandbox ------------------------------------------------------------------------------
@@ -153,18 +163,15 @@ def text(value):
     return None if value is None else value.encode()
 
 
-def apply(step, server):
+def apply(step):
     if isinstance(step, str):
         STEPS[step]()
-        return
-    ((name, arguments),) = step.items()
-    if name == "listen":
-        listen(server, **arguments)
     else:
+        ((name, arguments),) = step.items()
         STEPS[name](**arguments)
 
 
-def listen(server, at):
+def listen(at):
     """Opens listening sockets and hands them to the server."""
     listeners = []
     for place in at:
@@ -176,7 +183,7 @@ def listen(server, at):
         listener.bind((host.strip("[]"), int(port)))
         listener.listen(128)
         listeners.append(listener)
-    with socket.socket(fileno=os.dup(server)) as wire:
+    with socket.socket(fileno=os.dup(SOCKET)) as wire:
         frame = struct.pack("<IB", 0, LISTENING)
         socket.send_fds(wire, [frame], [listener.fileno() for listener in listeners])
 
@@ -267,6 +274,7 @@ STEPS = {
     "netlink": netlink,
     "hostname": lambda name: socket.sethostname(name),
     "loopback": loopback,
+    "listen": listen,
     "rlimit": rlimit,
     "no_new_privileges": no_new_privileges,
     "drop_capabilities": drop_capabilities,
@@ -279,13 +287,8 @@ STEPS = {
 # -- the worker -------------------------------------------------------------------------------
 
 
-def serve_calls(server):
+def serve_calls(server, order, buffer):
     send(server, HELLO, b"")
-    buffer = memoryview(bytearray(65536))
-    kind, body = receive(server, buffer)
-    if kind != LOAD:
-        return
-    order = json.loads(bytes(body))
     os.environ.clear()
     os.environ.update(order["environment"])
     try:

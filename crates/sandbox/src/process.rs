@@ -2,7 +2,7 @@
 //!
 //! A worker is made by carrying out a [`plan`]: namespaces, a read-only root of its own, an
 //! unprivileged user, Landlock, seccomp, limits. Python workers are forked from a warm interpreter
-//! that waits inside a sandbox itself; the others are started by an [`init`] process, which is
+//! that waits inside a sandbox itself, before a function needs them; the others are started by an [`init`] process, which is
 //! this binary re-executed. The server talks to workers in frames (`runtimes/PROTOCOL.md`).
 
 mod bridge;
@@ -22,11 +22,13 @@ mod language;
 mod log;
 mod network;
 mod plan;
+mod pool;
 mod probe;
 mod root;
 mod source;
 mod start;
 mod steps;
+mod wires;
 mod worker;
 
 pub use config::ProcessConfig;

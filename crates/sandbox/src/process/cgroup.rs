@@ -70,7 +70,8 @@ impl Cgroups {
         self.parents.iter().any(|(_, c)| c.contains(&"memory"))
     }
 
-    pub fn make(&self, memory_mib: u64) -> io::Result<Cgroup> {
+    /// A group for one worker; its memory is not limited yet.
+    pub fn make(&self) -> io::Result<Cgroup> {
         let name = format!("worker-{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let mut group = Cgroup { directories: Vec::new(), memory: None, version: self.version };
         for (parent, controllers) in &self.parents {
@@ -78,7 +79,7 @@ impl Cgroups {
             fs::create_dir(&directory)?;
             group.directories.push(directory.clone());
             for controller in controllers {
-                self.limit(&directory, controller, memory_mib << 20)?;
+                self.limit(&directory, controller)?;
             }
             if controllers.contains(&"memory") {
                 group.memory = Some(directory);
@@ -87,19 +88,10 @@ impl Cgroups {
         Ok(group)
     }
 
-    fn limit(&self, directory: &Path, controller: &str, memory: u64) -> io::Result<()> {
+    fn limit(&self, directory: &Path, controller: &str) -> io::Result<()> {
         let quota = (self.max_cpus * CPU_PERIOD_US) as u64;
         match (self.version, controller) {
-            (1, "memory") => {
-                fs::write(directory.join("memory.limit_in_bytes"), memory.to_string())?;
-                let swap = directory.join("memory.memsw.limit_in_bytes");
-                if swap.exists() { fs::write(swap, memory.to_string()) } else { Ok(()) }
-            }
-            (_, "memory") => {
-                fs::write(directory.join("memory.max"), memory.to_string())?;
-                let swap = directory.join("memory.swap.max");
-                if swap.exists() { fs::write(swap, "0") } else { Ok(()) }
-            }
+            (_, "memory") => Ok(()),
             (_, "pids") => fs::write(directory.join("pids.max"), self.max_processes.to_string()),
             _ if quota == 0 => Ok(()),
             (1, _) => fs::write(directory.join("cpu.cfs_quota_us"), quota.to_string()),
@@ -117,6 +109,19 @@ impl Drop for Cgroups {
 }
 
 impl Cgroup {
+    /// Limits memory where the machine can; swap is none in addition.
+    pub fn limit_memory(&self, mib: u64) -> io::Result<()> {
+        let Some(directory) = &self.memory else { return Ok(()) };
+        let bytes = (mib << 20).to_string();
+        let (limit, swap, swapped) = match self.version {
+            1 => ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes", bytes.as_str()),
+            _ => ("memory.max", "memory.swap.max", "0"),
+        };
+        fs::write(directory.join(limit), &bytes)?;
+        let swap = directory.join(swap);
+        if swap.exists() { fs::write(swap, swapped) } else { Ok(()) }
+    }
+
     /// Files a process writes `0` to in order to join.
     ///
     /// A process that moves itself by version 1's `tasks` needs no grace period of the kernel,

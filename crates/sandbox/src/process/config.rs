@@ -19,6 +19,8 @@ pub struct ProcessConfig {
     pub max_payload_bytes: usize,
     /// Workers of all functions together.
     pub max_workers: usize,
+    /// Workers without a function kept ready, for each language that forks its workers.
+    pub spare_workers: usize,
     /// Processes and threads of one worker.
     pub max_processes: u64,
     /// CPUs one worker may use at most; 0 is no limit.
@@ -52,6 +54,7 @@ impl Default for ProcessConfig {
             max_log_bytes: 64 << 10,
             max_payload_bytes: 6 << 20,
             max_workers: 256,
+            spare_workers: 1,
             max_processes: 64,
             max_cpus: 0.0,
             tmp_mib: 64,

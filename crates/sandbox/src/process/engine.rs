@@ -12,7 +12,7 @@ use dispatch_driver::{
     SourceStore,
 };
 use dispatch_model::{Logs, code};
-use tokio::sync::{Mutex as AsyncMutex, OnceCell, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
@@ -22,6 +22,7 @@ use super::deployed::Deployed;
 use super::failure;
 use super::host::host_languages;
 use super::network::Network;
+use super::pool::Pools;
 use super::probe::{self, Probe};
 use super::root::Site;
 use super::source::Sources;
@@ -35,7 +36,7 @@ const GRAVE_INTERVAL: Duration = Duration::from_millis(25);
 
 /// Runs functions in sandboxed processes of this machine.
 pub struct ProcessEngine {
-    starter: Starter,
+    starter: Arc<Starter>,
     sources: Sources,
     deployments: DashMap<Uuid, Arc<Deployed>>,
     /// Those that may have idle workers: what the reaper looks at.
@@ -67,8 +68,8 @@ impl ProcessEngine {
         let slots = Arc::new(Semaphore::new(config.max_workers));
         let sources = Sources::new(config.state_dir.join("sources"), store);
         let site = Site::new(&config);
-        let pools = AsyncMutex::default();
-        let starter = Starter { config, site, cgroups, hosts, graves, pools };
+        let pools = Pools::default();
+        let starter = Arc::new(Starter { config, site, cgroups, hosts, graves, pools });
         let probe = probe::run(&starter, missing).await;
         let engine = Arc::new(Self {
             starter,
@@ -270,7 +271,7 @@ impl Engine for ProcessEngine {
     async fn shutdown(&self) {
         let live: Vec<_> = self.live().drain().map(|(_, d)| d).collect();
         live.iter().for_each(|d| d.retire());
-        self.starter.pools.lock().await.clear();
+        self.starter.pools.clear().await;
     }
 }
 

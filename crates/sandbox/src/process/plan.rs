@@ -17,6 +17,9 @@ pub enum Step {
     Spawn {
         flags: i32,
     },
+    /// From here on, being woken is no reason to push aside who runs (the kernel's SCHED_BATCH);
+    /// children inherit it.
+    Batch,
     Unshare {
         flags: i32,
     },

@@ -14,7 +14,7 @@ pub struct Probe {
     pub unable: Option<String>,
 }
 
-/// Makes one sandbox of a lone worker, and the pools of languages that have them.
+/// Makes one sandbox of a lone worker, and spare workers of languages that have them.
 pub async fn run(starter: &Starter, mut missing: Vec<String>) -> Probe {
     match starter.site.landlock {
         0 => missing.push("The kernel has no Landlock; only mounts limit file access.".to_owned()),
@@ -27,7 +27,7 @@ pub async fn run(starter: &Starter, mut missing: Vec<String>) -> Probe {
     let unable = alone(starter).await.err();
     if unable.is_none() {
         for host in starter.hosts.values().filter(|h| language::is_forked(&h.language)) {
-            if let Err(error) = starter.pool(host).await {
+            if let Err(error) = starter.fill(host).await {
                 missing.push(format!("No warm {}: {error}.", host.language));
             }
         }

@@ -3,15 +3,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 
 use dispatch_driver::Error;
 use dispatch_model::{InvocationError, code};
-use nix::sys::socket::{setsockopt, sockopt};
 use serde::Serialize;
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::timeout;
 
 use super::cgroup::{Cgroup, Cgroups};
@@ -25,8 +23,10 @@ use super::init::MAX_LAUNCH_BYTES;
 use super::language;
 use super::log::LogPipe;
 use super::network::Carrier;
-use super::plan::Launch;
+use super::plan::{Launch, Step};
+use super::pool::Pools;
 use super::root::{FUNCTION, Site};
+use super::wires::Wires;
 use super::worker::{Parts, Worker};
 
 /// Besides the result itself: quotes of an error's stack trace and such.
@@ -54,74 +54,86 @@ pub struct Starter {
     pub cgroups: Cgroups,
     pub hosts: HashMap<String, HostLanguage>,
     pub graves: mpsc::UnboundedSender<Cgroup>,
-    /// The warm interpreter of each language that has one.
-    pub pools: Mutex<HashMap<String, Arc<Control>>>,
+    pub pools: Pools,
 }
 
 /// The load message, as hosts read it.
 #[derive(Serialize)]
 struct Order<'a> {
+    /// Those that finish the sandbox of a forked worker.
+    steps: &'a [Step],
     handler: &'a str,
     directory: &'a str,
     environment: HashMap<String, String>,
     max_payload_bytes: usize,
 }
 
-/// Both ends of what connects a worker.
-struct Wires {
-    socket: UnixStream,
-    stdout: OwnedFd,
-    stderr: OwnedFd,
-    /// The worker's ends: socket, standard output, standard error, then cgroup files.
-    theirs: Vec<OwnedFd>,
-}
-
 impl Starter {
     /// Starts a worker and loads the deployment's handler in it.
     pub async fn start(
-        &self,
+        self: &Arc<Self>,
         deployed: &Deployed,
         slot: OwnedSemaphorePermit,
     ) -> Result<Worker, StartError> {
         let Deployed { deployment, source, network, .. } = deployed;
         let network = network.as_deref();
         let host = self.host(&deployment.language)?;
-        let (wires, cgroup) = self.wire(deployment.memory_mib)?;
-        let theirs = &wires.theirs;
         let limits = match self.cgroups.limits_memory() {
             true => Vec::new(),
             false => language::address_space(&host.language, deployment.memory_mib),
         };
-        let control = if language::is_forked(&host.language) {
+        if language::is_forked(&host.language) {
             let steps = self.site.forked(source, &limits, network);
-            self.fork(host, &serde_json::json!({ "steps": steps }), theirs).await?;
-            None
-        } else {
-            let steps = self.site.alone(host, source, &limits, network);
-            let program = language::program(host, deployment.memory_mib, network);
-            let environment = environment(deployed);
-            let launch = Launch { steps, program, environment };
-            Some(self.launch(&launch, theirs).await?)
-        };
-        let worker = self.worker(wires, cgroup, control, slot)?;
-        self.load(worker, deployed).await
+            let spare = self.spare(host).await?;
+            let limited = spare.cgroup.limit_memory(deployment.memory_mib);
+            limited.map_err(|e| failure::engine("a cgroup cannot be set up", e))?;
+            let worker = self.worker(spare.wires, spare.cgroup, None, slot)?;
+            let loaded = self.load(worker, deployed, &steps).await;
+            self.refill(host);
+            return loaded;
+        }
+        let steps = self.site.alone(host, source, &limits, network);
+        let program = language::program(host, deployment.memory_mib, network);
+        let launch = Launch { steps, program, environment: environment(deployed) };
+        let worker = self.launched(&launch, deployment.memory_mib, slot).await?;
+        self.load(worker, deployed, &[]).await
     }
 
     /// Starts a sandbox and lets it end as soon as it has proved that it can be made.
     pub async fn greet(&self, launch: &Launch) -> Result<(), Error> {
-        let (wires, cgroup) = self.wire(PROBE_MEMORY_MIB)?;
-        let control = self.launch(launch, &wires.theirs).await?;
         let slot = Arc::new(Semaphore::new(1)).try_acquire_owned();
         let slot = slot.map_err(|e| failure::engine("probe", e))?;
-        let mut worker = self.worker(wires, cgroup, Some(control), slot)?;
+        let mut worker = self.launched(launch, PROBE_MEMORY_MIB, slot).await?;
         self.hello(&mut worker).await.map(drop)
     }
 
-    fn wire(&self, memory_mib: u64) -> Result<(Wires, Cgroup), Error> {
-        let cgroup = self.cgroups.make(memory_mib);
+    /// A worker with an init process of its own.
+    async fn launched(
+        &self,
+        launch: &Launch,
+        memory_mib: u64,
+        slot: OwnedSemaphorePermit,
+    ) -> Result<Worker, Error> {
+        let (wires, theirs, cgroup) = self.wire()?;
+        let limited = cgroup.limit_memory(memory_mib);
+        limited.map_err(|e| failure::engine("a cgroup cannot be set up", e))?;
+        let control = self.launch(launch, &theirs).await?;
+        // From here on the worker's ends are the worker's alone, so their closing is noticed.
+        drop(theirs);
+        self.worker(wires, cgroup, Some(control), slot)
+    }
+
+    /// A cgroup whose memory is not limited yet, our ends, and what the worker gets: its ends, then
+    /// cgroup files.
+    pub(super) fn wire(&self) -> Result<(Wires, Vec<OwnedFd>, Cgroup), Error> {
+        let cgroup = self.cgroups.make();
         let cgroup = cgroup.map_err(|e| failure::engine("a cgroup cannot be made", e))?;
-        let wires = Wires::new(&cgroup).map_err(|e| failure::engine("a worker's pipes", e))?;
-        Ok((wires, cgroup))
+        let made = Wires::new().and_then(|(wires, mut theirs)| {
+            theirs.extend(cgroup.files()?);
+            Ok((wires, theirs))
+        });
+        let (wires, theirs) = made.map_err(|e| failure::engine("a worker's pipes", e))?;
+        Ok((wires, theirs, cgroup))
     }
 
     fn worker(
@@ -133,9 +145,7 @@ impl Starter {
     ) -> Result<Worker, Error> {
         let max_frame = self.config.max_payload_bytes + FRAME_SLACK_BYTES;
         let max_log = self.config.max_log_bytes;
-        let Wires { socket, stdout, stderr, theirs } = wires;
-        // From here on the worker's ends are the worker's alone, so their closing is noticed.
-        drop(theirs);
+        let Wires { socket, stdout, stderr } = wires;
         let wired = || -> io::Result<_> {
             let stream = tokio::net::UnixStream::from_std(socket)?;
             let stdout = LogPipe::new(stdout, max_log)?;
@@ -159,9 +169,16 @@ impl Starter {
         format!("it took longer than {} ms", self.config.load_timeout_ms)
     }
 
-    async fn load(&self, mut worker: Worker, d: &Deployed) -> Result<Worker, StartError> {
+    /// Has a worker load the handler, after the steps that finish its sandbox.
+    async fn load(
+        &self,
+        mut worker: Worker,
+        d: &Deployed,
+        steps: &[Step],
+    ) -> Result<Worker, StartError> {
         let limit = Duration::from_millis(self.config.load_timeout_ms);
         let order = Order {
+            steps,
             handler: &d.deployment.handler,
             directory: FUNCTION,
             environment: environment(d).into_iter().collect(),
@@ -191,48 +208,6 @@ impl Starter {
         })
     }
 
-    /// Asks the language's pool for a worker; a pool that died is replaced once.
-    async fn fork(
-        &self,
-        host: &HostLanguage,
-        request: &impl Serialize,
-        theirs: &[OwnedFd],
-    ) -> Result<(), Error> {
-        let request = serde_json::to_vec(request).map_err(|e| failure::engine("request", e))?;
-        let pool = self.pool(host).await?;
-        if pool.send(&request, theirs).await.is_ok() {
-            return Ok(());
-        }
-        tracing::warn!(language = host.language, "the pool of warm interpreters died");
-        self.pools.lock().await.remove(&host.language);
-        let pool = self.pool(host).await?;
-        pool.send(&request, theirs).await.map_err(|e| failure::engine("the pool", e))
-    }
-
-    /// The language's pool, started when there is none.
-    pub async fn pool(&self, host: &HostLanguage) -> Result<Arc<Control>, Error> {
-        let mut pools = self.pools.lock().await;
-        if let Some(pool) = pools.get(&host.language) {
-            return Ok(pool.clone());
-        }
-        let launch = Launch {
-            steps: self.site.pool(host),
-            program: language::program(host, 0, None),
-            environment: owned(BASE_ENVIRONMENT),
-        };
-        let pool = Arc::new(self.launch(&launch, &[]).await?);
-        let limit = Duration::from_millis(self.config.load_timeout_ms);
-        let first = timeout(limit, pool.receive()).await;
-        let first = first.map_err(|_| failure::engine("the pool", "it did not get ready"))?;
-        match first.map_err(|e| failure::engine("the pool", e))?.as_slice() {
-            b"ready" => {}
-            [] => return Err(failure::engine("the pool", "it ended as it started")),
-            text => return Err(failure::engine("the pool", String::from_utf8_lossy(text))),
-        }
-        pools.insert(host.language.clone(), pool.clone());
-        Ok(pool)
-    }
-
     pub async fn launch(&self, launch: &Launch, theirs: &[OwnedFd]) -> Result<Control, Error> {
         let failed = |e: io::Error| failure::engine("an init process cannot be started", e);
         let control = Control::start(&self.config.init_exe).map_err(failed)?;
@@ -246,25 +221,8 @@ impl Starter {
     }
 }
 
-impl Wires {
-    fn new(cgroup: &Cgroup) -> io::Result<Self> {
-        let (socket, worker) = UnixStream::pair()?;
-        socket.set_nonblocking(true)?;
-        setsockopt(&socket, sockopt::PassCred, &true)?;
-        let flags = rustix::pipe::PipeFlags::CLOEXEC;
-        let (stdout, worker_out) = rustix::pipe::pipe_with(flags)?;
-        let (stderr, worker_err) = rustix::pipe::pipe_with(flags)?;
-        for pipe in [&stdout, &stderr] {
-            rustix::io::ioctl_fionbio(pipe, true)?;
-        }
-        let mut theirs = vec![worker.into(), worker_out, worker_err];
-        theirs.extend(cgroup.files()?);
-        Ok(Self { socket, stdout, stderr, theirs })
-    }
-}
-
 /// What every worker has besides the function's own variables.
-const BASE_ENVIRONMENT: &[(&str, &str)] = &[
+pub(super) const BASE_ENVIRONMENT: &[(&str, &str)] = &[
     ("HOME", "/tmp"),
     ("LANG", "C.UTF-8"),
     ("PATH", "/usr/local/bin:/usr/bin:/bin"),
@@ -280,6 +238,6 @@ fn environment(deployed: &Deployed) -> Vec<(String, String)> {
     all.into_iter().collect()
 }
 
-fn owned(environment: &[(&str, &str)]) -> Vec<(String, String)> {
+pub(super) fn owned(environment: &[(&str, &str)]) -> Vec<(String, String)> {
     environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
 }

@@ -15,6 +15,7 @@ use super::plan::{Landlock, Step};
 pub fn apply(step: &Step) -> io::Result<()> {
     match step {
         Step::Spawn { .. } | Step::Listen { .. } => Err(io::ErrorKind::Unsupported.into()),
+        Step::Batch => batch(),
         Step::Unshare { flags } => Ok(nix::sched::unshare(CloneFlags::from_bits_retain(*flags))?),
         Step::IdMap { uid, gid } => id_map(*uid, *gid),
         Step::Mount { source, target, kind, flags, data } => Ok(mount(
@@ -42,6 +43,16 @@ pub fn apply(step: &Step) -> io::Result<()> {
         Step::Landlock(rules) => landlock(rules),
         Step::Seccomp { program } => seccomp(program),
         Step::ChangeDirectory { path } => std::env::set_current_dir(path),
+    }
+}
+
+#[allow(unsafe_code)]
+fn batch() -> io::Result<()> {
+    let none = libc::sched_param { sched_priority: 0 };
+    // SAFETY: the kernel reads one structure, which is there; 0 is this process.
+    match unsafe { libc::sched_setscheduler(0, libc::SCHED_BATCH, &none) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
     }
 }
 
