@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use bytes::Buf as _;
+use bytes::{Buf as _, Bytes};
 use dispatch_driver::Call;
 use dispatch_model::{InvocationError, Logs, RawJson};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
@@ -119,13 +119,18 @@ impl Worker {
         let _ = self.socket.send(frame::LOAD, order).await;
     }
 
-    /// Waits until the handler is loaded; output of that is dropped.
-    pub async fn loaded(&mut self) -> Result<(), InvocationError> {
-        let answer = self.next().await;
+    /// Waits until the handler is loaded; output of that is dropped. The bytes are what the host
+    /// wants to be kept for later workers.
+    pub async fn loaded(&mut self) -> Result<Option<Bytes>, InvocationError> {
+        let (mut answer, mut kept) = (self.next().await, None);
+        if let Ok(Some(Frame { kind: frame::KEEP, body, .. })) = answer {
+            kept = Some(body);
+            answer = self.next().await;
+        }
         let mut words = self.stdout.take();
         words.extend(self.stderr.take());
         match answer {
-            Ok(Some(Frame { kind: frame::LOADED, .. })) => Ok(()),
+            Ok(Some(Frame { kind: frame::LOADED, .. })) => Ok(kept),
             Ok(Some(Frame { kind: frame::LOAD_FAILED, body, .. })) => Err(failure::reported(&body)),
             _ => {
                 self.settle().await;

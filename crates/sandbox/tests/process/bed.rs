@@ -76,6 +76,15 @@ impl Bed {
         deployment
     }
 
+    /// Whether the machine has the interpreter; says so loudly when not.
+    pub fn has(&self, language: &str) -> bool {
+        let has = self.engine.capabilities().languages.iter().any(|l| l == language);
+        if !has {
+            println!("could not run: no interpreter for {language} on this machine");
+        }
+        has
+    }
+
     /// Builds a handler and gives its id.
     pub async fn build(&self, language: &str, source: &str) -> Uuid {
         let deployment = self.deployment(language, source, |_| {});

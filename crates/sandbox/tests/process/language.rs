@@ -5,19 +5,10 @@ use serde_json::json;
 
 use crate::bed::Bed;
 
-/// Whether the machine has the interpreter; says so loudly when not.
-fn has(bed: &Bed, language: &str) -> bool {
-    let has = bed.engine.capabilities().languages.iter().any(|l| l == language);
-    if !has {
-        println!("could not run: no interpreter for {language} on this machine");
-    }
-    has
-}
-
 /// The same four things of every language; the handler is told by its payload which one.
 async fn behaves(language: &str, source: &str) {
     let bed = Bed::new().await;
-    if !has(&bed, language) {
+    if !bed.has(language) {
         return;
     }
     let deployment = bed.deployment(language, source, |d| {
@@ -196,12 +187,41 @@ async fn binary_that_serves_the_function_runtime_api() {
     assert_eq!(bed.result(id, "0").await, json!([1, 0, {"key": "value"}]));
 }
 
+/// Frameworks close a connection that is idle for some seconds, or after each answer.
+#[tokio::test]
+async fn a_served_binary_may_close_its_connections() {
+    let bed = Bed::new().await;
+    let keep_alive = "protocol_version = \"HTTP/1.1\"";
+    let idle = format!("{keep_alive}\n    timeout = 0.05");
+    for (closes, change) in
+        [("when idle", idle.as_str()), ("after each answer", "protocol_version = \"HTTP/1.0\"")]
+    {
+        let source = SERVED.replace(keep_alive, change);
+        let deployment =
+            bed.deployment("binary", &source, |d| d.handler = "http:./handler".to_owned());
+        bed.engine.build(&deployment).await.unwrap();
+        for n in 1..=3 {
+            // Time without a call is what this is about: more than the server's patience.
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            let answer = bed.result(deployment.id, "0").await;
+            assert_eq!(answer[0], json!(n), "the same process answers; it closes {closes}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_binary_that_never_serves_is_its_authors_fault() {
-    let bed = Bed::new().await;
-    let source = "#!/bin/sh\nexit 3\n";
-    let deployment = bed.deployment("binary", source, |d| d.handler = "http:./handler".to_owned());
-    let error = bed.engine.build(&deployment).await.unwrap_err();
-    assert_eq!(error.fault, dispatch_driver::Fault::Caller);
-    assert!(error.message.contains("exit status: 3 before it served"), "{}", error.message);
+    let bed = Bed::with(|c| c.load_timeout_ms = 3_000).await;
+    let cases = [
+        ("#!/bin/sh\nexit 3\n".to_owned(), "exit status: 3 before it served"),
+        ("#!/bin/sh\nexec sleep 1000\n".to_owned(), "did not answer 200 within 2700 ms"),
+        (SERVED.replace("/healthz", "/other"), "it answers 404"),
+    ];
+    for (source, words) in cases {
+        let deployment =
+            bed.deployment("binary", &source, |d| d.handler = "http:./handler".to_owned());
+        let error = bed.engine.build(&deployment).await.unwrap_err();
+        assert_eq!(error.fault, dispatch_driver::Fault::Caller);
+        assert!(error.message.contains(words), "{}", error.message);
+    }
 }

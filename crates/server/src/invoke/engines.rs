@@ -51,8 +51,11 @@ impl Engines {
         };
         if !runs(engine) {
             let known = engine.capabilities().languages.join(", ");
-            let message =
-                format!("engine {name:?} does not run {language:?}; its languages are: {known}");
+            let needs = engine.needs(language).map(|needs| format!(". {needs}"));
+            let needs = needs.unwrap_or_default();
+            let message = format!(
+                "engine {name:?} does not run {language:?}; its languages are: {known}{needs}"
+            );
             return Err(Error::caller(code::ENGINE001, message));
         }
         Ok(engine.clone())
@@ -63,7 +66,10 @@ impl Engines {
         known.sort();
         known.dedup();
         let known = known.join(", ");
-        let message = format!("no engine runs {language:?}; languages found here are: {known}");
+        let needs = self.iter().filter_map(|e| e.needs(language)).map(|needs| format!(". {needs}"));
+        let needs: String = needs.collect();
+        let message =
+            format!("no engine runs {language:?}; languages found here are: {known}{needs}");
         Error::caller(code::ENGINE001, message)
     }
 }
