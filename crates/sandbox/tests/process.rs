@@ -12,5 +12,7 @@ mod isolation;
 mod language;
 #[path = "process/pool.rs"]
 mod pool;
+#[path = "process/source.rs"]
+mod source;
 #[path = "support/web.rs"]
 mod web;

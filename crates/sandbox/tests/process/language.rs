@@ -1,9 +1,11 @@
 //! Every language: result, context, error, logs.
 
+use std::time::Duration;
+
 use dispatch_driver::Engine;
 use serde_json::json;
 
-use crate::bed::Bed;
+use crate::bed::{Bed, until};
 
 /// The same four things of every language; the handler is told by its payload which one.
 async fn behaves(language: &str, source: &str) {
@@ -77,6 +79,45 @@ public class handler
 }
 "#;
     behaves("java", source).await;
+}
+
+/// A worker says from where its classes come, and whether it starts from the archive.
+#[tokio::test]
+async fn java_is_compiled_once() {
+    let bed = Bed::new().await;
+    if !bed.has("java") {
+        return;
+    }
+    let source = r#"
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.function.BiFunction;
+public class handler implements BiFunction<Map<String, Object>, Object, Object> {
+    public Object apply(Map<String, Object> context, Object payload) {
+        try {
+            String from = handler.class.getProtectionDomain().getCodeSource().getLocation().getPath();
+            return List.of(from, Files.readString(Path.of("/proc/self/maps")).contains("host.jsa"));
+        } catch (Exception error) {
+            throw new RuntimeException(error);
+        }
+    }
+}
+"#;
+    let deployment = bed.deployment("java", source, |d| {
+        d.memory_mib = 256;
+        d.idle = Duration::from_millis(100);
+    });
+    bed.engine.build(&deployment).await.unwrap();
+    until("no worker is left", || bed.engine.workers() == (0, 0)).await;
+    let outcome = bed.call(deployment.id, "null").await;
+    assert!(outcome.phases.cold);
+    let answer = outcome.result.unwrap();
+    let [from, archived] = serde_json::from_str::<[serde_json::Value; 2]>(answer.get()).unwrap();
+    let from = from.as_str().unwrap();
+    assert!(from.starts_with("/function/.dispatch-classes-") && from.ends_with(".jar"), "{from}");
+    assert_eq!(archived, json!(true));
 }
 
 #[tokio::test]
@@ -198,11 +239,11 @@ async fn a_served_binary_may_close_its_connections() {
     {
         let source = SERVED.replace(keep_alive, change);
         let deployment =
-            bed.deployment("binary", &source, |d| d.handler = "http:./handler".to_owned());
+            bed.deployment("binary", source.as_str(), |d| d.handler = "http:./handler".to_owned());
         bed.engine.build(&deployment).await.unwrap();
         for n in 1..=3 {
             // Time without a call is what this is about: more than the server's patience.
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
             let answer = bed.result(deployment.id, "0").await;
             assert_eq!(answer[0], json!(n), "the same process answers; it closes {closes}");
         }
@@ -219,7 +260,7 @@ async fn a_binary_that_never_serves_is_its_authors_fault() {
     ];
     for (source, words) in cases {
         let deployment =
-            bed.deployment("binary", &source, |d| d.handler = "http:./handler".to_owned());
+            bed.deployment("binary", source.as_str(), |d| d.handler = "http:./handler".to_owned());
         let error = bed.engine.build(&deployment).await.unwrap_err();
         assert_eq!(error.fault, dispatch_driver::Fault::Caller);
         assert!(error.message.contains(words), "{}", error.message);
