@@ -9,6 +9,7 @@ use bytes::{Buf as _, Bytes};
 use dispatch_driver::Call;
 use dispatch_model::{InvocationError, Logs, RawJson};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -97,11 +98,17 @@ impl Worker {
         if kind == Some(frame::LISTENING) {
             (kind, ..) = receive().await?;
         }
-        if let Some(pid) = Pid::from_raw(pid) {
-            self.process = Some(pidfd_open(pid, PidfdFlags::empty())?);
+        let pid = Pid::from_raw(pid);
+        if let Some(pid) = pid {
+            self.process = match pidfd_open(pid, PidfdFlags::empty()) {
+                Ok(process) => Some(process),
+                // It has ended since, which its socket shows to whoever waits for the next message.
+                Err(Errno::SRCH) => None,
+                Err(error) => return Err(error.into()),
+            };
         }
         match kind {
-            Some(frame::HELLO) if self.process.is_some() => Ok(listeners),
+            Some(frame::HELLO) if pid.is_some() => Ok(listeners),
             Some(frame::START_FAILED) => {
                 let mut words = vec![0; MAX_REASON_BYTES];
                 // It was written together with its header.

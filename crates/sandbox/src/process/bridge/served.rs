@@ -95,12 +95,15 @@ impl Served {
 
     fn wait_until_ready(&mut self, max_ready: Duration) -> Result<(), String> {
         let ends = Instant::now() + max_ready;
+        let mut seen = "it does not answer".to_owned();
         loop {
-            let seen = match self.look(ends.saturating_duration_since(Instant::now())) {
+            match self.look(ends.saturating_duration_since(Instant::now())) {
                 Ok(StatusCode::OK) => return Ok(()),
-                Ok(status) => format!("it answers {status}"),
-                Err(error) => error.to_string(),
-            };
+                Ok(status) => seen = format!("it answers {status}"),
+                // The end of the time says less than what was seen before.
+                Err(_) if Instant::now() >= ends => {}
+                Err(error) => seen = error.to_string(),
+            }
             let (name, port) = (&self.name, self.port);
             if let Ok(Some(status)) = self.child.try_wait() {
                 return Err(format!("{name} ended with {status} before it served port {port}"));
