@@ -191,7 +191,8 @@ public final class Host {
 
     private static byte[] jar(Path folder) throws IOException {
         ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-        try (JarOutputStream jar = new JarOutputStream(bytes); Stream<Path> walk = Files.walk(folder)) {
+        try (JarOutputStream jar = new JarOutputStream(bytes);
+                Stream<Path> walk = Files.walk(folder)) {
             for (Path file : walk.filter(Files::isRegularFile).collect(Collectors.toList())) {
                 jar.putNextEntry(new ZipEntry(folder.relativize(file).toString()));
                 Files.copy(file, jar);

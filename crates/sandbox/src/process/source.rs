@@ -99,7 +99,7 @@ fn file_name(deployment: &Deployment) -> String {
     format!("{}.{extension}", stem.filter(plain).unwrap_or("handler"))
 }
 
-/// Writes a file that workers read, unless it is there: what is kept once is not changed by a worker.
+/// Writes a file that workers read, unless it is there: what is kept once, no worker changes.
 pub async fn keep(path: PathBuf, bytes: Bytes) {
     let shown = path.display().to_string();
     let kept = tokio::task::spawn_blocking(move || {

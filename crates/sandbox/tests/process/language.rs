@@ -97,7 +97,8 @@ import java.util.function.BiFunction;
 public class handler implements BiFunction<Map<String, Object>, Object, Object> {
     public Object apply(Map<String, Object> context, Object payload) {
         try {
-            String from = handler.class.getProtectionDomain().getCodeSource().getLocation().getPath();
+            var source = handler.class.getProtectionDomain().getCodeSource();
+            String from = source.getLocation().getPath();
             return List.of(from, Files.readString(Path.of("/proc/self/maps")).contains("host.jsa"));
         } catch (Exception error) {
             throw new RuntimeException(error);
