@@ -98,7 +98,7 @@ async fn https_is_for_servers_that_somebody_trusted_vouches_for() {
     std::fs::write(&file, authority).unwrap();
 
     let bench = Bench::with(|config| config.ca_file = file.clone());
-    let allowed = deployed(&bench, &[place.clone()]).await;
+    let allowed = deployed(&bench, std::slice::from_ref(&place)).await;
     let fetched = request(&bench, &allowed, &uri, "1").await;
     assert_eq!(fetched.output(), json!({"path": "/", "host": place}));
     // The certificate is for the name, not for the address.
