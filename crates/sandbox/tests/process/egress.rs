@@ -187,6 +187,48 @@ async fn the_proxy_asks_the_same_rules() {
     assert_eq!(refused, json!("OSError"), "a tunnel is refused as well");
 }
 
+/// Its refusal shows that a program went there by itself.
+#[tokio::test]
+async fn programs_find_the_proxy() {
+    let bed = Bed::new().await;
+    let java = r#"
+import java.net.HttpURLConnection;
+import java.net.URL;
+import java.util.Map;
+import java.util.function.BiFunction;
+public class handler implements BiFunction<Map<String, Object>, String, Object> {
+    public Object apply(Map<String, Object> context, String url) {
+        try {
+            return ((HttpURLConnection) new URL(url).openConnection()).getResponseCode();
+        } catch (java.io.IOException error) {
+            return error.toString();
+        }
+    }
+}
+"#;
+    let python = r#"
+import urllib.error, urllib.request
+def handle(context, url):
+    try: return urllib.request.urlopen(url).status
+    except urllib.error.HTTPError as error: return error.code
+"#;
+    let ruby =
+        "require 'net/http'\ndef handle(c, url) = Net::HTTP.get_response(URI(url)).code.to_i";
+    for (language, source) in [("python3", python), ("java", java), ("ruby", ruby)] {
+        if !bed.has(language) {
+            continue;
+        }
+        let deployment = bed.deployment(language, source, |d| {
+            d.egress = vec!["*.example.org".to_owned()];
+            d.handler = if language == "java" { "handler" } else { "" }.to_owned();
+            d.memory_mib = 256;
+        });
+        bed.engine.build(&deployment).await.unwrap();
+        let status = bed.result(deployment.id, r#""http://example.net/""#).await;
+        assert_eq!(status, json!(403), "{language}");
+    }
+}
+
 /// Resolvers read the number as 169.254.169.254: a name that leads to a cloud's metadata.
 #[tokio::test]
 async fn a_name_for_the_metadata_address_is_refused() {

@@ -79,3 +79,22 @@ impl std::fmt::Debug for Engines {
         f.debug_list().entries(&self.order).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::TestEngine;
+    use super::*;
+
+    #[test]
+    fn who_misses_a_language_hears_what_to_install() {
+        let mut engines = Engines::default();
+        engines.add(TestEngine::echo());
+        for wanted in [None, Some("test")] {
+            let hinted = engines.for_language("installable", wanted).unwrap_err();
+            assert!(hinted.message.ends_with(": test. It needs a tool: install it"), "{hinted}");
+            let plain = engines.for_language("other", wanted).unwrap_err();
+            assert!(plain.message.ends_with(": test"), "{plain}");
+        }
+        assert!(engines.for_language("test", None).is_ok());
+    }
+}
