@@ -43,11 +43,12 @@ fn test_binary() -> Result<PathBuf> {
     cargo.current_dir(shell::root()).args(["test", "--workspace", "--no-run"]);
     cargo.arg("--message-format=json");
     let messages = shell::run_quietly("finding the tests of the process engine", &mut cargo)?;
+    let source = shell::root().join("crates/sandbox/tests/process.rs");
     let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let binary = messages
-        .filter(|m| m["target"]["name"] == "process" && m["profile"]["test"] == true)
+        .filter(|m| m["target"]["src_path"].as_str().is_some_and(|path| source == Path::new(path)))
         .find_map(|m| m["executable"].as_str().map(PathBuf::from));
-    binary.context("cargo names no test `process`")
+    binary.with_context(|| format!("cargo names no test made of {}", source.display()))
 }
 
 fn copy(from: &Path, to: &Path) -> Result<PathBuf> {

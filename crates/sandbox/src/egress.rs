@@ -143,7 +143,8 @@ async fn look_up(host: &str) -> io::Result<Vec<IpAddr>> {
     found.await.map_err(io::Error::other)?
 }
 
-const NEVER: &str = "link-local, a group, or a cloud's metadata, which no function may reach";
+const NEVER: &str =
+    "which no function may reach: it is link-local, multicast or a cloud's metadata service";
 
 impl Rule {
     fn parse(entry: &str) -> Result<Self, Violation> {
@@ -152,7 +153,9 @@ impl Rule {
             Violation::new("egress", rule)
         };
         let address = |address: IpAddr, port| match Reach::of(address) {
-            Reach::Never => Err(Violation::new("egress", format!("{entry:?} is {NEVER}"))),
+            Reach::Never => {
+                Err(Violation::new("egress", format!("{entry:?} is an address {NEVER}")))
+            }
             _ => Ok(Self { host: Host::Address(address), port }),
         };
         if let Ok(place) = entry.parse::<SocketAddr>() {

@@ -90,9 +90,9 @@ mod tests {
         let mut engines = Engines::default();
         engines.add(TestEngine::echo());
         for wanted in [None, Some("test")] {
-            let hinted = engines.for_language("installable", wanted).unwrap_err();
+            let hinted = engines.for_language("installable", wanted).err().unwrap();
             assert!(hinted.message.ends_with(": test. It needs a tool: install it"), "{hinted}");
-            let plain = engines.for_language("other", wanted).unwrap_err();
+            let plain = engines.for_language("other", wanted).err().unwrap();
             assert!(plain.message.ends_with(": test"), "{plain}");
         }
         assert!(engines.for_language("test", None).is_ok());
