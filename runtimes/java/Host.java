@@ -19,22 +19,25 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.function.BiFunction;
+import java.util.jar.JarOutputStream;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import java.util.zip.ZipEntry;
 import javax.tools.JavaCompiler;
 import javax.tools.ToolProvider;
 
 /**
- * The Java host: loads a handler and calls it. Start: {@code java --add-opens
- * java.base/java.io=ALL-UNNAMED Host}, with the socket as descriptor 3. The protocol is in
- * ../PROTOCOL.md.
+ * The Java host: loads a handler and calls it. Start: {@code java -jar host.jar}, with the socket
+ * as descriptor 3; the jar's manifest opens java.base/java.io. The protocol is in ../PROTOCOL.md.
  *
  * <p>A handler is a class that implements {@code BiFunction<Map, P, R>}; objects reach it as maps,
- * arrays as lists. Source files are compiled when there are any.
+ * arrays as lists. Source files are compiled when there are any, and the classes sent to the
+ * server, which keeps them for later workers.
  */
 public final class Host {
     private static final int LOAD = 1, CALL = 2;
     private static final int HELLO = 16, LOADED = 17, LOAD_FAILED = 18, RESULT = 19, ERROR = 20;
+    private static final int KEEP = 23;
     private static final int TOKEN = 8;
 
     private final DataInputStream in;
@@ -50,8 +53,40 @@ public final class Host {
     }
 
     public static void main(String[] arguments) throws Exception {
-        new Host().serve();
+        switch (arguments.length == 0 ? "serve" : arguments[0]) {
+            case "archive" -> new Host().archive(List.of(arguments).subList(1, arguments.length));
+            case "rehearse" -> rehearse();
+            default -> new Host().serve();
+        }
         Runtime.getRuntime().halt(0);
+    }
+
+    /**
+     * Sends an archive of the classes that every start needs, as the machine keeps them in memory.
+     * It is made by another machine at its exit, whose command this is given.
+     */
+    private void archive(List<String> command) throws Exception {
+        send(HELLO, "");
+        Path archive = Path.of("/tmp/host.jsa");
+        List<String> words = new ArrayList<>(command);
+        words.removeIf(word -> word.startsWith("-XX:SharedArchiveFile="));
+        words.add(1, "-XX:ArchiveClassesAtExit=" + archive);
+        words.add("rehearse");
+        new ProcessBuilder(words).redirectErrorStream(true)
+                .redirectOutput(ProcessBuilder.Redirect.DISCARD).start().waitFor();
+        send(KEEP, new byte[0], Files.readAllBytes(archive));
+        send(LOADED, "");
+    }
+
+    /** Does what a start does, without a server and a handler. */
+    private static void rehearse() throws Exception {
+        try {
+            Path own = Path.of(System.getProperty("java.class.path"));
+            new Host().find(own.getParent().toString(), "Host", own);
+        } catch (ClassCastException expected) {
+            Json.parse(describe(expected));
+        }
+        Json.write(Json.parse("{\"a\": [1, 2.5, \"b\", true, null]}"));
     }
 
     private void serve() throws IOException {
@@ -63,7 +98,8 @@ public final class Host {
         Map<?, ?> order = (Map<?, ?>) Json.parse(new String(body, StandardCharsets.UTF_8));
         BiFunction<Object, Object, Object> handler;
         try {
-            handler = find((String) order.get("directory"), (String) order.get("handler"));
+            Path kept = Path.of((String) order.get("classes"));
+            handler = find((String) order.get("directory"), (String) order.get("handler"), kept);
         } catch (Throwable error) {
             send(LOAD_FAILED, describe(error));
             return;
@@ -96,11 +132,11 @@ public final class Host {
         }
         System.out.flush();
         System.err.flush();
-        send(kind, Arrays.copyOf(body, TOKEN), answer);
+        send(kind, Arrays.copyOf(body, TOKEN), answer.getBytes(StandardCharsets.UTF_8));
     }
 
     @SuppressWarnings("unchecked")
-    private static BiFunction<Object, Object, Object> find(String directory, String handler)
+    private BiFunction<Object, Object, Object> find(String directory, String handler, Path kept)
             throws Exception {
         Path folder = Path.of(directory);
         List<Path> files;
@@ -110,14 +146,15 @@ public final class Host {
         List<URL> places = new ArrayList<>();
         places.add(folder.toUri().toURL());
         for (Path file : files) {
-            if (file.toString().endsWith(".jar")) {
+            if (file.toString().endsWith(".jar") && !file.equals(kept)) {
                 places.add(file.toUri().toURL());
             }
         }
         List<String> sources = files.stream().map(Path::toString)
                 .filter(name -> name.endsWith(".java")).collect(Collectors.toList());
         if (!sources.isEmpty()) {
-            places.add(0, compile(sources, places).toUri().toURL());
+            Path classes = Files.exists(kept) ? kept : compile(sources, places);
+            places.add(0, classes.toUri().toURL());
         }
         if (handler == null || handler.isEmpty()) {
             if (sources.size() != 1) {
@@ -133,7 +170,8 @@ public final class Host {
         return (BiFunction<Object, Object, Object>) made;
     }
 
-    private static Path compile(List<String> sources, List<URL> places) throws Exception {
+    /** Compiles, and sends what came of it to be kept. */
+    private Path compile(List<String> sources, List<URL> places) throws Exception {
         JavaCompiler compiler = ToolProvider.getSystemJavaCompiler();
         if (compiler == null) {
             throw new IllegalStateException("this Java has no compiler: send classes or a jar");
@@ -147,7 +185,20 @@ public final class Host {
         if (compiler.run(null, said, said, words.toArray(new String[0])) != 0) {
             throw new IllegalArgumentException("javac: " + said.toString(StandardCharsets.UTF_8));
         }
+        send(KEEP, new byte[0], jar(target));
         return target;
+    }
+
+    private static byte[] jar(Path folder) throws IOException {
+        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        try (JarOutputStream jar = new JarOutputStream(bytes);
+                Stream<Path> walk = Files.walk(folder)) {
+            for (Path file : walk.filter(Files::isRegularFile).collect(Collectors.toList())) {
+                jar.putNextEntry(new ZipEntry(folder.relativize(file).toString()));
+                Files.copy(file, jar);
+            }
+        }
+        return bytes.toByteArray();
     }
 
     private static String describe(Throwable error) {
@@ -176,11 +227,10 @@ public final class Host {
     }
 
     private void send(int kind, String text) throws IOException {
-        send(kind, new byte[0], text);
+        send(kind, new byte[0], text.getBytes(StandardCharsets.UTF_8));
     }
 
-    private void send(int kind, byte[] token, String text) throws IOException {
-        byte[] body = text.getBytes(StandardCharsets.UTF_8);
+    private void send(int kind, byte[] token, byte[] body) throws IOException {
         int length = token.length + body.length;
         ByteBuffer frame = ByteBuffer.allocate(5 + length).order(ByteOrder.LITTLE_ENDIAN);
         frame.putInt(length).put((byte) kind).put(token).put(body);

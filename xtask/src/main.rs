@@ -3,6 +3,7 @@
 mod bench;
 mod check;
 mod demo;
+mod ordinary;
 mod server;
 mod setup;
 mod shell;

@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::Result;
 use clap::Args;
 
-use crate::{demo, setup, shell, tidy, walls};
+use crate::{demo, ordinary, setup, shell, tidy, walls};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -38,6 +38,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         cargo.args(["--", filter]);
     }
     shell::run(&mut cargo)?;
+    ordinary::run(arguments.filter.as_deref())?;
     for name in missing {
         println!("could not run: tests that need the Debian package {name}");
     }

@@ -24,6 +24,12 @@ pub trait Engine: Send + Sync + 'static {
 
     fn capabilities(&self) -> Capabilities;
 
+    /// What has to be installed here before the engine runs a language, when that is all it
+    /// takes: a sentence without its full stop.
+    fn needs(&self, _language: &str) -> Option<String> {
+        None
+    }
+
     /// Proves that the deployment can run: unpacks and checks the source, compiles what has to be
     /// compiled, loads the handler once. Idempotent; a repeat is cheap.
     ///

@@ -4,12 +4,13 @@
 //! gave and this module accepted: no second look-up can lead elsewhere.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
 use dispatch_model::Violation;
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 
 /// Clouds answer questions about the machine itself here, mostly with credentials.
 const METADATA: [IpAddr; 3] = [
@@ -23,6 +24,9 @@ pub const LOCALHOST: &str = "localhost";
 
 /// Longest wait for a connection.
 pub const CONNECT: Duration = Duration::from_secs(30);
+
+/// Names that are looked up at the same time: each takes a thread, and a name server may be slow.
+static LOOK_UPS: Semaphore = Semaphore::const_new(64);
 
 /// The rules of one function. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -73,10 +77,6 @@ impl Egress {
 
     /// Connects to a host if the rules allow it.
     pub async fn connect(&self, host: &str, port: u16) -> Result<TcpStream, Refusal> {
-        let look_up = async |host: &str| {
-            let found = tokio::net::lookup_host((host, port)).await?;
-            Ok(found.map(|address| address.ip()).collect())
-        };
         let unreachable = |error| Refusal::Unreachable { host: host.to_owned(), error };
         let connect = async {
             let mut last = io::Error::other("there is no address");
@@ -132,7 +132,19 @@ impl Egress {
     }
 }
 
-const NEVER: &str = "link-local, a group, or a cloud's metadata, which no function may reach";
+/// The system's answer. The permit stays with the look-up, which nothing can end before its time.
+async fn look_up(host: &str) -> io::Result<Vec<IpAddr>> {
+    let permit = LOOK_UPS.acquire().await.map_err(io::Error::other)?;
+    let host = host.to_owned();
+    let found = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        Ok((host.as_str(), 0).to_socket_addrs()?.map(|address| address.ip()).collect())
+    });
+    found.await.map_err(io::Error::other)?
+}
+
+const NEVER: &str =
+    "which no function may reach: it is link-local, multicast or a cloud's metadata service";
 
 impl Rule {
     fn parse(entry: &str) -> Result<Self, Violation> {
@@ -141,7 +153,9 @@ impl Rule {
             Violation::new("egress", rule)
         };
         let address = |address: IpAddr, port| match Reach::of(address) {
-            Reach::Never => Err(Violation::new("egress", format!("{entry:?} is {NEVER}"))),
+            Reach::Never => {
+                Err(Violation::new("egress", format!("{entry:?} is an address {NEVER}")))
+            }
             _ => Ok(Self { host: Host::Address(address), port }),
         };
         if let Ok(place) = entry.parse::<SocketAddr>() {

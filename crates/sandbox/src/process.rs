@@ -17,6 +17,7 @@ mod filter;
 mod frame;
 mod host;
 mod init;
+mod java;
 mod landlock;
 mod language;
 mod log;

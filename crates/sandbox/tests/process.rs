@@ -2,6 +2,8 @@
 
 #[path = "process/bed.rs"]
 mod bed;
+#[path = "process/egress.rs"]
+mod egress;
 #[path = "process/fault.rs"]
 mod fault;
 #[path = "process/isolation.rs"]
@@ -10,3 +12,7 @@ mod isolation;
 mod language;
 #[path = "process/pool.rs"]
 mod pool;
+#[path = "process/source.rs"]
+mod source;
+#[path = "support/web.rs"]
+mod web;

@@ -3,6 +3,7 @@
 #[path = "support"]
 mod support {
     pub mod wasm;
+    pub mod web;
 }
 
 #[path = "wasm/cache.rs"]

@@ -10,6 +10,7 @@ use std::io::{Read, Write};
 use std::os::fd::FromRawFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -27,6 +28,7 @@ struct Order {
     handler: String,
     directory: PathBuf,
     max_payload_bytes: usize,
+    load_timeout_ms: u64,
 }
 
 /// What came of a call.
@@ -78,7 +80,9 @@ fn load(order: &Order, environment: &Environment) -> Result<Program, String> {
     match order.handler.strip_prefix(HTTP) {
         Some(path) => {
             let path = find(&order.directory, path)?;
-            let served = Served::start(&path, environment, order.max_payload_bytes)?;
+            // A little less than the server waits, so that it still hears the reason.
+            let ready = Duration::from_millis(order.load_timeout_ms) * 9 / 10;
+            let served = Served::start(&path, environment, order.max_payload_bytes, ready)?;
             Ok(Program::Served(Box::new(served)))
         }
         None => find(&order.directory, &order.handler).map(Program::Started),

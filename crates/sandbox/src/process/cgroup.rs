@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Names of directories begin with it; the rest is the server's process id and a number.
 const PREFIX: &str = "dispatch-";
+/// The group a server moves itself into where groups with children may hold no processes.
+const LEAF: &str = "dispatch-server";
 const CPU_PERIOD_US: f64 = 100_000.0;
 
 static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -176,7 +178,11 @@ fn version_2(mounts: &str, own: &str) -> Option<(PathBuf, Vec<&'static str>)> {
         let (target, kind) = (words.next()?, words.next()?);
         (kind == "cgroup2").then(|| PathBuf::from(target))
     })?;
-    let directory = within(&mount, own.lines().find_map(|l| l.strip_prefix("0::"))?);
+    let mut directory = within(&mount, own.lines().find_map(|l| l.strip_prefix("0::"))?);
+    // Where an engine of this process has moved it; new groups stay beside it, not below.
+    if directory.file_name().is_some_and(|name| name == LEAF) {
+        directory.pop();
+    }
     let known = fs::read_to_string(directory.join("cgroup.controllers")).ok()?;
     let wanted: Vec<_> = ["memory", "pids", "cpu"]
         .into_iter()
@@ -189,7 +195,7 @@ fn version_2(mounts: &str, own: &str) -> Option<(PathBuf, Vec<&'static str>)> {
     let parent = prepare(&directory)?;
     if fs::write(directory.join("cgroup.subtree_control"), &enable).is_err() {
         // Version 2 wants processes in leaves only, so this one has to move into one first.
-        let leaf = directory.join("dispatch-server");
+        let leaf = directory.join(LEAF);
         fs::create_dir_all(&leaf).ok()?;
         fs::write(leaf.join("cgroup.procs"), "0").ok()?;
         fs::write(directory.join("cgroup.subtree_control"), &enable).ok()?;

@@ -20,7 +20,7 @@ use super::cgroup::{Cgroup, Cgroups};
 use super::config::ProcessConfig;
 use super::deployed::Deployed;
 use super::failure;
-use super::host::host_languages;
+use super::host::{self, host_languages};
 use super::network::Network;
 use super::pool::Pools;
 use super::probe::{self, Probe};
@@ -103,12 +103,7 @@ impl ProcessEngine {
         self.able()?;
         let host = self.starter.host(&deployment.language)?;
         if host.language == "java" {
-            let compiled = self.java.get_or_try_init(|| async {
-                let (directory, host) = (self.starter.site.runtimes.clone(), host.clone());
-                let compile = move || language::compile_java(&directory, &host);
-                tokio::task::spawn_blocking(compile).await.map_err(std::io::Error::other)?
-            });
-            compiled.await.map_err(|e| failure::engine("the Java host does not compile", e))?;
+            self.java.get_or_try_init(|| self.starter.prepare_java(host)).await?;
         }
         check_image(deployment)?;
         let network = Network::of(&deployment.egress)?;
@@ -211,6 +206,12 @@ impl Engine for ProcessEngine {
         let mut languages: Vec<_> = self.starter.hosts.keys().cloned().collect();
         languages.sort();
         Capabilities { languages, missing: self.probe.missing.clone() }
+    }
+
+    fn needs(&self, language: &str) -> Option<String> {
+        let found = self.starter.hosts.contains_key(language);
+        let program = host::program(language).filter(|_| !found)?;
+        Some(format!("The process engine needs `{program}` in PATH for it"))
     }
 
     async fn build(&self, deployment: &Deployment) -> Result<()> {

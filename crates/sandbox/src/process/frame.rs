@@ -19,6 +19,8 @@ pub const ERROR: u8 = 20;
 pub const START_FAILED: u8 = 21;
 /// Brings the listening sockets of the worker's namespace, before hello.
 pub const LISTENING: u8 = 22;
+/// Brings what is to be kept for later workers of the deployment, before loaded.
+pub const KEEP: u8 = 23;
 /// Added to the kind of an answer: the worker must not be used again.
 pub const LAST: u8 = 0x80;
 

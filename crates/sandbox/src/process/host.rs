@@ -27,6 +27,9 @@ struct Question {
     arguments: &'static [&'static str],
 }
 
+/// It has to be a development kit: functions come as source.
+const JAVA: &str = "javac";
+
 const QUESTIONS: &[Question] = &[
     Question {
         language: "python3",
@@ -77,6 +80,12 @@ const QUESTIONS: &[Question] = &[
     },
 ];
 
+/// The program that has to be there for a language.
+pub fn program(language: &str) -> Option<&'static str> {
+    let question = QUESTIONS.iter().find(|question| question.language == language);
+    question.map(|question| question.program).or((language == "java").then_some(JAVA))
+}
+
 /// Finds every language of this machine; asks the interpreters, so it takes some 100 ms.
 pub async fn host_languages() -> Vec<HostLanguage> {
     let asked = futures::future::join_all(QUESTIONS.iter().map(find)).await;
@@ -109,9 +118,8 @@ async fn find(question: &Question) -> Option<HostLanguage> {
     None
 }
 
-/// Java has to be a development kit: functions come as source.
 async fn java() -> Option<HostLanguage> {
-    for program in in_path("javac") {
+    for program in in_path(JAVA) {
         let Ok(program) = program.canonicalize() else { continue };
         let Some(home) = program.parent().and_then(Path::parent) else { continue };
         let Some(answer) = ask(&program, &["-version"]).await else { continue };

@@ -3,14 +3,15 @@
 use std::path::Path;
 
 use super::host::HostLanguage;
+use super::java;
 use super::network::Network;
 use super::plan::{Program, Step};
 use super::root::RUNTIMES;
 
 /// The hosts, as they are written to the state directory.
 const FILES: &[(&str, &str)] = &[
-    ("java/Host.java", include_str!("../../../../runtimes/java/Host.java")),
-    ("java/Json.java", include_str!("../../../../runtimes/java/Json.java")),
+    java::SOURCES[0],
+    java::SOURCES[1],
     ("nodejs/host.js", include_str!("../../../../runtimes/nodejs/host.js")),
     ("php/host.php", include_str!("../../../../runtimes/php/host.php")),
     ("powershell/host.ps1", include_str!("../../../../runtimes/powershell/host.ps1")),
@@ -28,27 +29,6 @@ pub fn write_hosts(directory: &Path) -> std::io::Result<()> {
         std::fs::write(path, text)?;
     }
     Ok(())
-}
-
-/// Compiles the Java host, which comes as source, unless its classes are there.
-pub fn compile_java(directory: &Path, host: &HostLanguage) -> std::io::Result<()> {
-    let folder = directory.join("java");
-    let digest: String =
-        FILES.iter().filter(|(n, _)| n.starts_with("java/")).map(|f| f.1).collect();
-    let stamp = folder.join("compiled");
-    let wanted = format!("{}\n{digest}", host.version);
-    if std::fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
-        return Ok(());
-    }
-    let javac = host.interpreter.with_file_name("javac");
-    let mut command = std::process::Command::new(javac);
-    command.arg("-d").arg(&folder).args(["Host.java", "Json.java"].map(|f| folder.join(f)));
-    let output = command.stdin(std::process::Stdio::null()).output()?;
-    if !output.status.success() {
-        let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        return Err(std::io::Error::other(text));
-    }
-    std::fs::write(stamp, wanted)
 }
 
 /// Languages whose workers are forked from a warm interpreter.
@@ -79,14 +59,8 @@ pub fn program(host: &HostLanguage, memory_mib: u64, network: Option<&Network>) 
             words(&["-NoProfile", "-NonInteractive", "-File", &host_file("powershell/host.ps1")])
         }
         "java" => {
-            let heap = format!("-Xmx{heap_mib}m");
-            let classes = host_file("java");
-            // One call at a time: the small collector and compiler start fastest.
-            let small = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"];
-            let open = ["--add-opens", "java.base/java.io=ALL-UNNAMED"];
             let proxy = network.map(Network::java_properties).unwrap_or_default();
-            let last = words(&["-cp", &classes, "Host"]);
-            [words(&[&heap]), words(&small), words(&open), proxy, last].concat()
+            return Program::Exec(java::command(host, heap_mib, proxy));
         }
         _ => return Program::Bridge,
     };

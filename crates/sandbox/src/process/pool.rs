@@ -17,7 +17,7 @@ use super::cgroup::Cgroup;
 use super::control::Control;
 use super::host::HostLanguage;
 use super::plan::Launch;
-use super::start::{BASE_ENVIRONMENT, Starter, owned};
+use super::start::{Starter, base_environment};
 use super::wires::Wires;
 use super::{failure, language};
 
@@ -121,7 +121,7 @@ impl Starter {
         let launch = Launch {
             steps: self.site.pool(host),
             program: language::program(host, 0, None),
-            environment: owned(BASE_ENVIRONMENT),
+            environment: base_environment(),
         };
         let pool = Arc::new(self.launch(&launch, &[]).await?);
         let limit = Duration::from_millis(self.config.load_timeout_ms);

@@ -5,6 +5,11 @@ use super::plan::{Launch, Program};
 use super::start::Starter;
 use super::{landlock, language};
 
+/// Mostly the reason when the server is not root.
+const ORDINARY: &str = " An ordinary user needs user namespaces: see the settings \
+    user.max_user_namespaces, kernel.unprivileged_userns_clone and \
+    kernel.apparmor_restrict_unprivileged_userns of `sysctl`.";
+
 /// What was found.
 #[derive(Debug)]
 pub struct Probe {
@@ -52,5 +57,8 @@ async fn alone(starter: &Starter) -> Result<(), String> {
         program: Program::Bridge,
         environment: Vec::new(),
     };
-    starter.greet(&launch).await.map_err(|e| format!("Sandboxes cannot be made here: {e}."))
+    starter.greet(&launch).await.map_err(|e| {
+        let hint = if starter.site.root { "" } else { ORDINARY };
+        format!("Sandboxes cannot be made here: {e}.{hint}")
+    })
 }

@@ -99,6 +99,25 @@ fn file_name(deployment: &Deployment) -> String {
     format!("{}.{extension}", stem.filter(plain).unwrap_or("handler"))
 }
 
+/// Writes a file that workers read, unless it is there: what is kept once, no worker changes.
+pub async fn keep(path: PathBuf, bytes: Bytes) {
+    let shown = path.display().to_string();
+    let kept = tokio::task::spawn_blocking(move || {
+        if path.exists() {
+            return Ok(());
+        }
+        let temporary = path.with_file_name(format!(".{}", uuid::Uuid::new_v4()));
+        fs::write(&temporary, bytes)?;
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(&temporary, fs::Permissions::from_mode(0o644))?;
+        fs::rename(temporary, path)
+    });
+    // Without it the next worker does the work again, no more.
+    if let Err(error) = kept.await.unwrap_or_else(|e| Err(io::Error::other(e))) {
+        tracing::warn!(%error, file = shown, "not kept");
+    }
+}
+
 /// Makes a directory that handlers, as another user, may enter.
 pub fn open_directory(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;

@@ -28,6 +28,7 @@ use super::pool::Pools;
 use super::root::{FUNCTION, Site};
 use super::wires::Wires;
 use super::worker::{Parts, Worker};
+use super::{java, source};
 
 /// Besides the result itself: quotes of an error's stack trace and such.
 const FRAME_SLACK_BYTES: usize = 1 << 20;
@@ -66,6 +67,10 @@ struct Order<'a> {
     directory: &'a str,
     environment: HashMap<String, String>,
     max_payload_bytes: usize,
+    load_timeout_ms: u64,
+    /// Where the host looks for what it had kept, and may ask to have kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    classes: Option<String>,
 }
 
 impl Starter {
@@ -101,10 +106,15 @@ impl Starter {
 
     /// Starts a sandbox and lets it end as soon as it has proved that it can be made.
     pub async fn greet(&self, launch: &Launch) -> Result<(), Error> {
+        self.single(launch, PROBE_MEMORY_MIB).await.map(drop)
+    }
+
+    /// A sandbox of the engine's own, for no deployment.
+    pub async fn single(&self, launch: &Launch, memory_mib: u64) -> Result<Worker, Error> {
         let slot = Arc::new(Semaphore::new(1)).try_acquire_owned();
-        let slot = slot.map_err(|e| failure::engine("probe", e))?;
-        let mut worker = self.launched(launch, PROBE_MEMORY_MIB, slot).await?;
-        self.hello(&mut worker).await.map(drop)
+        let slot = slot.map_err(|e| failure::engine("a single sandbox", e))?;
+        let mut worker = self.launched(launch, memory_mib, slot).await?;
+        self.hello(&mut worker).await.map(|_| worker)
     }
 
     /// A worker with an init process of its own.
@@ -177,12 +187,15 @@ impl Starter {
         steps: &[Step],
     ) -> Result<Worker, StartError> {
         let limit = Duration::from_millis(self.config.load_timeout_ms);
+        let classes = java::classes(self.host(&d.deployment.language)?);
         let order = Order {
             steps,
             handler: &d.deployment.handler,
             directory: FUNCTION,
             environment: environment(d).into_iter().collect(),
             max_payload_bytes: self.config.max_payload_bytes,
+            load_timeout_ms: self.config.load_timeout_ms,
+            classes: classes.as_ref().map(|name| format!("{FUNCTION}/{name}")),
         };
         let order = serde_json::to_vec(&order).map_err(|e| failure::engine("load", e))?;
         worker.order(&order).await;
@@ -192,7 +205,12 @@ impl Starter {
             worker.carrier = Some(carrier.map_err(|e| failure::engine("the network", e))?);
         }
         match timeout(limit, worker.loaded()).await {
-            Ok(Ok(())) => Ok(worker),
+            Ok(Ok(kept)) => {
+                if let (Some(kept), Some(name)) = (kept, classes) {
+                    source::keep(self.site.sources.join(&d.source).join(name), kept).await;
+                }
+                Ok(worker)
+            }
             Ok(Err(error)) => Err(StartError::Handler(error)),
             Err(_) => {
                 let text = format!("the handler does not load: {}", self.late());
@@ -222,22 +240,21 @@ impl Starter {
 }
 
 /// What every worker has besides the function's own variables.
-pub(super) const BASE_ENVIRONMENT: &[(&str, &str)] = &[
-    ("HOME", "/tmp"),
-    ("LANG", "C.UTF-8"),
-    ("PATH", "/usr/local/bin:/usr/bin:/bin"),
-    ("TMPDIR", "/tmp"),
-];
+pub fn base_environment() -> Vec<(String, String)> {
+    let all = [
+        ("HOME", "/tmp"),
+        ("LANG", "C.UTF-8"),
+        ("PATH", "/usr/local/bin:/usr/bin:/bin"),
+        ("TMPDIR", "/tmp"),
+    ];
+    all.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
+}
 
 /// Of a worker; what the function says goes before.
 fn environment(deployed: &Deployed) -> Vec<(String, String)> {
-    let mut all: BTreeMap<_, _> = owned(BASE_ENVIRONMENT).into_iter().collect();
+    let mut all: BTreeMap<_, _> = base_environment().into_iter().collect();
     let network = deployed.network.iter().flat_map(|network| network.environment());
     all.extend(network.map(|(name, value)| (name.to_owned(), value)));
     all.extend(deployed.deployment.environment.clone());
     all.into_iter().collect()
-}
-
-pub(super) fn owned(environment: &[(&str, &str)]) -> Vec<(String, String)> {
-    environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
 }

@@ -5,10 +5,11 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use bytes::Buf as _;
+use bytes::{Buf as _, Bytes};
 use dispatch_driver::Call;
 use dispatch_model::{InvocationError, Logs, RawJson};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -97,11 +98,17 @@ impl Worker {
         if kind == Some(frame::LISTENING) {
             (kind, ..) = receive().await?;
         }
-        if let Some(pid) = Pid::from_raw(pid) {
-            self.process = Some(pidfd_open(pid, PidfdFlags::empty())?);
+        let pid = Pid::from_raw(pid);
+        if let Some(pid) = pid {
+            self.process = match pidfd_open(pid, PidfdFlags::empty()) {
+                Ok(process) => Some(process),
+                // It has ended since, which its socket shows to whoever waits for the next message.
+                Err(Errno::SRCH) => None,
+                Err(error) => return Err(error.into()),
+            };
         }
         match kind {
-            Some(frame::HELLO) if self.process.is_some() => Ok(listeners),
+            Some(frame::HELLO) if pid.is_some() => Ok(listeners),
             Some(frame::START_FAILED) => {
                 let mut words = vec![0; MAX_REASON_BYTES];
                 // It was written together with its header.
@@ -119,13 +126,18 @@ impl Worker {
         let _ = self.socket.send(frame::LOAD, order).await;
     }
 
-    /// Waits until the handler is loaded; output of that is dropped.
-    pub async fn loaded(&mut self) -> Result<(), InvocationError> {
-        let answer = self.next().await;
+    /// Waits until the handler is loaded; output of that is dropped. The bytes are what the host
+    /// wants to be kept for later workers.
+    pub async fn loaded(&mut self) -> Result<Option<Bytes>, InvocationError> {
+        let (mut answer, mut kept) = (self.next().await, None);
+        if let Ok(Some(Frame { kind: frame::KEEP, body, .. })) = answer {
+            kept = Some(body);
+            answer = self.next().await;
+        }
         let mut words = self.stdout.take();
         words.extend(self.stderr.take());
         match answer {
-            Ok(Some(Frame { kind: frame::LOADED, .. })) => Ok(()),
+            Ok(Some(Frame { kind: frame::LOADED, .. })) => Ok(kept),
             Ok(Some(Frame { kind: frame::LOAD_FAILED, body, .. })) => Err(failure::reported(&body)),
             _ => {
                 self.settle().await;

@@ -14,6 +14,8 @@ pub struct WasmConfig {
     /// Where componentize-py (`python/bin`) and componentize-js (`node/node_modules`) are looked
     /// for, before PATH. Empty: only PATH.
     pub tools_dir: PathBuf,
+    /// Certificates (PEM) that a component's HTTPS trusts besides the machine's. Empty: none.
+    pub ca_file: PathBuf,
     /// Linear memories that may exist at the same time: instances, for most components.
     pub max_instances: u32,
     /// Most memory one instance can be given, in MiB.
@@ -31,6 +33,7 @@ impl Default for WasmConfig {
         Self {
             cache_dir: PathBuf::from("wasm-cache"),
             tools_dir: PathBuf::new(),
+            ca_file: PathBuf::new(),
             max_instances: 1_000,
             max_memory_mib: 1_024,
             max_log_bytes: 256 << 10,

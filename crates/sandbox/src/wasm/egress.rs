@@ -5,7 +5,7 @@ use dispatch_model::code;
 use tokio::net::TcpStream;
 use wasmtime_wasi_http::Error as HttpError;
 
-use super::http_client::Tls;
+use super::http_client::{Tls, Trust};
 use crate::egress::{Egress as Rules, Refusal};
 
 /// Cheap to clone.
@@ -13,16 +13,16 @@ use crate::egress::{Egress as Rules, Refusal};
 pub struct Egress {
     rules: Rules,
     /// Set when there are rules.
-    pub tls: Option<Tls>,
+    pub tls: Option<Trust>,
 }
 
 impl Egress {
     /// # Errors
     /// `Fault::Caller` when an entry is not a host; `Fault::Ours` without certificates to trust.
-    pub async fn new(entries: &[String]) -> Result<Self> {
+    pub async fn new(entries: &[String], tls: &Tls) -> Result<Self> {
         let rules = Rules::new(entries);
         let rules = rules.map_err(|v| Error::caller(code::ENGINE003, v.to_string()))?;
-        let tls = if entries.is_empty() { None } else { Some(Tls::system().await?) };
+        let tls = if entries.is_empty() { None } else { Some(tls.trust().await?) };
         Ok(Self { rules, tls })
     }
 

@@ -19,6 +19,7 @@ use super::call;
 use super::config::WasmConfig;
 use super::deployed::Deployed;
 use super::egress::Egress;
+use super::http_client::Tls;
 use super::interpreter::Interpreters;
 
 /// Runs components in this process. Made once for a server.
@@ -29,6 +30,8 @@ pub struct WasmEngine {
     /// Memories of the pool that are free.
     pool: Arc<Semaphore>,
     running: AtomicU64,
+    /// Whom components trust that have egress.
+    tls: Tls,
     stopped: AtomicBool,
 }
 
@@ -36,7 +39,8 @@ impl WasmEngine {
     /// Reserves the pool's address space and looks for the tools that make components.
     ///
     /// # Errors
-    /// `Fault::Ours` when the cache directory is not usable or the pool does not fit.
+    /// `Fault::Ours` when the cache directory is not usable, the pool does not fit, or
+    /// `wasm.ca_file` cannot be read.
     pub fn start(config: WasmConfig, sources: Arc<dyn SourceStore>) -> Result<Arc<WasmEngine>> {
         let interpreters = Interpreters::find(&config);
         let cache = Cache::open(&config, interpreters, sources)?;
@@ -45,6 +49,7 @@ impl WasmEngine {
             deployed: DashMap::new(),
             pool: Arc::new(Semaphore::new(config.max_instances.max(1) as usize)),
             running: AtomicU64::new(0),
+            tls: Tls::new(&config.ca_file)?,
             stopped: AtomicBool::new(false),
             config,
         }))
@@ -59,7 +64,7 @@ impl WasmEngine {
         if self.stopped.load(Ordering::Relaxed) {
             return Err(Error::backend(code::ENGINE006, Retry::Never, "the engine has stopped"));
         }
-        let egress = Egress::new(&deployment.egress).await?;
+        let egress = Egress::new(&deployment.egress, &self.tls).await?;
         let compiled = self.cache.get(deployment).await?;
         let pool = self.pool.clone();
         Ok(Arc::new(Deployed::new(deployment, compiled, egress, &self.config, pool)?))
@@ -77,6 +82,10 @@ impl Engine for WasmEngine {
         let mut languages = vec!["wasm".to_owned()];
         languages.extend(interpreters.languages());
         Capabilities { languages, missing: interpreters.missing() }
+    }
+
+    fn needs(&self, language: &str) -> Option<String> {
+        self.cache.interpreters().needs(language).map(str::to_owned)
     }
 
     async fn build(&self, deployment: &Deployment) -> Result<()> {

@@ -1,6 +1,7 @@
 //! Outgoing HTTP of a guest: one connection for each request, to an address egress allows.
 
-use std::sync::{Arc, OnceLock};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,10 +13,12 @@ use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiHttpHooks};
 
@@ -25,28 +28,52 @@ use crate::egress::CONNECT;
 type Body = UnsyncBoxBody<Bytes, Error>;
 type Io = Box<dyn Future<Output = Result<(), Error>> + Send>;
 
-/// Whom a guest's TLS connections trust: whom the machine trusts.
-#[derive(Clone)]
-pub struct Tls(Arc<ClientConfig>);
+/// Whom TLS connections trust.
+pub type Trust = Arc<ClientConfig>;
+
+/// Whom guests' TLS connections trust: whom the machine trusts, and whom the configuration names.
+pub struct Tls {
+    named: Vec<CertificateDer<'static>>,
+    /// Made when the first function needs it: the machine's certificates are many.
+    trust: OnceCell<Trust>,
+}
 
 impl Tls {
-    /// Reads the machine's certificates the first time.
-    pub async fn system() -> DriverResult<Self> {
-        static SYSTEM: OnceLock<Arc<ClientConfig>> = OnceLock::new();
-        if let Some(config) = SYSTEM.get() {
-            return Ok(Self(config.clone()));
+    /// # Errors
+    /// When the file cannot be read or holds no certificate; an empty path is no file.
+    pub fn new(ca_file: &Path) -> DriverResult<Self> {
+        let mut named = Vec::new();
+        if !ca_file.as_os_str().is_empty() {
+            let read = CertificateDer::pem_file_iter(ca_file);
+            let read = read.and_then(|certificates| certificates.collect::<Result<Vec<_>, _>>());
+            let wrong = |why: String| {
+                let text = format!("wasm.ca_file {}: {why}", ca_file.display());
+                DriverError::ours(code::ENGINE006, text)
+            };
+            named = read.map_err(|e| wrong(e.to_string()))?;
+            if named.is_empty() {
+                return Err(wrong("it holds no certificate in PEM".to_owned()));
+            }
         }
-        let read = tokio::task::spawn_blocking(|| {
-            let mut roots = RootCertStore::empty();
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            client_config(roots)
-        });
-        let config = read.await.map_err(|e| DriverError::ours(code::ENGINE006, e.to_string()))?;
-        Ok(Self(SYSTEM.get_or_init(|| config).clone()))
+        Ok(Self { named, trust: OnceCell::new() })
+    }
+
+    pub async fn trust(&self) -> DriverResult<Trust> {
+        let read = || async {
+            let named = self.named.clone();
+            let read = tokio::task::spawn_blocking(move || {
+                let mut roots = RootCertStore::empty();
+                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+                roots.add_parsable_certificates(named);
+                client_config(roots)
+            });
+            read.await.map_err(|e| DriverError::ours(code::ENGINE006, e.to_string()))
+        };
+        self.trust.get_or_try_init(read).await.cloned()
     }
 }
 
-fn client_config(roots: RootCertStore) -> Arc<ClientConfig> {
+fn client_config(roots: RootCertStore) -> Trust {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -102,13 +129,13 @@ enum Connection {
 }
 
 async fn handshake(
-    tls: &Tls,
+    tls: &Trust,
     host: &str,
     tcp: TcpStream,
 ) -> Result<tokio_rustls::client::TlsStream<TcpStream>, Error> {
     let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
     let name = ServerName::try_from(host).map_err(|_| Error::HttpRequestUriInvalid)?;
-    TlsConnector::from(tls.0.clone()).connect(name, tcp).await.map_err(Error::Tls)
+    TlsConnector::from(tls.clone()).connect(name, tcp).await.map_err(Error::Tls)
 }
 
 async fn exchange<S>(

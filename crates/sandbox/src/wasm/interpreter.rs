@@ -53,9 +53,17 @@ impl Interpreters {
 
     /// A sentence for each tool that was not found.
     pub fn missing(&self) -> Vec<String> {
-        let python = self.python.is_none().then_some(python::MISSING);
-        let javascript = self.javascript.is_none().then_some(javascript::MISSING);
-        python.into_iter().chain(javascript).map(str::to_owned).collect()
+        let languages = [python::LANGUAGE, javascript::LANGUAGE];
+        languages.into_iter().filter_map(|l| self.needs(l)).map(str::to_owned).collect()
+    }
+
+    /// What is not there that a language needs.
+    pub fn needs(&self, language: &str) -> Option<&'static str> {
+        match language {
+            python::LANGUAGE if self.python.is_none() => Some(python::MISSING),
+            javascript::LANGUAGE if self.javascript.is_none() => Some(javascript::MISSING),
+            _ => None,
+        }
     }
 
     /// Changes when components of a language must be made anew.

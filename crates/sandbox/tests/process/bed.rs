@@ -34,6 +34,14 @@ impl Bed {
     }
 
     pub async fn with(change: impl FnOnce(&mut ProcessConfig)) -> Self {
+        let bed = Self::unwell(change).await;
+        let health = bed.engine.health().await;
+        assert!(health.ok, "{}", health.message);
+        bed
+    }
+
+    /// The same, also when the engine cannot work.
+    pub async fn unwell(change: impl FnOnce(&mut ProcessConfig)) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut config = ProcessConfig {
             state_dir: directory.path().join("state"),
@@ -43,8 +51,6 @@ impl Bed {
         change(&mut config);
         let store = Arc::new(Store::default());
         let engine = ProcessEngine::start(config, store.clone()).await.unwrap();
-        let health = engine.health().await;
-        assert!(health.ok, "{}", health.message);
         Self { engine, directory, store }
     }
 
@@ -52,11 +58,11 @@ impl Bed {
     pub fn deployment(
         &self,
         language: &str,
-        source: &str,
+        source: impl Into<Vec<u8>>,
         change: impl FnOnce(&mut Deployment),
     ) -> Deployment {
         let digest = format!("sha256:{}", Uuid::new_v4().simple());
-        self.store.0.lock().unwrap().insert(digest.clone(), Bytes::from(source.to_owned()));
+        self.store.0.lock().unwrap().insert(digest.clone(), Bytes::from(source.into()));
         let mut deployment = Deployment {
             id: Uuid::new_v4(),
             org: OrgName::new("dispatch").unwrap(),
@@ -74,6 +80,26 @@ impl Bed {
         };
         change(&mut deployment);
         deployment
+    }
+
+    /// Whether the machine has the interpreter; says so loudly when not.
+    pub fn has(&self, language: &str) -> bool {
+        let has = self.engine.capabilities().languages.iter().any(|l| l == language);
+        if !has {
+            println!("could not run: no interpreter for {language} on this machine");
+        }
+        has
+    }
+
+    /// Whether groups of the kernel limit this: `memory`, `pids` or `cpu`; says so when not.
+    pub fn limits(&self, controller: &str) -> bool {
+        let sentence = format!("No cgroup with the {controller} controller");
+        let missing = self.engine.capabilities().missing;
+        let found = missing.iter().find(|m| m.starts_with(&sentence));
+        if let Some(found) = found {
+            println!("could not run: {found}");
+        }
+        found.is_none()
     }
 
     /// Builds a handler and gives its id.

@@ -24,6 +24,14 @@ def handle(context, payload):
                 children += 1
             except OSError:
                 return children
+    if payload == "bomb":
+        while True:
+            try: os.fork()
+            except OSError: pass
+    if payload == "burn":
+        ends, used = time.monotonic() + 1, time.process_time()
+        while time.monotonic() < ends: pass
+        return time.process_time() - used
     if payload == "log":
         line = b"x" * 1023 + b"\n"
         for _ in range(1 << 10): os.write(1, line * 1024)
@@ -53,11 +61,15 @@ fn tells_status() -> bool {
 }
 
 async fn fails(what: &str, words: &str) {
+    fails_within(512, what, words).await;
+}
+
+async fn fails_within(memory_mib: u64, what: &str, words: &str) {
     let bed = Bed::new().await;
     let id = {
         let deployment = bed.deployment("python3", BAD, |d| {
             d.timeout = Duration::from_secs(5);
-            d.memory_mib = 512;
+            d.memory_mib = memory_mib;
         });
         bed.engine.build(&deployment).await.unwrap();
         deployment.id
@@ -74,7 +86,25 @@ async fn a_loop_times_out() {
 
 #[tokio::test]
 async fn endless_allocation_is_out_of_memory() {
-    fails("allocate", "emory").await;
+    // Without a group the address space ends first, which Python notices by itself.
+    let words = if Bed::new().await.limits("memory") { "ran out of memory" } else { "MemoryError" };
+    fails_within(64, "allocate", words).await;
+}
+
+#[tokio::test]
+async fn a_fork_bomb_ends_with_its_call() {
+    fails("bomb", "timed out after 5000 ms").await;
+}
+
+#[tokio::test]
+async fn a_worker_has_its_share_of_the_cpu() {
+    let bed = Bed::with(|c| c.max_cpus = 0.2).await;
+    if !bed.limits("cpu") {
+        return;
+    }
+    let id = bed.python(BAD).await;
+    let seconds = bed.result(id, r#""burn""#).await.as_f64().unwrap();
+    assert!(seconds < 0.5, "{seconds} s of CPU in one second");
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ async fn nothing_of_the_machine_is_there() {
 import os
 def handle(context, payload):
     seen = [p for p in ["/root/.ssh", "/home", "/run", "/var", "/sys", "/etc/shadow", {:?}]
-            if os.path.exists(p)]
+            for p in (p, "/proc/1/root" + p, "/proc/1/cwd/.." + p) if os.path.exists(p)]
     try: seen += os.listdir("/.sources")
     except PermissionError: pass
     return [seen, os.listdir("/function"), sorted(p for p in os.listdir("/proc") if p.isdigit()),
@@ -23,6 +23,29 @@ def handle(context, payload):
     );
     let seen = bed.run(&source).await;
     assert_eq!(seen, json!([[], ["handler.py"], ["1"], true, 1]));
+}
+
+/// Process 1 of such a worker is the engine's own binary, which a root outside could be running.
+#[tokio::test]
+async fn the_engines_own_binary_is_out_of_reach() {
+    let bed = Bed::new().await;
+    let source = r#"#!/usr/bin/env python3
+import json, os
+def fails(call):
+    try: call()
+    except OSError: return True
+allowed = {
+    "write": lambda: open("/proc/1/exe", "r+b"),
+    "truncate": lambda: os.truncate("/proc/1/exe", 0),
+    "chmod": lambda: os.chmod("/proc/1/exe", 0o777),
+    "link": lambda: os.link("/proc/1/exe", "/tmp/exe"),
+    "memory": lambda: open("/proc/1/mem", "r+b"),
+    "again": lambda: os.open(f"/proc/self/fd/{os.open('/proc/1/exe', os.O_PATH)}", os.O_WRONLY),
+}
+print(json.dumps([name for name, call in allowed.items() if not fails(call)]))
+"#;
+    let id = bed.build("binary", source).await;
+    assert_eq!(bed.result(id, "null").await, json!([]));
 }
 
 #[tokio::test]

@@ -1,23 +1,16 @@
 //! Every language: result, context, error, logs.
 
+use std::time::Duration;
+
 use dispatch_driver::Engine;
 use serde_json::json;
 
-use crate::bed::Bed;
-
-/// Whether the machine has the interpreter; says so loudly when not.
-fn has(bed: &Bed, language: &str) -> bool {
-    let has = bed.engine.capabilities().languages.iter().any(|l| l == language);
-    if !has {
-        println!("could not run: no interpreter for {language} on this machine");
-    }
-    has
-}
+use crate::bed::{Bed, until};
 
 /// The same four things of every language; the handler is told by its payload which one.
 async fn behaves(language: &str, source: &str) {
     let bed = Bed::new().await;
-    if !has(&bed, language) {
+    if !bed.has(language) {
         return;
     }
     let deployment = bed.deployment(language, source, |d| {
@@ -86,6 +79,46 @@ public class handler
 }
 "#;
     behaves("java", source).await;
+}
+
+/// A worker says from where its classes come, and whether it starts from the archive.
+#[tokio::test]
+async fn java_is_compiled_once() {
+    let bed = Bed::new().await;
+    if !bed.has("java") {
+        return;
+    }
+    let source = r#"
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.function.BiFunction;
+public class handler implements BiFunction<Map<String, Object>, Object, Object> {
+    public Object apply(Map<String, Object> context, Object payload) {
+        try {
+            var source = handler.class.getProtectionDomain().getCodeSource();
+            String from = source.getLocation().getPath();
+            return List.of(from, Files.readString(Path.of("/proc/self/maps")).contains("host.jsa"));
+        } catch (Exception error) {
+            throw new RuntimeException(error);
+        }
+    }
+}
+"#;
+    let deployment = bed.deployment("java", source, |d| {
+        d.memory_mib = 256;
+        d.idle = Duration::from_millis(100);
+    });
+    bed.engine.build(&deployment).await.unwrap();
+    until("no worker is left", || bed.engine.workers() == (0, 0)).await;
+    let outcome = bed.call(deployment.id, "null").await;
+    assert!(outcome.phases.cold);
+    let answer = outcome.result.unwrap();
+    let [from, archived] = serde_json::from_str::<[serde_json::Value; 2]>(answer.get()).unwrap();
+    let from = from.as_str().unwrap();
+    assert!(from.starts_with("/function/.dispatch-classes-") && from.ends_with(".jar"), "{from}");
+    assert_eq!(archived, json!(true));
 }
 
 #[tokio::test]
@@ -196,12 +229,41 @@ async fn binary_that_serves_the_function_runtime_api() {
     assert_eq!(bed.result(id, "0").await, json!([1, 0, {"key": "value"}]));
 }
 
+/// Frameworks close a connection that is idle for some seconds, or after each answer.
+#[tokio::test]
+async fn a_served_binary_may_close_its_connections() {
+    let bed = Bed::new().await;
+    let keep_alive = "protocol_version = \"HTTP/1.1\"";
+    let idle = format!("{keep_alive}\n    timeout = 0.05");
+    for (closes, change) in
+        [("when idle", idle.as_str()), ("after each answer", "protocol_version = \"HTTP/1.0\"")]
+    {
+        let source = SERVED.replace(keep_alive, change);
+        let deployment =
+            bed.deployment("binary", source.as_str(), |d| d.handler = "http:./handler".to_owned());
+        bed.engine.build(&deployment).await.unwrap();
+        for n in 1..=3 {
+            // Time without a call is what this is about: more than the server's patience.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            let answer = bed.result(deployment.id, "0").await;
+            assert_eq!(answer[0], json!(n), "the same process answers; it closes {closes}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_binary_that_never_serves_is_its_authors_fault() {
-    let bed = Bed::new().await;
-    let source = "#!/bin/sh\nexit 3\n";
-    let deployment = bed.deployment("binary", source, |d| d.handler = "http:./handler".to_owned());
-    let error = bed.engine.build(&deployment).await.unwrap_err();
-    assert_eq!(error.fault, dispatch_driver::Fault::Caller);
-    assert!(error.message.contains("exit status: 3 before it served"), "{}", error.message);
+    let bed = Bed::with(|c| c.load_timeout_ms = 3_000).await;
+    let cases = [
+        ("#!/bin/sh\nexit 3\n".to_owned(), "exit status: 3 before it served"),
+        ("#!/bin/sh\nexec sleep 1000\n".to_owned(), "did not answer 200 within 2700 ms"),
+        (SERVED.replace("/healthz", "/other"), "it answers 404"),
+    ];
+    for (source, words) in cases {
+        let deployment =
+            bed.deployment("binary", source.as_str(), |d| d.handler = "http:./handler".to_owned());
+        let error = bed.engine.build(&deployment).await.unwrap_err();
+        assert_eq!(error.fault, dispatch_driver::Fault::Caller);
+        assert!(error.message.contains(words), "{}", error.message);
+    }
 }

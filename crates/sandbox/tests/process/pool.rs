@@ -1,6 +1,6 @@
 //! Workers come with load, are used again, and go when nothing is to be done.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dispatch_driver::Engine;
 use serde_json::json;
@@ -38,8 +38,10 @@ async fn calls_run_at_the_same_time_up_to_the_limit() {
     let source = "import time\ndef handle(c, p): time.sleep(p)\n";
     let deployment = bed.deployment("python3", source, |d| d.concurrency = 2);
     bed.engine.build(&deployment).await.unwrap();
+    let begun = Instant::now();
     let calls = (0..6).map(|_| bed.call(deployment.id, "0.1"));
     let outcomes = futures::future::join_all(calls).await;
+    assert!(begun.elapsed() >= Duration::from_millis(300), "more than two ran at the same time");
     assert!(outcomes.iter().all(|o| o.result.is_ok()));
     assert!(bed.engine.workers().1 <= 2);
 }

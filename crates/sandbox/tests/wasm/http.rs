@@ -1,17 +1,10 @@
 //! Components that speak HTTP, in and out.
 
-use std::net::SocketAddr;
-
-use bytes::Bytes;
 use dispatch_driver::{Deployment, Engine};
-use http_body_util::Full;
-use hyper::service::service_fn;
-use hyper::{Request, Response, body::Incoming};
-use hyper_util::rt::TokioIo;
 use serde_json::json;
-use tokio::net::TcpListener;
 
 use super::support::wasm::{Bench, Called, call, file};
+use super::support::web;
 
 async fn deployed(bench: &Bench, egress: &[String]) -> Deployment {
     let mut deployment = bench.deployment(file("http.wat"));
@@ -26,26 +19,6 @@ async fn request(bench: &Bench, deployment: &Deployment, uri: &str, payload: &st
     let context = json!({"secrets": {}, "httpContext": http}).to_string();
     let call = call(&context, payload, deployment.timeout);
     Called(bench.engine.invoke(deployment.id, call).await.unwrap())
-}
-
-/// A server on loopback that answers everything alike.
-async fn server() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let answer = |request: Request<Incoming>| async move {
-        let host = request.headers()["host"].to_str().unwrap();
-        let text = json!({"path": request.uri().path(), "host": host});
-        Ok::<_, hyper::Error>(Response::new(Full::new(Bytes::from(text.to_string()))))
-    };
-    tokio::spawn(async move {
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            let connection = hyper::server::conn::http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service_fn(answer));
-            tokio::spawn(connection);
-        }
-    });
-    address
 }
 
 #[tokio::test]
@@ -85,7 +58,7 @@ async fn what_is_no_answer_is_a_failure_of_the_function() {
 #[tokio::test]
 async fn requests_go_out_only_where_egress_allows() {
     let bench = Bench::new();
-    let address = server().await;
+    let address = web::plain().await;
     let uri = format!("/u:{address}");
     let allowed = deployed(&bench, &[address.to_string()]).await;
     let fetched = request(&bench, &allowed, &uri, "1").await;
@@ -98,13 +71,43 @@ async fn requests_go_out_only_where_egress_allows() {
         let refused = request(&bench, &denied, &uri, "1").await;
         assert_eq!(refused.output(), json!("refused"), "{egress:?}");
     }
-    let named = deployed(&bench, &["localhost".to_owned()]).await;
-    let by_name = format!("/u:localhost:{}", address.port());
-    let refused = request(&bench, &named, &by_name, "1").await;
-    assert_eq!(refused.output(), json!("refused"), "a name must not lead to loopback");
+    // Only one name means the machine; the other one is a number resolvers read as 127.0.0.1.
+    for (name, expected) in [
+        ("localhost", json!({"path": "/", "host": format!("localhost:{}", address.port())})),
+        ("2130706433", json!("refused")),
+    ] {
+        let named = deployed(&bench, &[name.to_owned()]).await;
+        let by_name = format!("/u:{name}:{}", address.port());
+        let answer = request(&bench, &named, &by_name, "1").await;
+        assert_eq!(answer.output(), expected, "{name}");
+    }
 
     let mut wrong = bench.deployment(file("http.wat"));
     wrong.egress = vec!["http://example.org/".to_owned()];
     let refused = bench.engine.build(&wrong).await.unwrap_err();
     assert!(refused.message.contains("egress"), "{refused}");
+}
+
+#[tokio::test]
+async fn https_is_for_servers_that_somebody_trusted_vouches_for() {
+    let (address, authority) = web::tls().await;
+    let place = format!("localhost:{}", address.port());
+    let uri = format!("/s:{place}");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("authority.pem");
+    std::fs::write(&file, authority).unwrap();
+
+    let bench = Bench::with(|config| config.ca_file = file.clone());
+    let allowed = deployed(&bench, std::slice::from_ref(&place)).await;
+    let fetched = request(&bench, &allowed, &uri, "1").await;
+    assert_eq!(fetched.output(), json!({"path": "/", "host": place}));
+    // The certificate is for the name, not for the address.
+    let numbers = deployed(&bench, &[address.to_string()]).await;
+    let refused = request(&bench, &numbers, &format!("/s:{address}"), "1").await;
+    assert_eq!(refused.output(), json!("refused"));
+
+    let bench = Bench::new();
+    let stranger = deployed(&bench, &[place]).await;
+    let refused = request(&bench, &stranger, &uri, "1").await;
+    assert_eq!(refused.output(), json!("refused"));
 }

@@ -51,8 +51,11 @@ impl Engines {
         };
         if !runs(engine) {
             let known = engine.capabilities().languages.join(", ");
-            let message =
-                format!("engine {name:?} does not run {language:?}; its languages are: {known}");
+            let needs = engine.needs(language).map(|needs| format!(". {needs}"));
+            let needs = needs.unwrap_or_default();
+            let message = format!(
+                "engine {name:?} does not run {language:?}; its languages are: {known}{needs}"
+            );
             return Err(Error::caller(code::ENGINE001, message));
         }
         Ok(engine.clone())
@@ -63,7 +66,10 @@ impl Engines {
         known.sort();
         known.dedup();
         let known = known.join(", ");
-        let message = format!("no engine runs {language:?}; languages found here are: {known}");
+        let needs = self.iter().filter_map(|e| e.needs(language)).map(|needs| format!(". {needs}"));
+        let needs: String = needs.collect();
+        let message =
+            format!("no engine runs {language:?}; languages found here are: {known}{needs}");
         Error::caller(code::ENGINE001, message)
     }
 }
@@ -71,5 +77,24 @@ impl Engines {
 impl std::fmt::Debug for Engines {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_list().entries(&self.order).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::TestEngine;
+    use super::*;
+
+    #[test]
+    fn who_misses_a_language_hears_what_to_install() {
+        let mut engines = Engines::default();
+        engines.add(TestEngine::echo());
+        for wanted in [None, Some("test")] {
+            let hinted = engines.for_language("installable", wanted).err().unwrap();
+            assert!(hinted.message.ends_with(": test. It needs a tool: install it"), "{hinted}");
+            let plain = engines.for_language("other", wanted).err().unwrap();
+            assert!(plain.message.ends_with(": test"), "{plain}");
+        }
+        assert!(engines.for_language("test", None).is_ok());
     }
 }

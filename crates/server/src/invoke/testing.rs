@@ -75,6 +75,10 @@ impl Engine for TestEngine {
         Capabilities { languages: vec!["test".to_owned()], missing: Vec::new() }
     }
 
+    fn needs(&self, language: &str) -> Option<String> {
+        (language == "installable").then(|| "It needs a tool: install it".to_owned())
+    }
+
     async fn build(&self, _: &Deployment) -> Result<()> {
         Ok(())
     }

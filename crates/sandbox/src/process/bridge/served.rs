@@ -3,9 +3,10 @@
 //! for a worker and stays.
 
 use std::io::Write;
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST};
@@ -21,19 +22,23 @@ use tokio::runtime::Runtime;
 
 use super::{Answer, Environment, report, shown};
 
-/// Every worker has a network of its own, so the port is free.
-const PORT: u16 = 8080;
-/// Pause between two looks whether the executable serves. The server bounds the whole wait.
+/// Every worker has a network of its own, so mostly the first port is free: only what its `egress`
+/// names can be in the way.
+const PORTS: std::ops::Range<u16> = 8080..8180;
+/// Pause between two looks whether the executable serves.
 const LOOK: Duration = Duration::from_millis(2);
 /// Looks at an executable that closed its connection, before it counts as alive.
 const ENDING_LOOKS: u32 = 50;
 /// Bytes an answer may have beside its payload: the logs it carries, an error's stack trace.
 const SLACK_BYTES: usize = 1 << 20;
 
+type Failed = Box<dyn std::error::Error + Send + Sync>;
+
 /// A running executable.
 pub struct Served {
     name: String,
     child: Child,
+    port: u16,
     runtime: Runtime,
     max_bytes: usize,
 }
@@ -68,33 +73,59 @@ struct ReplyLogs {
 }
 
 impl Served {
-    /// Starts the executable and waits until it serves.
+    /// Starts the executable and waits until it serves, but no longer than `max_ready`.
     pub fn start(
         program: &Path,
         environment: &Environment,
         max_payload_bytes: usize,
+        max_ready: Duration,
     ) -> Result<Self, String> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|e| e.to_string())?;
         let mut command = Command::new(program);
         command.env_clear().envs(environment.iter().map(|(k, v)| (k, v)));
-        command.env("PORT", PORT.to_string()).stdin(Stdio::null());
+        let port = free_port().ok_or_else(|| format!("no port of {PORTS:?} is free"))?;
+        command.env("PORT", port.to_string()).stdin(Stdio::null());
         let name = shown(program);
         let child = command.spawn().map_err(|e| format!("{name} does not start: {e}"))?;
         let max_bytes = max_payload_bytes + SLACK_BYTES;
-        let mut served = Self { name, child, runtime, max_bytes };
-        while !served.is_healthy() {
-            if let Ok(Some(status)) = served.child.try_wait() {
-                let name = &served.name;
-                return Err(format!("{name} ended with {status} before it served port {PORT}"));
+        let mut served = Self { name, child, port, runtime, max_bytes };
+        served.wait_until_ready(max_ready).map(|()| served)
+    }
+
+    fn wait_until_ready(&mut self, max_ready: Duration) -> Result<(), String> {
+        let ends = Instant::now() + max_ready;
+        let mut seen = "it does not answer".to_owned();
+        loop {
+            match self.look(ends.saturating_duration_since(Instant::now())) {
+                Ok(StatusCode::OK) => return Ok(()),
+                Ok(status) => seen = format!("it answers {status}"),
+                // The end of the time says less than what was seen before.
+                Err(_) if Instant::now() >= ends => {}
+                Err(error) => seen = error.to_string(),
+            }
+            let (name, port) = (&self.name, self.port);
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return Err(format!("{name} ended with {status} before it served port {port}"));
+            }
+            if Instant::now() >= ends {
+                let ms = max_ready.as_millis();
+                return Err(format!(
+                    "{name} is not ready: GET /healthz on port {port} did not answer 200 within \
+                     {ms} ms: {seen}"
+                ));
             }
             std::thread::sleep(LOOK);
         }
-        Ok(served)
+    }
+
+    /// The status of one look whether it is ready.
+    fn look(&mut self, limit: Duration) -> Result<StatusCode, Failed> {
+        self.exchange("GET", "/healthz", Bytes::new(), limit).map(|(status, _)| status)
     }
 
     pub fn call(&mut self, input: Vec<u8>) -> Answer {
-        let answer = self.exchange("POST", "/", input.into());
+        let answer = self.exchange("POST", "/", input.into(), Duration::MAX);
         match answer {
             Ok((status, body)) => judge(&self.name, status, &body),
             Err(error) => Answer::Gone(report(&match self.ending() {
@@ -116,38 +147,40 @@ impl Served {
         None
     }
 
-    fn is_healthy(&mut self) -> bool {
-        let answer = self.exchange("GET", "/healthz", Bytes::new());
-        answer.is_ok_and(|(status, _)| status == StatusCode::OK)
-    }
-
     fn exchange(
         &mut self,
         method: &str,
         path: &str,
         body: Bytes,
-    ) -> Result<(StatusCode, Bytes), Box<dyn std::error::Error + Send + Sync>> {
+        limit: Duration,
+    ) -> Result<(StatusCode, Bytes), Failed> {
         let request = Request::builder()
             .method(method)
             .uri(path)
-            .header(HOST, format!("localhost:{PORT}"))
+            .header(HOST, format!("localhost:{}", self.port))
             .header(CONTENT_TYPE, "application/json")
             .body(Full::new(body))?;
-        let max_bytes = self.max_bytes;
-        self.runtime.block_on(async {
+        let (port, max_bytes) = (self.port, self.max_bytes);
+        let exchange = async {
             // One for each exchange: a kept one may have been closed meanwhile, as many frameworks
             // do after some seconds, and that would be a call that fails although nobody saw it.
-            let mut sender = connect().await?;
+            let mut sender = connect(port).await?;
             let response = sender.send_request(request).await?;
             let status = response.status();
             let body = Limited::new(response.into_body(), max_bytes).collect().await?.to_bytes();
-            Ok((status, body))
-        })
+            Ok::<_, Failed>((status, body))
+        };
+        let ended = self.runtime.block_on(async { tokio::time::timeout(limit, exchange).await });
+        ended.unwrap_or_else(|_| Err("it does not answer".into()))
     }
 }
 
-async fn connect() -> Result<SendRequest<Full<Bytes>>, Box<dyn std::error::Error + Send + Sync>> {
-    let stream = TcpStream::connect(("127.0.0.1", PORT)).await?;
+fn free_port() -> Option<u16> {
+    PORTS.into_iter().find(|port| TcpListener::bind(("0.0.0.0", *port)).is_ok())
+}
+
+async fn connect(port: u16) -> Result<SendRequest<Full<Bytes>>, Failed> {
+    let stream = TcpStream::connect(("127.0.0.1", port)).await?;
     stream.set_nodelay(true)?;
     let (sender, connection) = handshake(TokioIo::new(stream)).await?;
     // It ends with the connection; what went wrong there, the sender says.
