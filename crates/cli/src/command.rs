@@ -5,6 +5,7 @@ pub mod bootstrap;
 pub mod context;
 pub mod create;
 pub mod delete;
+pub mod difference;
 pub mod docs;
 pub mod edit;
 pub mod exec;
@@ -54,7 +55,14 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         }
         _ => {}
     }
-    let context = Context { session: connect::session(global)?, printer };
+    let session = connect::session(global)?;
+    // v1's older file could ask for JSON for good.
+    let json = session.config.value("Json").and_then(serde_json::Value::as_bool);
+    let printer = match (json, global.output) {
+        (Some(true), None) => Printer { format: Format::Json },
+        _ => printer,
+    };
+    let context = Context { session, printer };
     match arguments.command {
         Command::Create(create) => create.run(&context).await,
         Command::Get(get) => get.run(&context).await,

@@ -7,12 +7,17 @@ mod command;
 mod config;
 mod connect;
 mod document;
+mod hint;
+mod later;
 mod noun;
 mod pack;
 mod printer;
+mod progress;
 mod scaffold;
 mod table;
 mod time;
+mod usage;
+mod value;
 mod wait;
 
 use clap::Parser as _;
@@ -21,7 +26,8 @@ use arguments::Arguments;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let arguments = Arguments::parse();
+    let arguments =
+        Arguments::try_parse().unwrap_or_else(|error| std::process::exit(usage::report(&error)));
     let outcome = command::run(arguments).await;
     if let Err(error) = outcome {
         printer::error(&error);

@@ -12,15 +12,21 @@ pub struct Process {
     /// `http://ADDRESS`.
     pub api: String,
     pub gateway: String,
+    /// `https://ADDRESS`.
+    pub gateway_https: String,
 }
 
-/// Where the binary is: cargo puts it one directory above the tests.
-pub fn server_binary() -> PathBuf {
+/// Where a binary of ours is: cargo puts it one directory above the tests.
+pub fn binary(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a test knows its own path");
     let folder = test.parent().and_then(Path::parent).expect("a test lies in target/x/deps");
-    let binary = folder.join("dispatch-server");
+    let binary = folder.join(name);
     assert!(binary.is_file(), "{} is missing: cargo build --workspace --bins", binary.display());
     binary
+}
+
+pub fn server_binary() -> PathBuf {
+    binary("dispatch-server")
 }
 
 impl Process {
@@ -41,8 +47,11 @@ impl Process {
         let ready: Value = serde_json::from_str(&line).unwrap_or_else(|_| {
             panic!("no ready line: {}", std::fs::read_to_string(&log).unwrap_or_default())
         });
-        let url = |key: &str| format!("http://{}", ready[key].as_str().unwrap_or_default());
-        Self { child, api: url("api"), gateway: url("gatewayHttp") }
+        let address = |key: &str| ready[key].as_str().unwrap_or_default();
+        let api = format!("http://{}", address("api"));
+        let gateway = format!("http://{}", address("gatewayHttp"));
+        let gateway_https = format!("https://{}", address("gatewayHttps"));
+        Self { child, api, gateway, gateway_https }
     }
 
     pub fn pid(&self) -> u32 {

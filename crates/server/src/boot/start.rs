@@ -94,6 +94,7 @@ struct Built {
     controllers: Controllers,
     config: Config,
     lock: Lock,
+    fingerprint: String,
 }
 
 impl Built {
@@ -103,6 +104,7 @@ impl Built {
             gateway_http,
             gateway_https,
             data_dir: self.config.data_dir(),
+            fingerprint: self.fingerprint,
             stop: self.controllers.stop.clone(),
             tasks: self.controllers.tasks.clone(),
             grace: Duration::from_secs(self.config.server.shutdown_s),
@@ -131,6 +133,7 @@ async fn build(config: &Config, api: SocketAddr) -> Result<Built> {
     let runs = config.runs.clone();
     let invoker = Invoker::new(store.clone(), seal.clone(), engines.clone(), run_metrics, runs);
     let certificates = Certificates::open(&data_dir)?;
+    let fingerprint = certificates.fingerprint();
     let gateway_metrics = metrics.register(GatewayMetrics::register);
     let settings = config.gateway.settings();
     let gateway = Gateway::new(invoker.clone(), certificates, gateway_metrics, settings);
@@ -146,7 +149,8 @@ async fn build(config: &Config, api: SocketAddr) -> Result<Built> {
     };
     let limits = config.limits.clone();
     let app = App { store, authn, authorizer, seal, invoker, engines, metrics, limits, stop };
-    Ok(Built { app: Arc::new(app), controllers, config: config.clone(), lock })
+    let config = config.clone();
+    Ok(Built { app: Arc::new(app), controllers, config, lock, fingerprint })
 }
 
 pub(super) async fn open_store(config: &Config) -> Result<Store> {

@@ -4,10 +4,10 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use dispatch_model::nearest;
 use toml::{Table, Value};
 
 use super::Config;
-use super::nearest::nearest;
 
 /// The defaults, and the manual of all settings.
 pub const DEFAULT: &str = include_str!("default.toml");
@@ -25,6 +25,14 @@ impl Default for Layers {
 }
 
 impl Layers {
+    /// All settings there are, as `section.key`.
+    pub fn names(&self) -> Vec<String> {
+        let tables = self.0.iter().filter_map(|(name, value)| Some((name, value.as_table()?)));
+        tables
+            .flat_map(|(section, keys)| keys.keys().map(move |key| format!("{section}.{key}")))
+            .collect()
+    }
+
     /// Adds a file.
     pub fn file(&mut self, path: &Path) -> Result<()> {
         let text = std::fs::read_to_string(path)
@@ -113,7 +121,7 @@ impl Layers {
 }
 
 fn meant(name: &str, known: &[String]) -> String {
-    match nearest(name, known) {
+    match nearest(name, known.iter().map(String::as_str)) {
         Some(other) => format!("; did you mean {other}?"),
         None => String::new(),
     }
