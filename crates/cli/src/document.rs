@@ -130,8 +130,7 @@ fn identity(body: &Value, place: &Place) -> Result<(String, String, Noun)> {
     };
     let noun = Noun::of_yaml(&kind).ok_or_else(|| {
         let later = later::answer(&kind);
-        let error = later.unwrap_or_else(|| hint::unknown("kind", &kind, kinds()));
-        anyhow::Error::new(error).context(place.of("kind"))
+        later.unwrap_or_else(|| hint::unknown("kind", &kind, kinds())).at(&place.of("kind"))
     })?;
     match body.get("name") {
         Some(Value::String(name)) if !name.is_empty() => Ok((kind, name.clone(), noun)),

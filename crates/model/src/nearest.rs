@@ -3,7 +3,9 @@
 /// The known name nearest to a mistyped one, if any is near.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let distances = known.into_iter().map(|other| (distance(name, other), other));
-    let (_, other) = distances.filter(|(d, _)| *d <= 1 + name.len() / 3).min_by_key(|(d, _)| *d)?;
+    // Where nothing of a word is left, nothing was meant by it.
+    let near = |d: usize| d <= 1 + name.len() / 3 && d < name.len();
+    let (_, other) = distances.filter(|(d, _)| near(*d)).min_by_key(|(d, _)| *d)?;
     Some(other)
 }
 
@@ -32,6 +34,7 @@ mod tests {
         assert_eq!(nearest("lisen", known), Some("listen"));
         assert_eq!(nearest("datadir", known), Some("data_dir"));
         assert_eq!(nearest("colour", known), None);
+        assert_eq!(nearest("a", ["b"]), None);
         assert_eq!(distance("kitten", "sitting"), 3);
     }
 }

@@ -14,6 +14,8 @@ pub struct Process {
     pub gateway: String,
     /// `https://ADDRESS`.
     pub gateway_https: String,
+    /// All that the server said when it was ready.
+    pub ready: Value,
 }
 
 /// Where a binary of ours is: cargo puts it one directory above the tests.
@@ -47,11 +49,10 @@ impl Process {
         let ready: Value = serde_json::from_str(&line).unwrap_or_else(|_| {
             panic!("no ready line: {}", std::fs::read_to_string(&log).unwrap_or_default())
         });
-        let address = |key: &str| ready[key].as_str().unwrap_or_default();
-        let api = format!("http://{}", address("api"));
-        let gateway = format!("http://{}", address("gatewayHttp"));
-        let gateway_https = format!("https://{}", address("gatewayHttps"));
-        Self { child, api, gateway, gateway_https }
+        let url = |scheme, key| format!("{scheme}://{}", ready[key].as_str().unwrap_or_default());
+        let (api, gateway) = (url("http", "api"), url("http", "gatewayHttp"));
+        let gateway_https = url("https", "gatewayHttps");
+        Self { child, api, gateway, gateway_https, ready }
     }
 
     pub fn pid(&self) -> u32 {

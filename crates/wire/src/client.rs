@@ -55,6 +55,11 @@ impl Client {
         Ok(Self { http, base, organization, credentials })
     }
 
+    /// The same client for another organization.
+    pub fn of_organization(&self, organization: &str) -> Self {
+        Self { organization: Some(organization.to_owned()), ..self.clone() }
+    }
+
     /// Where the server is.
     pub fn base(&self) -> &str {
         &self.base

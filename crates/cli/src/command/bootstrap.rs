@@ -41,6 +41,8 @@ impl Bootstrap {
             return Ok(());
         }
         make(&client, "iam/organization", &json!({"name": self.bootstrap_org})).await?;
+        // The account and the policy are the new organization's.
+        let client = client.of_organization(&self.bootstrap_org);
         let (private, public) = key_pair()?;
         let folder = context.session.config.folder().to_owned();
         let account = &self.bootstrap_svc_account;

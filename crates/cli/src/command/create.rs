@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::api_object::{self, FromFile, Waiting};
+use super::api_object::{self, Beside, FromFile, Waiting};
 use super::{Context, seed};
 use crate::document::{Document, tag};
 use crate::hint::wrong;
@@ -25,8 +25,11 @@ Examples:
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true,
           after_help = EXAMPLES)]
 pub struct Create {
+    /// File with YAML documents, a URL, or - for standard input
+    #[arg(long, short, value_name = "FILE-or-URL")]
+    file: Option<String>,
     #[command(flatten)]
-    from: Option<FromFile>,
+    beside: Beside,
     #[command(flatten)]
     waiting: Waiting,
     #[command(subcommand)]
@@ -205,10 +208,10 @@ struct Api {
 impl Create {
     pub async fn run(self, context: &Context) -> Result<()> {
         let Some(what) = self.what else {
-            let Some(from) = self.from else {
+            let Some(file) = self.file else {
                 return Err(wrong("nothing was named", "dispatch create -f FILE, or one by name"));
             };
-            return from.create(context, &self.waiting).await;
+            return FromFile { file, beside: self.beside }.create(context, &self.waiting).await;
         };
         match what {
             What::SeedImages { output_file } => seed::run(context, output_file.as_deref()).await,

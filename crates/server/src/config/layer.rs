@@ -132,7 +132,7 @@ impl Config {
         let config = serde_path_to_error::deserialize(Value::Table(table));
         let mut config: Self = config.map_err(|error| {
             let path = error.path().to_string();
-            anyhow::anyhow!("{path}: {}", error.into_inner())
+            anyhow::anyhow!("{path}: {}", error.into_inner().message())
         })?;
         if config.wasm.cache_dir.as_os_str().is_empty() {
             config.wasm.cache_dir = config.data_dir().join("wasm");
@@ -190,6 +190,7 @@ mod tests {
         let mut layers = Layers::default();
         layers.text("api", "listen", "somewhere").unwrap();
         let error = layers.config().unwrap_err().to_string();
-        assert!(error.starts_with("api.listen: "), "{error}");
+        assert!(error.starts_with("api.listen: must be an IP address"), "{error}");
+        assert!(!error.contains('\n'), "{error}");
     }
 }

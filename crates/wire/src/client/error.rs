@@ -31,7 +31,9 @@ impl Error {
     pub(super) fn answer(status: u16, body: &[u8]) -> Self {
         let parsed = serde_json::from_slice::<ErrorBody>(body).ok();
         let body = parsed.unwrap_or_else(|| {
-            let text = String::from_utf8_lossy(body);
+            let message = serde_json::from_slice::<serde_json::Value>(body).ok();
+            let message = message.and_then(|body| Some(body["message"].as_str()?.to_owned()));
+            let text = message.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned());
             let text: String = text.trim().chars().take(500).collect();
             let message = if text.is_empty() { "the answer is empty".to_owned() } else { text };
             let hint = Some("that is no answer of Dispatch's API: check --host and --port".into());
@@ -91,7 +93,9 @@ fn connection_hint(base: &str, cause: &str) -> String {
         "the server speaks plain http there: --scheme http".to_owned()
     } else if says(&["lookup", "Name or service", "resolve"]) {
         "no host has that name: check --host, DISPATCH_HOST and `dispatch context`".to_owned()
-    } else if says(&["message completed", "reset by peer"]) && base.starts_with("http:") {
+    } else if says(&["message completed", "reset by peer", "HTTP version"])
+        && base.starts_with("http:")
+    {
         "the server may speak TLS there: --scheme https".to_owned()
     } else {
         format!(
@@ -112,6 +116,7 @@ mod tests {
             ("received corrupt message of type InvalidContentType", "--scheme http"),
             ("failed to lookup address information: Name or service not known", "--host"),
             ("connection closed before message completed", "--scheme https"),
+            ("invalid HTTP version parsed", "--scheme https"),
             ("Connection refused (os error 111)", "dispatch-server run"),
         ] {
             let hint = connection_hint("http://h:1", cause);
@@ -124,5 +129,7 @@ mod tests {
         let error = Error::answer(404, b"<html>not here</html>");
         assert_eq!(error.to_string(), "[Code: 404] <html>not here</html>");
         assert!(error.hints()[0].contains("--port"), "{:?}", error.hints());
+        let error = Error::answer(404, br#"{"message": "no API found"}"#);
+        assert_eq!(error.to_string(), "[Code: 404] no API found");
     }
 }
