@@ -9,6 +9,7 @@ use crate::command::{
     replay, version,
 };
 use crate::printer::Format;
+use crate::value;
 
 /// Functions, images, secrets and routes on any engine.
 ///
@@ -37,7 +38,8 @@ pub struct Global {
     #[arg(long, global = true, env = "DISPATCH_HOST", hide_env = true)]
     pub host: Option<String>,
     /// Port of the server
-    #[arg(long, global = true, env = "DISPATCH_PORT", hide_env = true)]
+    #[arg(long, global = true, env = "DISPATCH_PORT", hide_env = true,
+          value_parser = value::number::<u16>)]
     pub port: Option<u16>,
     /// http or https
     #[arg(long, global = true, env = "DISPATCH_SCHEME", hide_env = true)]

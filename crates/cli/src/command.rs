@@ -23,9 +23,9 @@ pub mod server;
 pub mod version;
 
 use anyhow::Result;
-use clap::CommandFactory as _;
 
 use crate::arguments::{Arguments, Command};
+use crate::complete;
 use crate::connect::{self, Session};
 use crate::printer::{Format, Printer};
 
@@ -41,11 +41,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
     let printer = Printer { format };
     match arguments.command {
         // These need no server.
-        Command::Completion { shell } => {
-            let mut command = Arguments::command();
-            clap_complete::generate(shell, &mut command, "dispatch", &mut std::io::stdout());
-            return Ok(());
-        }
+        Command::Completion { shell } => return complete::print_script(shell),
         Command::Explain(explain) => return explain.run(printer),
         Command::Init(init) => return init.run(printer),
         Command::Server { words } => return server::run(&words),

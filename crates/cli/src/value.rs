@@ -5,10 +5,15 @@ use chrono::{DateTime, Utc};
 /// How many at most.
 pub fn limit(text: &str) -> Result<usize, String> {
     match text.parse() {
-        Ok(0) => Err("0 would show nothing; leave --limit out to see all".to_owned()),
+        Ok(0) => Err("0 would show nothing; leave --limit out".to_owned()),
         Ok(number) => Ok(number),
-        Err(_) => Err("must be a number, 1 or more".to_owned()),
+        Err(_) => Err("must be a whole number, 1 or more".to_owned()),
     }
+}
+
+/// A whole number.
+pub fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| "must be a whole number".to_owned())
 }
 
 /// `KEY=VALUE`, as one text.

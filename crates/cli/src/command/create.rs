@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::api_object::{self, Beside, FromFile, Waiting};
 use super::{Context, seed};
+use crate::complete;
 use crate::document::{Document, tag};
 use crate::hint::wrong;
 use crate::noun::Noun;
@@ -80,6 +81,7 @@ enum What {
     #[command(alias = "images", after_help = IMAGE_EXAMPLES)]
     Image {
         name: String,
+        #[arg(add = complete::names(Noun::BaseImage))]
         base_image: String,
         /// File with the system's packages: JSON, or lines `name version`
         #[arg(long, value_name = "FILE")]
@@ -131,7 +133,8 @@ struct Function {
     name: String,
     /// Folder or file with the code
     path: PathBuf,
-    #[arg(long)]
+    /// Image it runs on
+    #[arg(long, add = complete::names(Noun::Image))]
     image: String,
     /// Python: file.function; Node: ./file.js; Java: class; PowerShell: file.ps1::function
     #[arg(long, default_value = "")]
@@ -143,25 +146,25 @@ struct Function {
     #[arg(long, value_name = "FILE")]
     schema_out: Option<PathBuf>,
     /// Secret the function gets; may be repeated
-    #[arg(long = "secret", value_delimiter = ',')]
+    #[arg(long = "secret", value_delimiter = ',', add = complete::names(Noun::Secret))]
     secrets: Vec<String>,
     /// Service instance the function gets; may be repeated
     #[arg(long = "service", value_delimiter = ',')]
     services: Vec<String>,
     /// Longest time of a run, in milliseconds
-    #[arg(long, default_value_t = 0, value_name = "MS")]
+    #[arg(long, default_value_t = 0, value_name = "MS", value_parser = value::number::<u64>)]
     timeout: u64,
     /// Memory of a worker, in MiB
-    #[arg(long, value_name = "MIB")]
+    #[arg(long, value_name = "MIB", value_parser = value::number::<u64>)]
     memory: Option<u64>,
     /// Calls at the same time
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = value::number::<u32>)]
     concurrency: Option<u32>,
     /// Environment variable; may be repeated
     #[arg(long = "env", value_name = "KEY=VALUE", value_parser = value::pair)]
     environment: Vec<String>,
     /// Further attempts of a non-blocking run
-    #[arg(long, default_value_t = 0, value_name = "N")]
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = value::number::<u32>)]
     retries: u32,
     /// Host the function may connect to; may be repeated
     #[arg(long = "egress", value_name = "HOST", value_delimiter = ',')]
@@ -176,6 +179,8 @@ struct Function {
 #[derive(Debug, Args)]
 struct Api {
     name: String,
+    /// Function it calls
+    #[arg(add = complete::names(Noun::Function))]
     function: String,
     /// Method; may be repeated
     #[arg(long = "method", short, value_delimiter = ',', default_value = "GET")]

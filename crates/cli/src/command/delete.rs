@@ -6,6 +6,7 @@ use reqwest::Method;
 
 use super::Context;
 use super::api_object::{Beside, Results};
+use crate::complete;
 use crate::document;
 use crate::hint::wrong;
 use crate::noun::Noun;
@@ -29,6 +30,7 @@ pub struct Delete {
     /// Kind of resource
     #[arg(value_enum, requires = "name")]
     kind: Option<Noun>,
+    #[arg(add = complete::names_by_line())]
     name: Option<String>,
     /// Refuse when others use it
     #[arg(long)]

@@ -8,8 +8,10 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::Context;
+use crate::complete;
 use crate::document::tag;
 use crate::hint::wrong;
+use crate::noun::Noun;
 use crate::printer::{self, Format};
 use crate::progress;
 
@@ -23,6 +25,8 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Exec {
+    /// Function to run
+    #[arg(add = complete::names(Noun::Function))]
     function: String,
     /// Wait for the end of the run
     #[arg(long)]
@@ -34,7 +38,7 @@ pub struct Exec {
     #[arg(long, value_name = "FILE")]
     input_file: Option<PathBuf>,
     /// Secret the run gets beside the function's own; may be repeated
-    #[arg(long = "secret", value_delimiter = ',')]
+    #[arg(long = "secret", value_delimiter = ',', add = complete::names(Noun::Secret))]
     secrets: Vec<String>,
     /// Service instance the run gets; may be repeated
     #[arg(long = "service", value_delimiter = ',')]

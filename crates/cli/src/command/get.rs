@@ -5,6 +5,7 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use super::{Context, get_run};
+use crate::complete;
 use crate::noun::{self, Noun};
 use crate::printer::{self, Format, Printer};
 use crate::{table, value};
@@ -45,7 +46,7 @@ enum What {
         #[command(flatten)]
         list: List,
         /// Only those of a function
-        #[arg(long = "func", short)]
+        #[arg(long = "func", short, add = complete::names(Noun::Function))]
         function: Option<String>,
     },
     /// Groups of resources
@@ -74,9 +75,10 @@ enum What {
 /// Which resources, in what order.
 #[derive(Debug, Clone, Args)]
 pub struct List {
+    #[arg(add = complete::names_by_line())]
     pub name: Option<String>,
     /// Only those of an application
-    #[arg(long, short)]
+    #[arg(long, short, add = complete::names(Noun::Application))]
     application: Option<String>,
     /// Only those with a tag; may be repeated
     #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = value::pair)]

@@ -6,7 +6,9 @@ use reqwest::Method;
 use serde_json::Value;
 
 use super::Context;
+use crate::complete;
 use crate::hint::wrong;
+use crate::noun::Noun;
 use crate::printer::{self, Format};
 use crate::{table, value};
 
@@ -24,6 +26,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub struct GetRun {
     /// Only runs of this function
+    #[arg(add = complete::names(Noun::Function))]
     function: Option<String>,
     /// Only this run
     id: Option<String>,
@@ -36,7 +39,7 @@ pub struct GetRun {
     /// INITIALIZED, CREATING, READY or ERROR
     #[arg(long)]
     status: Option<String>,
-    /// At most so many
+    /// At most so many of the newest [default: 100]
     #[arg(long, value_parser = value::limit)]
     limit: Option<usize>,
     /// Only those accepted since: 90s, 10m, 2h or 7d ago, a time, or unix seconds

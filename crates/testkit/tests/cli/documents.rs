@@ -59,7 +59,7 @@ fn many_documents_are_created_in_order_and_deleted_in_reverse() {
     assert_eq!(cli.json("get functions -a mall").as_array().unwrap().len(), 1);
     assert_eq!(cli.json("get functions -a other"), json!([]));
     let said = cli.fails("create -f shop/dispatch.yaml -w shop");
-    assert!(said.contains("[Code: 409]") && said.contains("dispatch.yaml:31: Application mall"));
+    assert!(said.contains("[Code: 409]") && said.contains("dispatch.yaml:28: Application mall"));
     // Deleting needs no source.
     std::fs::remove_file(cli.home().join("shop/shop.wat")).unwrap();
     let gone: String = made

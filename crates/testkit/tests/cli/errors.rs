@@ -28,6 +28,7 @@ fn wrong_words_and_values() {
         "exec",
         "exec echo --wait --input '{name: Ada}'",
         "explain API999",
+        "get functions --port many",
     ] {
         all += &format!("$ dispatch {line}\n{}\n", stable(&cli.fails(line)));
     }
