@@ -73,7 +73,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         Command::Login(login) => login.run(context, global).await,
         Command::Logout => login::logout(context),
         Command::Context(command) => command.run(context),
-        Command::Manage(manage) => manage.run(context).await,
+        Command::Manage(manage) => manage.run(context, global).await,
         Command::Version(version) => version.run(&context).await,
         Command::Completion { .. }
         | Command::Explain(_)

@@ -124,6 +124,13 @@ fn what_runs_printed_is_shown() {
     assert!(!cli.ok("log function logs -t 1").contains("out 1"));
     let one = cli.ok(&format!("log run {id}"));
     assert_eq!(one, format!("{id}  out 2\n{id}! err\n"));
+    // What takes longer than two seconds says so.
+    cli.file("slow.py", "import time\ndef handle(c, p):\n    time.sleep(2.5)\n");
+    cli.ok("create function slow slow.py --image python3 --handler slow.handle --wait");
+    let line = "exec slow --wait";
+    let outcome = cli.run(line);
+    assert_eq!(outcome.stderr, "slow is running (2 s)\n");
+    assert_eq!(run(&outcome.ok(line))["status"], "READY");
     let said = cli.fails("log function-manager");
     assert!(said.contains("dispatch log function NAME"), "{said}");
 }

@@ -37,8 +37,7 @@ fn everything_of_iam_is_created_shown_and_deleted() {
 
 #[test]
 fn from_the_local_user_to_signed_in_accounts() {
-    let bench = Bench::start();
-    let (cli, server) = (&bench.cli, &bench.server);
+    let Bench { cli, server, data: _data } = Bench::start();
     let said = cli.ok("manage bootstrap --bootstrap-user ada@example.org --bootstrap-org acme");
     for part in ["Created organization: acme\n", "Created service account: default-svc\n"] {
         assert!(said.contains(part), "{said}");
@@ -49,13 +48,15 @@ fn from_the_local_user_to_signed_in_accounts() {
     // Who is not signed in gets nothing now; who bootstrapped is signed in by the context.
     let stranger = Cli::of(&server.api);
     assert!(stranger.fails("get functions").contains("[Code: 401]"));
-    assert_eq!(cli.json("context")["contexts"]["localhost"]["serviceaccount"], "acme/default-svc");
+    assert_eq!(cli.json("context")["contexts"]["127-0-0-1"]["serviceaccount"], "acme/default-svc");
     assert_eq!(cli.json("get functions"), json!([]));
+    // The context knows where the server is, too.
+    let cli = cli.with("DISPATCH_HOST", "").with("DISPATCH_PORT", "");
     let policy = cli.json("iam get policy default-policy");
     let subjects = &policy["rules"][0]["subjects"];
     assert_eq!(*subjects, json!(["default-svc", "ada@example.org"]));
     // An account that may only read.
-    key(cli);
+    key(&cli);
     cli.ok("iam create serviceaccount reader --public-key key.pub.pem");
     let made = cli.ok("iam create policy readers -s reader -a get -r function,image,api");
     assert_eq!(made, "Created policy: readers\n");
@@ -78,9 +79,8 @@ fn from_the_local_user_to_signed_in_accounts() {
     assert!(cli.fails("login").contains("--token TOKEN"));
     // Signed in as the first account again, everything is undone.
     let key = cli.home().join(".dispatch/acme-default-svc.pem");
-    let back =
-        format!("login --service-account acme/default-svc --jwt-private-key {}", { key.display() });
-    cli.ok(&back);
+    let key = key.display();
+    cli.ok(&format!("login --service-account acme/default-svc --jwt-private-key {key}"));
     cli.ok("iam delete policy readers");
     assert_eq!(cli.ok("manage bootstrap --disable"), "Deleted policy: default-policy\n");
 }
