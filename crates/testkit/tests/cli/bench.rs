@@ -35,6 +35,17 @@ impl Bench {
         bench
     }
 
+    /// With images of all languages, if Python is among them.
+    pub fn with_python() -> Option<Self> {
+        let bench = Self::start();
+        if !bench.cli.ok("get engines").contains("python3") {
+            println!("could not run: needs python3");
+            return None;
+        }
+        bench.cli.ok("create seed-images");
+        Some(bench)
+    }
+
     /// An image to run WebAssembly on.
     pub fn image(&self) {
         self.cli.ok("create base-image wasm-base host:wasm --language wasm --wait");

@@ -40,13 +40,8 @@ fn the_run_is_printed_as_json_whatever_comes() {
 
 #[test]
 fn secrets_reach_the_run_that_names_them() {
-    let bench = Bench::start();
+    let Some(bench) = Bench::with_python() else { return };
     let cli = &bench.cli;
-    if !cli.ok("get engines").contains("python3") {
-        println!("could not run: needs python3");
-        return;
-    }
-    cli.ok("create seed-images");
     cli.file("secret.py", &example("python3/secret.py"));
     cli.file("open.json", r#"{"password": "OpenSesame"}"#);
     cli.ok("create secret open-sesame open.json");
@@ -100,13 +95,8 @@ fn runs_are_listed_followed_and_shown() {
 
 #[test]
 fn what_runs_printed_is_shown() {
-    let bench = Bench::start();
+    let Some(bench) = Bench::with_python() else { return };
     let cli = &bench.cli;
-    if !cli.ok("get engines").contains("python3") {
-        println!("could not run: needs python3");
-        return;
-    }
-    cli.ok("create seed-images");
     let code = "import sys\ndef handle(c, p):\n    print('out', p['n'])\n    \
                 print('err', file=sys.stderr)\n";
     cli.file("logs.py", code);
