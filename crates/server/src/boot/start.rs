@@ -1,5 +1,6 @@
 //! Puts the rooms together.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,7 +71,15 @@ pub async fn start(config: Config) -> Result<Running> {
 
 async fn bind(address: SocketAddr, what: &str) -> Result<TcpListener> {
     let bound = TcpListener::bind(address).await;
-    bound.with_context(|| format!("{what} cannot listen on {address}"))
+    bound.map_err(|error| {
+        let fix = match error.kind() {
+            ErrorKind::AddrInUse => "; something listens there already: port 0 takes a free one",
+            ErrorKind::AddrNotAvailable => "; no interface of this machine has that address",
+            ErrorKind::PermissionDenied => "; ports below 1024 are root's",
+            _ => "",
+        };
+        anyhow::anyhow!("{what} cannot listen on {address}: {error}{fix}")
+    })
 }
 
 fn serve_api(
@@ -165,5 +174,6 @@ pub(super) async fn open_store(config: &Config) -> Result<Store> {
         run_queue: store.run_queue,
         ..Options::default()
     };
-    Ok(Store::open(&config.database_url(), options).await?)
+    let opened = Store::open(&config.database_url(), options).await;
+    opened.context("server.database (--database) cannot be opened")
 }

@@ -127,6 +127,20 @@ fn meant(name: &str, known: &[String]) -> String {
     }
 }
 
+/// What is not a URL of a database would be taken for a file. The URL may hold a password, so it is
+/// not repeated.
+fn check_database(url: &str) -> Result<()> {
+    let scheme = url.split(':').next().unwrap_or_default();
+    if url.is_empty() || matches!(scheme, "sqlite" | "postgres" | "postgresql") {
+        return Ok(());
+    }
+    let form = "must be sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME";
+    match url.contains(':') {
+        true => bail!("server.database {form}; {scheme}: is another kind"),
+        false => bail!("server.database {form}: write sqlite:{url}"),
+    }
+}
+
 impl Config {
     fn deserialize_table(table: Table) -> Result<Self> {
         let config = serde_path_to_error::deserialize(Value::Table(table));
@@ -134,6 +148,7 @@ impl Config {
             let path = error.path().to_string();
             anyhow::anyhow!("{path}: {}", error.into_inner().message())
         })?;
+        check_database(&config.server.database)?;
         if config.wasm.cache_dir.as_os_str().is_empty() {
             config.wasm.cache_dir = config.data_dir().join("wasm");
         }
@@ -183,6 +198,21 @@ mod tests {
         assert!(layers.environment(wrong.into_iter()).is_err());
         let config = layers.config().unwrap();
         assert_eq!((config.limits.max_body_bytes, config.limits.max_source_bytes), (7, 6));
+    }
+
+    #[test]
+    fn a_database_is_named_by_a_url() {
+        let config = |url: &str| {
+            let mut layers = Layers::default();
+            layers.text("server", "database", url).unwrap();
+            layers.config().map(drop).map_err(|error| error.to_string())
+        };
+        for good in ["", "sqlite:/tmp/d.db", "postgres://u:p@h/n", "postgresql://h/n"] {
+            assert_eq!(config(good), Ok(()), "{good}");
+        }
+        let error = config("mysql://u:hunter2@h/n").unwrap_err();
+        assert!(error.ends_with("; mysql: is another kind"), "{error}");
+        assert!(config("/tmp/d.db").unwrap_err().ends_with("write sqlite:/tmp/d.db"));
     }
 
     #[test]

@@ -26,6 +26,7 @@ fn a_wrong_flag_names_the_right_one() {
         ("run --gateway-https localhost:8444", "write 127.0.0.1:8444"),
         ("run --log-format json", "DISPATCH_LOG__FORMAT"),
         ("run --databse x", "--database"),
+        ("run --database mysql://u:p@h/n", "must be sqlite:PATH or postgres://"),
         ("rum", "run"),
     ] {
         let output = server(line);
@@ -33,6 +34,16 @@ fn a_wrong_flag_names_the_right_one() {
         let text = String::from_utf8_lossy(&output.stderr);
         assert!(text.contains(part), "{line}: {text}");
     }
+}
+
+#[test]
+fn a_taken_address_is_told() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let output = server(&format!("run --api {address} --gateway-http 127.0.0.1:0"));
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(text.contains(&format!("the API cannot listen on {address}")), "{text}");
+    assert!(text.contains("port 0 takes a free one"), "{text}");
 }
 
 #[test]
