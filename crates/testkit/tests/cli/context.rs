@@ -70,6 +70,8 @@ fn flags_go_before_the_environment_and_that_before_the_file() {
     let cli = cli.with("DISPATCH_PORT", &port.to_string()).with("DISPATCH_HOST", &host);
     assert_eq!(cli.json("get images"), json!([]));
     assert!(cli.fails("get images --port 2").contains("http://127.0.0.1:2:"));
+    let wrong = Cli::new().with("DISPATCH_PORT", "many");
+    assert!(wrong.fails("get images").contains("invalid value 'many' for '--port <PORT>'"));
     let cli = cli.with("DISPATCH_SCHEME", "https");
     assert!(cli.fails("get images").contains("hint: the server speaks plain http there"));
     assert_eq!(cli.json("get images --scheme http"), json!([]));
