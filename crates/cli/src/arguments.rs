@@ -9,6 +9,7 @@ use crate::command::{
     replay, version,
 };
 use crate::printer::Format;
+use crate::value;
 
 /// Functions, images, secrets and routes on any engine.
 ///
@@ -23,6 +24,11 @@ pub struct Arguments {
     pub command: Command,
 }
 
+const COMPLETION_EXAMPLES: &str = "\
+Examples:
+  source <(dispatch completion bash)
+  dispatch completion zsh > ~/.zfunc/_dispatch";
+
 #[derive(Debug, Clone, Args)]
 pub struct Global {
     /// Configuration file [default: $HOME/.dispatch/config.json]
@@ -32,7 +38,8 @@ pub struct Global {
     #[arg(long, global = true, env = "DISPATCH_HOST", hide_env = true)]
     pub host: Option<String>,
     /// Port of the server
-    #[arg(long, global = true, env = "DISPATCH_PORT", hide_env = true)]
+    #[arg(long, global = true, env = "DISPATCH_PORT", hide_env = true,
+          value_parser = value::number::<u16>)]
     pub port: Option<u16>,
     /// http or https
     #[arg(long, global = true, env = "DISPATCH_SCHEME", hide_env = true)]
@@ -45,7 +52,7 @@ pub struct Global {
           num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     pub insecure: Option<bool>,
     /// Print as JSON (same as -o json)
-    #[arg(long, global = true, hide = true)]
+    #[arg(long, global = true, env = "DISPATCH_JSON", hide = true)]
     pub json: bool,
     /// How to print
     #[arg(long, short, global = true, env = "DISPATCH_OUTPUT", hide_env = true)]
@@ -74,6 +81,7 @@ pub enum Command {
     /// Show resources
     Get(get::Get),
     /// Change resources to what a file says; they must exist
+    #[command(after_help = api_object::UPDATE_EXAMPLES)]
     Update(api_object::FromFile),
     /// Create or change resources to what a file says
     Apply(api_object::Apply),
@@ -104,7 +112,11 @@ pub enum Command {
     /// Versions of the command and of the server
     Version(version::Version),
     /// Print shell completions
-    Completion { shell: clap_complete::Shell },
+    #[command(after_help = COMPLETION_EXAMPLES)]
+    Completion {
+        #[arg(default_value = "bash")]
+        shell: clap_complete::Shell,
+    },
     /// Start a server: runs dispatch-server with the words that follow
     #[command(trailing_var_arg = true, allow_hyphen_values = true, disable_help_flag = true)]
     Server { words: Vec<String> },

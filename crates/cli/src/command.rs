@@ -5,6 +5,7 @@ pub mod bootstrap;
 pub mod context;
 pub mod create;
 pub mod delete;
+pub mod difference;
 pub mod docs;
 pub mod edit;
 pub mod exec;
@@ -22,9 +23,9 @@ pub mod server;
 pub mod version;
 
 use anyhow::Result;
-use clap::CommandFactory as _;
 
 use crate::arguments::{Arguments, Command};
+use crate::complete;
 use crate::connect::{self, Session};
 use crate::printer::{Format, Printer};
 
@@ -40,11 +41,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
     let printer = Printer { format };
     match arguments.command {
         // These need no server.
-        Command::Completion { shell } => {
-            let mut command = Arguments::command();
-            clap_complete::generate(shell, &mut command, "dispatch", &mut std::io::stdout());
-            return Ok(());
-        }
+        Command::Completion { shell } => return complete::print_script(shell),
         Command::Explain(explain) => return explain.run(printer),
         Command::Init(init) => return init.run(printer),
         Command::Server { words } => return server::run(&words),
@@ -54,7 +51,14 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         }
         _ => {}
     }
-    let context = Context { session: connect::session(global)?, printer };
+    let session = connect::session(global)?;
+    // v1's older file could ask for JSON for good.
+    let json = session.config.value("Json").and_then(serde_json::Value::as_bool);
+    let printer = match (json, global.output) {
+        (Some(true), None) => Printer { format: Format::Json },
+        _ => printer,
+    };
+    let context = Context { session, printer };
     match arguments.command {
         Command::Create(create) => create.run(&context).await,
         Command::Get(get) => get.run(&context).await,
@@ -69,7 +73,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         Command::Login(login) => login.run(context, global).await,
         Command::Logout => login::logout(context),
         Command::Context(command) => command.run(context),
-        Command::Manage(manage) => manage.run(context).await,
+        Command::Manage(manage) => manage.run(context, global).await,
         Command::Version(version) => version.run(&context).await,
         Command::Completion { .. }
         | Command::Explain(_)

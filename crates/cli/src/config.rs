@@ -5,8 +5,10 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use serde_json::{Map, Value, json};
+
+use crate::hint::{self, wrong};
 
 /// The file as it was read.
 #[derive(Debug)]
@@ -24,8 +26,12 @@ impl Config {
         };
         let root = match std::fs::read_to_string(&file) {
             Ok(text) if text.trim().is_empty() => Map::new(),
-            Ok(text) => serde_json::from_str(&text)
-                .with_context(|| format!("{} is not the JSON it should be", file.display()))?,
+            Ok(text) => serde_json::from_str(&text).map_err(|error| {
+                wrong(
+                    format!("{} is not the JSON it should be: {error}", file.display()),
+                    "correct it, name another by --config FILE, or move it away",
+                )
+            })?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Map::new(),
             Err(error) => return Err(error).context(file.display().to_string()),
         };
@@ -63,7 +69,13 @@ impl Config {
     pub fn choose(&mut self, name: &str) -> Result<()> {
         if !self.contexts().any(|(known, _)| known == name) {
             let known: Vec<_> = self.contexts().map(|(name, _)| name.as_str()).collect();
-            bail!("there is no context {name:?}; there are: {}", known.join(", "));
+            if known.is_empty() {
+                return Err(wrong(
+                    format!("there is no context {name:?}; {} holds none", self.file.display()),
+                    "`dispatch login` and `dispatch manage bootstrap` make one",
+                ));
+            }
+            return Err(hint::unknown("context", name, known).into());
         }
         self.root.insert("current".to_owned(), json!(name));
         Ok(())
@@ -72,7 +84,8 @@ impl Config {
     pub fn forget(&mut self, name: &str) -> Result<()> {
         let contexts = self.root.get_mut("contexts").and_then(Value::as_object_mut);
         if contexts.and_then(|contexts| contexts.remove(name)).is_none() {
-            bail!("there is no context {name:?}");
+            let known = self.contexts().map(|(name, _)| name.as_str());
+            return Err(hint::unknown("context", name, known).into());
         }
         if self.current() == Some(name) {
             self.root.insert("current".to_owned(), json!(""));
@@ -171,7 +184,8 @@ mod tests {
     #[test]
     fn contexts_are_chosen_and_forgotten() {
         let (mut config, _folder) = read(r#"{"current": "a", "contexts": {"a": {}, "b": {}}}"#);
-        assert!(config.choose("c").unwrap_err().to_string().contains("a, b"));
+        let error = config.choose("elsewhere").unwrap_err();
+        assert_eq!(error.downcast_ref::<hint::Wrong>().unwrap().hint, "there are: a, b");
         config.choose("b").unwrap();
         config.forget("b").unwrap();
         assert_eq!(config.current(), None);

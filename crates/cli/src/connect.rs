@@ -1,5 +1,6 @@
 //! From flags, environment and configuration file to a client.
 
+use std::net::Ipv6Addr;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
@@ -7,6 +8,7 @@ use dispatch_wire::client::{Client, Credentials};
 
 use crate::arguments::Global;
 use crate::config::Config;
+use crate::hint::wrong;
 
 /// What a command runs with.
 pub struct Session {
@@ -22,7 +24,7 @@ const PORT: u16 = 8080;
 /// Builds the client: flags win over the environment (which clap reads), that over the file.
 pub fn session(global: &Global) -> Result<Session> {
     let config = Config::load(global.config.as_deref())?;
-    let base = base(global, &config);
+    let base = base(global, &config)?;
     let organization = global.organization.clone().or_else(|| config.text("organization"));
     let insecure = global.insecure.unwrap_or_else(|| {
         config.value("insecure").and_then(serde_json::Value::as_bool).unwrap_or(false)
@@ -32,27 +34,45 @@ pub fn session(global: &Global) -> Result<Session> {
     Ok(Session { client, config, organization })
 }
 
-fn base(global: &Global, config: &Config) -> String {
-    let in_file = config.text("host");
-    let host = global.host.clone().or_else(|| in_file.clone());
-    let port_in_file = || config.value("port").and_then(|port| port.as_u64());
+fn base(global: &Global, config: &Config) -> Result<String> {
+    let host = global.host.clone().or_else(|| config.text("host"));
     let scheme = global.scheme.clone().or_else(|| config.text("scheme"));
-    match host {
-        None => {
-            let port = global.port.map(u64::from).or_else(port_in_file);
-            let port = port.unwrap_or(u64::from(PORT));
-            format!("{}://{HOST}:{port}", scheme.as_deref().unwrap_or("http"))
-        }
-        Some(host) => {
-            // v1 spoke https on 443 unless told otherwise; a loopback host is an embedded server.
-            let local = matches!(host.as_str(), "localhost" | "127.0.0.1" | "::1");
-            let scheme = scheme.unwrap_or_else(|| if local { "http" } else { "https" }.to_owned());
-            let port = global.port.map(u64::from).or_else(port_in_file);
-            let usual = if scheme == "https" { 443 } else { u64::from(PORT) };
-            let host = if host.contains(':') { format!("[{host}]") } else { host };
-            format!("{scheme}://{host}:{}", port.unwrap_or(usual))
-        }
+    let port = global.port.map(u64::from);
+    let port = port.or_else(|| config.value("port").and_then(serde_json::Value::as_u64));
+    if let Some(scheme) = scheme.as_deref().filter(|s| !matches!(*s, "http" | "https")) {
+        return Err(wrong(format!("scheme {scheme:?} is neither http nor https"), "--scheme http"));
     }
+    let Some(host) = host else {
+        let port = port.unwrap_or(u64::from(PORT));
+        return Ok(format!("{}://{HOST}:{port}", scheme.as_deref().unwrap_or("http")));
+    };
+    let host = host_in_url(&host)?;
+    // v1 spoke https on 443 unless told otherwise; a loopback host is an embedded server.
+    let local = matches!(host.as_str(), "localhost" | "127.0.0.1" | "[::1]");
+    let scheme = scheme.unwrap_or_else(|| if local { "http" } else { "https" }.to_owned());
+    let usual = if scheme == "https" { 443 } else { u64::from(PORT) };
+    Ok(format!("{scheme}://{host}:{}", port.unwrap_or(usual)))
+}
+
+/// The host as a URL has it. A whole address is a frequent guess: it is taken apart for the user.
+fn host_in_url(host: &str) -> Result<String> {
+    if host.parse::<Ipv6Addr>().is_ok() {
+        return Ok(format!("[{host}]"));
+    }
+    let is_name = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_');
+    if !host.is_empty() && host.chars().all(is_name) {
+        return Ok(host.to_owned());
+    }
+    let address = if host.contains("://") { host.to_owned() } else { format!("http://{host}") };
+    let url = url::Url::parse(&address).ok();
+    let hint = url.as_ref().and_then(|url| {
+        let scheme = host.contains("://").then(|| format!(" --scheme {}", url.scheme()));
+        let port = url.port().map(|port| format!(" --port {port}"));
+        let (scheme, port) = (scheme.unwrap_or_default(), port.unwrap_or_default());
+        Some(format!("--host {}{port}{scheme}", url.host_str()?))
+    });
+    let hint = hint.unwrap_or_else(|| "--host 127.0.0.1 --port 8080 --scheme http".to_owned());
+    Err(wrong(format!("host {host:?} must be a name or an IP address alone"), hint))
 }
 
 fn credentials(
@@ -67,7 +87,7 @@ fn credentials(
     let in_file = || config.text("jwtprivatekey").map(Into::into);
     if let Some(account) = account {
         let file = global.jwt_private_key.clone().or_else(in_file);
-        let file = file.context("--service-account needs --jwt-private-key FILE")?;
+        let file = file.ok_or_else(|| account_needs_key(&account))?;
         return Ok(Credentials::Account {
             issuer: issuer(&account, organization),
             private_key_pem: read_key(&file)?,
@@ -85,7 +105,34 @@ pub fn issuer(account: &str, organization: Option<&str>) -> String {
     }
 }
 
+/// What is said when only one half of a service account is there.
+pub fn account_needs_key(account: &str) -> anyhow::Error {
+    wrong(
+        format!("service account {account} has no private key to sign with"),
+        "--jwt-private-key FILE, or DISPATCH_JWT_PRIVATE_KEY",
+    )
+}
+
 fn read_key(file: &Path) -> Result<String> {
     std::fs::read_to_string(file)
         .with_context(|| format!("cannot read the private key {}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_a_name_or_an_address() {
+        assert_eq!(host_in_url("::1").unwrap(), "[::1]");
+        assert_eq!(host_in_url("dispatch.example.org").unwrap(), "dispatch.example.org");
+        for (guess, hint) in [
+            ("http://h.example:8080/v1", "--host h.example --port 8080 --scheme http"),
+            ("127.0.0.1:8080", "--host 127.0.0.1 --port 8080"),
+            ("", "--host 127.0.0.1 --port 8080 --scheme http"),
+        ] {
+            let error = host_in_url(guess).unwrap_err();
+            assert_eq!(error.downcast_ref::<crate::hint::Wrong>().unwrap().hint, hint);
+        }
+    }
 }

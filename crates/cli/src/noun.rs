@@ -1,6 +1,8 @@
 //! The words for kinds of resources on the command line.
 
+use dispatch_model::Violation;
 use dispatch_wire::client::Client;
+use serde_json::Value;
 
 /// A kind as people type it: v1's words, in singular and plural, with and without dashes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -43,6 +45,12 @@ impl Noun {
         self.kind().words()
     }
 
+    /// As it is typed: `dispatch get base-image`.
+    pub fn word(self) -> String {
+        use clap::ValueEnum as _;
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+
     /// `kind:` of its documents.
     pub fn yaml(self) -> &'static str {
         self.kind().as_str()
@@ -55,6 +63,24 @@ impl Noun {
 
     pub fn of_yaml(kind: &str) -> Option<Noun> {
         Noun::ALL.into_iter().find(|noun| noun.yaml().eq_ignore_ascii_case(kind))
+    }
+
+    /// Whether a body has the shape the server takes.
+    pub fn check(self, body: &Value) -> Result<(), Violation> {
+        use dispatch_wire as wire;
+        let bytes = body.to_string();
+        let bytes = bytes.as_bytes();
+        match self {
+            Noun::Api => wire::parse::<wire::Api>(bytes).map(drop),
+            Noun::Application => wire::parse::<wire::Application>(bytes).map(drop),
+            Noun::BaseImage => wire::parse::<wire::BaseImage>(bytes).map(drop),
+            Noun::Image => wire::parse::<wire::Image>(bytes).map(drop),
+            Noun::Function => wire::parse::<wire::Function>(bytes).map(drop),
+            Noun::Secret => wire::parse::<wire::Secret>(bytes).map(drop),
+            Noun::Organization => wire::parse::<wire::Organization>(bytes).map(drop),
+            Noun::Policy => wire::parse::<wire::Policy>(bytes).map(drop),
+            Noun::Serviceaccount => wire::parse::<wire::ServiceAccount>(bytes).map(drop),
+        }
     }
 
     /// Things that others name come first: creating in this order and deleting in the reverse
@@ -95,6 +121,6 @@ pub async fn read(
     client: &Client,
     noun: Noun,
     name: &str,
-) -> Result<serde_json::Value, dispatch_wire::client::Error> {
+) -> Result<Value, dispatch_wire::client::Error> {
     client.get(&format!("{}/{name}", noun.path())).await
 }

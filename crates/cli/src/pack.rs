@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use flate2::write::GzEncoder;
 use flate2::{Compression, GzBuilder};
+
+use crate::hint::wrong;
 
 /// Largest source sent, in bytes; the server's own limit may be another.
 const MAX_SOURCE: u64 = 50 << 20;
@@ -18,7 +21,12 @@ const SKIPPED: [&str; 3] = [".git", ".hg", ".svn"];
 
 /// The base64 of a folder's archive, or of an archive with one file.
 pub fn source(path: &Path) -> Result<String> {
-    let meta = std::fs::metadata(path).with_context(|| format!("no source {}", path.display()))?;
+    let meta = std::fs::metadata(path).map_err(|error| {
+        wrong(
+            format!("no source {}: {error}", path.display()),
+            "name the file or folder that holds the handler",
+        )
+    })?;
     let (root, files) = if meta.is_dir() {
         let mut files = Vec::new();
         collect(path, path, &mut files)?;
@@ -31,7 +39,18 @@ pub fn source(path: &Path) -> Result<String> {
     if files.is_empty() {
         bail!("{} holds no files", path.display());
     }
-    Ok(STANDARD.encode(archive(root, &files)?))
+    let mut archive = Archive::begin();
+    for file in &files {
+        archive.file(root, file)?;
+    }
+    archive.finish()
+}
+
+/// The base64 of an archive with one file of this content.
+pub fn one(name: &Path, bytes: &[u8]) -> Result<String> {
+    let mut archive = Archive::begin();
+    archive.entry(name, bytes, false)?;
+    archive.finish()
 }
 
 fn collect(root: &Path, folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
@@ -53,36 +72,52 @@ fn collect(root: &Path, folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-fn archive(root: &Path, files: &[PathBuf]) -> Result<Vec<u8>> {
-    // No name and no time in the header, so that the digest depends on the content alone.
-    let gzip = GzBuilder::new().mtime(0).write(Vec::new(), Compression::default());
-    let mut tar = tar::Builder::new(gzip);
-    let mut total = 0;
-    for file in files {
+/// An archive that is being written.
+struct Archive {
+    tar: tar::Builder<GzEncoder<Vec<u8>>>,
+    total: u64,
+}
+
+impl Archive {
+    fn begin() -> Self {
+        // No name and no time in the header, so that the digest depends on the content alone.
+        let gzip = GzBuilder::new().mtime(0).write(Vec::new(), Compression::default());
+        Self { tar: tar::Builder::new(gzip), total: 0 }
+    }
+
+    fn file(&mut self, root: &Path, file: &Path) -> Result<()> {
         let path = root.join(file);
-        let meta = std::fs::metadata(&path).with_context(|| path.display().to_string())?;
-        total += meta.len();
-        if total > MAX_SOURCE * 4 {
+        let mut open = File::open(&path).with_context(|| path.display().to_string())?;
+        let meta = open.metadata()?;
+        self.total += meta.len();
+        if self.total > MAX_SOURCE * 4 {
             bail!("the source is larger than {} MiB unpacked", (MAX_SOURCE * 4) >> 20);
         }
         let mut bytes = Vec::new();
-        File::open(&path).and_then(|mut open| open.read_to_end(&mut bytes))?;
+        open.read_to_end(&mut bytes).with_context(|| path.display().to_string())?;
+        let executable = std::os::unix::fs::PermissionsExt::mode(&meta.permissions()) & 0o111 != 0;
+        self.entry(file, &bytes, executable)
+    }
+
+    fn entry(&mut self, name: &Path, bytes: &[u8], executable: bool) -> Result<()> {
         let mut header = tar::Header::new_gnu();
         header.set_size(bytes.len() as u64);
-        let executable = std::os::unix::fs::PermissionsExt::mode(&meta.permissions()) & 0o111 != 0;
         header.set_mode(if executable { 0o755 } else { 0o644 });
         header.set_cksum();
-        tar.append_data(&mut header, file, bytes.as_slice())?;
+        Ok(self.tar.append_data(&mut header, name, bytes)?)
     }
-    let packed = tar.into_inner()?.finish()?;
-    if packed.len() as u64 > MAX_SOURCE {
-        bail!(
-            "the packed source is {} MiB, at most {} are sent",
-            packed.len() >> 20,
-            MAX_SOURCE >> 20
-        );
+
+    fn finish(self) -> Result<String> {
+        let packed = self.tar.into_inner()?.finish()?;
+        if packed.len() as u64 > MAX_SOURCE {
+            bail!(
+                "the packed source is {} MiB, at most {} are sent",
+                packed.len() >> 20,
+                MAX_SOURCE >> 20
+            );
+        }
+        Ok(STANDARD.encode(packed))
     }
-    Ok(packed)
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@ use anyhow::Result;
 use dispatch_wire::client;
 use serde_json::Value;
 
+use crate::hint::Wrong;
+
 /// How results are printed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
@@ -73,8 +75,11 @@ pub fn error(error: &anyhow::Error) {
     for cause in error.chain().skip(1) {
         eprintln!("  caused by: {cause}");
     }
-    let clients = error.chain().filter_map(|cause| cause.downcast_ref::<client::Error>());
-    for hint in clients.flat_map(client::Error::hints) {
-        eprintln!("hint: {hint}");
+    for cause in error.chain() {
+        if let Some(wrong) = cause.downcast_ref::<Wrong>() {
+            eprintln!("hint: {}", wrong.hint);
+        }
+        let hints = cause.downcast_ref::<client::Error>().map(client::Error::hints);
+        hints.into_iter().flatten().for_each(|hint| eprintln!("hint: {hint}"));
     }
 }

@@ -133,13 +133,16 @@ pub fn runs(items: &[Value], wide: bool) -> String {
     table(&shown, items)
 }
 
-/// Names and values under each other.
-pub fn pairs(title: [&str; 2], rows: impl IntoIterator<Item = (String, String)>) -> String {
+/// Rows of text under their titles.
+pub fn rows<const N: usize>(
+    titles: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> String {
     let mut table = empty();
-    table.set_header(title);
-    for (name, value) in rows {
-        table.add_row([name, value]);
-    }
+    table.set_header(titles);
+    rows.into_iter().for_each(|row| {
+        table.add_row(row);
+    });
     table.trim_fmt()
 }
 

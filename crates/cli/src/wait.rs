@@ -1,16 +1,16 @@
 //! Waiting until resources are READY.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use dispatch_wire::client::Client;
 
+use crate::hint::wrong;
 use crate::noun::{self, Noun};
-use crate::printer;
+use crate::progress::Progress;
 
-/// How often the server is asked, and after what time the first line tells that it takes long.
+/// How often the server is asked.
 const PAUSE: Duration = Duration::from_millis(50);
-const TELL: Duration = Duration::from_secs(2);
 
 /// Waits until a resource is READY; fails with its reasons when it is in ERROR.
 pub async fn ready(client: &Client, noun: Noun, name: &str, timeout: Duration) -> Result<()> {
@@ -20,8 +20,7 @@ pub async fn ready(client: &Client, noun: Noun, name: &str, timeout: Duration) -
     if stateless {
         return Ok(());
     }
-    let began = Instant::now();
-    let mut tell = TELL;
+    let mut progress = Progress::begin();
     loop {
         let resource = noun::read(client, noun, name).await?;
         let status = resource["status"].as_str().unwrap_or_default();
@@ -33,19 +32,26 @@ pub async fn ready(client: &Client, noun: Noun, name: &str, timeout: Duration) -
             .collect();
         match status {
             "READY" => return Ok(()),
-            "ERROR" => bail!("{} {name} is in ERROR: {}", noun.words(), reasons.join("; ")),
+            "ERROR" => return Err(failed(noun, name, &reasons)),
             _ => {}
         }
-        if began.elapsed() > timeout {
-            let reasons = reasons.join("; ");
-            bail!("{} {name} is still {status} after {timeout:?}: {reasons}", noun.words());
+        let why = reasons.first().map(|reason| format!(": {reason}")).unwrap_or_default();
+        let words = noun.words();
+        if progress.elapsed() > timeout {
+            return Err(wrong(
+                format!("{words} {name} is still {status} after {timeout:?}{why}"),
+                format!("it goes on without you: dispatch get {} {name}", noun.word()),
+            ));
         }
-        if began.elapsed() > tell {
-            let seconds = began.elapsed().as_secs();
-            let why = if reasons.is_empty() { String::new() } else { format!(": {}", reasons[0]) };
-            printer::progress(&format!("{} {name} is {status} ({seconds} s){why}", noun.words()));
-            tell += Duration::from_secs(5);
-        }
+        progress.tell(|| format!("{words} {name} is {status}{why}"));
         tokio::time::sleep(PAUSE).await;
     }
+}
+
+fn failed(noun: Noun, name: &str, reasons: &[&str]) -> anyhow::Error {
+    let words = noun.words();
+    wrong(
+        format!("{words} {name} is in ERROR: {}", reasons.join("; ")),
+        "correct what the reason names and send it again: dispatch apply, update or edit",
+    )
 }

@@ -9,8 +9,10 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::boot::{self, Running};
-use crate::config::{Config, Layers};
+use crate::config::{Config, Layers, address};
 use crate::{http, telemetry};
+
+mod tip;
 
 /// Dispatch: the server of functions, APIs and who may use them.
 #[derive(Debug, Parser)]
@@ -49,13 +51,13 @@ struct Settings {
     #[arg(long, value_name = "DIR")]
     data_dir: Option<String>,
     /// Address of the API; port 0 takes a free one [default: 127.0.0.1:8080].
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address::parse)]
     api: Option<SocketAddr>,
     /// Address of the gateway [default: 127.0.0.1:8081].
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address::parse)]
     gateway_http: Option<SocketAddr>,
     /// Address of the gateway with TLS [default: 127.0.0.1:8444].
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address::parse)]
     gateway_https: Option<SocketAddr>,
     /// sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME.
     #[arg(long, value_name = "URL", hide_env_values = true)]
@@ -88,7 +90,7 @@ impl Settings {
 
 /// Runs the command the process was started with.
 pub fn main() -> Result<()> {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| tip::with_tip(error).exit());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -127,6 +129,8 @@ fn announce(running: &Running, ready_json: bool) {
             "api": running.api.to_string(),
             "gatewayHttp": running.gateway_http.to_string(),
             "gatewayHttps": running.gateway_https.to_string(),
+            "certificate": running.certificate(),
+            "certificateSha256": running.fingerprint,
             "dataDir": running.data_dir,
             "pid": std::process::id(),
         });
@@ -138,6 +142,8 @@ fn announce(running: &Running, ready_json: bool) {
     print(&format!("  API            http://{}   (described at /docs/)", running.api));
     print(&format!("  gateway        http://{}", running.gateway_http));
     print(&format!("  gateway (TLS)  https://{}", running.gateway_https));
+    print(&format!("  certificate    {}", running.certificate().display()));
+    print(&format!("                 SHA-256 {}", running.fingerprint));
     print(&format!("  data           {}", running.data_dir.display()));
     notes.iter().for_each(|note| print(&format!("  {note}")));
 }

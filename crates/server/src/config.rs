@@ -10,9 +10,9 @@ use dispatch_sandbox::process::ProcessConfig;
 use dispatch_sandbox::wasm::WasmConfig;
 use serde::Deserialize;
 
+pub mod address;
 mod document;
 mod layer;
-mod nearest;
 
 pub use document::markdown;
 pub use layer::{DEFAULT, Layers};
@@ -48,13 +48,16 @@ pub struct Server {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Api {
+    #[serde(deserialize_with = "address::deserialize")]
     pub listen: SocketAddr,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Gateway {
+    #[serde(deserialize_with = "address::deserialize")]
     pub http: SocketAddr,
+    #[serde(deserialize_with = "address::deserialize")]
     pub https: SocketAddr,
     pub max_body_bytes: usize,
     pub read_timeout_s: u64,

@@ -2,9 +2,11 @@
 //! called over HTTP like any other.
 
 mod answer;
+mod cli;
 mod process;
 mod server;
 
 pub use answer::Answer;
-pub use process::{Process, server_binary};
+pub use cli::{Cli, Outcome};
+pub use process::{Process, binary, server_binary};
 pub use server::{Options, Server, eventually, send};

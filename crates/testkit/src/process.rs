@@ -12,15 +12,23 @@ pub struct Process {
     /// `http://ADDRESS`.
     pub api: String,
     pub gateway: String,
+    /// `https://ADDRESS`.
+    pub gateway_https: String,
+    /// All that the server said when it was ready.
+    pub ready: Value,
 }
 
-/// Where the binary is: cargo puts it one directory above the tests.
-pub fn server_binary() -> PathBuf {
+/// Where a binary of ours is: cargo puts it one directory above the tests.
+pub fn binary(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a test knows its own path");
     let folder = test.parent().and_then(Path::parent).expect("a test lies in target/x/deps");
-    let binary = folder.join("dispatch-server");
+    let binary = folder.join(name);
     assert!(binary.is_file(), "{} is missing: cargo build --workspace --bins", binary.display());
     binary
+}
+
+pub fn server_binary() -> PathBuf {
+    binary("dispatch-server")
 }
 
 impl Process {
@@ -41,8 +49,10 @@ impl Process {
         let ready: Value = serde_json::from_str(&line).unwrap_or_else(|_| {
             panic!("no ready line: {}", std::fs::read_to_string(&log).unwrap_or_default())
         });
-        let url = |key: &str| format!("http://{}", ready[key].as_str().unwrap_or_default());
-        Self { child, api: url("api"), gateway: url("gatewayHttp") }
+        let url = |scheme, key| format!("{scheme}://{}", ready[key].as_str().unwrap_or_default());
+        let (api, gateway) = (url("http", "api"), url("http", "gatewayHttp"));
+        let gateway_https = url("https", "gatewayHttps");
+        Self { child, api, gateway, gateway_https, ready }
     }
 
     pub fn pid(&self) -> u32 {

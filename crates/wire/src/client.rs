@@ -55,6 +55,11 @@ impl Client {
         Ok(Self { http, base, organization, credentials })
     }
 
+    /// The same client for another organization.
+    pub fn of_organization(&self, organization: &str) -> Self {
+        Self { organization: Some(organization.to_owned()), ..self.clone() }
+    }
+
     /// Where the server is.
     pub fn base(&self) -> &str {
         &self.base
@@ -172,18 +177,18 @@ fn warnings(headers: &HeaderMap) -> Vec<String> {
 
 /// Reads a text from a URL that is not the server's, such as a file of documents.
 pub async fn download(url: &str, max_bytes: usize) -> Result<String> {
-    let failed = |error: reqwest::Error| Error::connection(url, &error);
+    let failed = |error: reqwest::Error| Error::download(url, &error);
+    let refused = |cause: String| Error::Download { url: url.to_owned(), cause };
     let mut response = reqwest::get(url).await.map_err(failed)?;
     if !response.status().is_success() {
-        let cause = format!("status {}", response.status());
-        return Err(Error::Connection { base: url.to_owned(), cause });
+        return Err(refused(format!("status {}", response.status())));
     }
     let mut bytes = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(failed)? {
         bytes.extend_from_slice(&chunk);
         if bytes.len() > max_bytes {
-            return Err(Error::NotJson(format!("{url} is larger than {max_bytes} bytes")));
+            return Err(refused(format!("it is larger than {max_bytes} bytes")));
         }
     }
-    String::from_utf8(bytes).map_err(|_| Error::NotJson(format!("{url} is not UTF-8 text")))
+    String::from_utf8(bytes).map_err(|_| refused("it is not UTF-8 text".to_owned()))
 }

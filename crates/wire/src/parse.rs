@@ -1,6 +1,6 @@
 //! JSON from outside, read with errors that name the field.
 
-use dispatch_model::Violation;
+use dispatch_model::{Violation, nearest};
 use serde::de::DeserializeOwned;
 
 /// Deepest nesting accepted in a body. serde_json stops at 128 by itself.
@@ -16,10 +16,28 @@ pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Violation> {
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
         let field = if path == "." { "body".to_owned() } else { path };
-        Violation::new(field, error.inner().to_string())
+        Violation::new(field, rule(error.inner()))
     })?;
     deserializer.end().map_err(|error| Violation::new("body", error.to_string()))?;
     Ok(value)
+}
+
+/// What serde says, in fewer words: the path tells where, and of all the fields there are, the
+/// nearest was meant.
+fn rule(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    if !error.is_data() {
+        return text;
+    }
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    let text = text.strip_suffix(&place).unwrap_or(&text);
+    let Some(rest) = text.strip_prefix("unknown field `") else { return text.to_owned() };
+    let mut quoted = rest.split('`').step_by(2);
+    let given = quoted.next().unwrap_or_default();
+    match nearest(given, quoted) {
+        Some(meant) => format!("unknown field `{given}`; did you mean `{meant}`?"),
+        None => text.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -31,7 +49,9 @@ mod tests {
         let wrong = parse::<crate::Function>(br#"{"name":"f","timeout":"soon"}"#).unwrap_err();
         assert_eq!(wrong.field, "timeout");
         let unknown = parse::<crate::Function>(br#"{"name":"f","tiemout":1}"#).unwrap_err();
-        assert!(unknown.rule.contains("tiemout"), "{unknown}");
+        assert_eq!(unknown.rule, "unknown field `tiemout`; did you mean `timeout`?");
+        let unknown = parse::<crate::Function>(br#"{"name":"f","colour":1}"#).unwrap_err();
+        assert!(unknown.rule.contains("expected one of `id`, `kind`"), "{unknown}");
     }
 
     #[test]

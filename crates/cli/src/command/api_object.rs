@@ -3,15 +3,26 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::Args;
 use dispatch_wire::client::Client;
 use reqwest::Method;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use super::Context;
-use crate::document::{self, Document};
-use crate::{printer, wait};
+use super::{Context, difference};
+use crate::document::{self, Document, Origin};
+use crate::{printer, progress, wait};
+
+pub const UPDATE_EXAMPLES: &str = "\
+Examples:
+  dispatch update -f dispatch.yaml
+  dispatch update -f shop/dispatch.yaml --work-dir shop";
+
+const APPLY_EXAMPLES: &str = "\
+Examples:
+  dispatch apply -f dispatch.yaml --dry-run
+  dispatch apply -f shop/dispatch.yaml --work-dir shop --application shop --wait
+  dispatch apply -f https://example.org/dispatch.yaml";
 
 /// Where documents come from.
 #[derive(Debug, Clone, Args)]
@@ -19,17 +30,31 @@ pub struct FromFile {
     /// File with YAML documents, a URL, or - for standard input
     #[arg(long, short, value_name = "FILE-or-URL")]
     pub file: String,
-    /// Folder that paths in the documents start from
-    #[arg(long, short, default_value = ".", value_name = "DIR")]
-    pub work_dir: PathBuf,
+    #[command(flatten)]
+    pub beside: Beside,
+}
+
+/// What documents are read with.
+#[derive(Debug, Clone, Args)]
+pub struct Beside {
+    /// Folder that paths in the documents start from [default: where you are; beside a URL]
+    #[arg(long, short, value_name = "DIR")]
+    work_dir: Option<PathBuf>,
     /// Application the resources join
     #[arg(long, short)]
-    pub application: Option<String>,
+    application: Option<String>,
+}
+
+impl Beside {
+    pub fn origin(&self, file: &str) -> Origin {
+        Origin::new(file, self.work_dir.as_deref())
+    }
 }
 
 impl FromFile {
-    pub async fn load(&self) -> Result<Vec<Document>> {
-        document::load(&self.file, &self.work_dir, self.application.as_deref()).await
+    async fn load(&self) -> Result<Vec<Document>> {
+        let origin = self.beside.origin(&self.file);
+        document::load(&origin, self.beside.application.as_deref()).await
     }
 
     pub async fn create(&self, context: &Context, waiting: &Waiting) -> Result<()> {
@@ -37,7 +62,7 @@ impl FromFile {
         let mut results = Results::default();
         let documents = self.load().await?;
         for document in &documents {
-            let made = create(client, document).await.with_context(|| of(document))?;
+            let made = create(client, document).await.map_err(|e| document.failed(e))?;
             results.done(context, "Created", document, made);
         }
         waiting.wait(client, &documents).await?;
@@ -48,7 +73,8 @@ impl FromFile {
         let mut results = Results::default();
         for document in self.load().await? {
             let changed = put(&context.session.client, &document).await;
-            results.done(context, "Updated", &document, changed.with_context(|| of(&document))?);
+            let changed = changed.map_err(|e| document.failed(e))?;
+            results.done(context, "Updated", &document, changed);
         }
         results.print(context)
     }
@@ -76,6 +102,7 @@ impl Waiting {
 
 /// Create what is missing, change what differs.
 #[derive(Debug, Args)]
+#[command(after_help = APPLY_EXAMPLES)]
 pub struct Apply {
     #[command(flatten)]
     from: FromFile,
@@ -87,44 +114,63 @@ pub struct Apply {
 }
 
 impl Apply {
-    pub async fn run(&self, context: &Context) -> Result<()> {
+    pub async fn run(self, context: &Context) -> Result<()> {
         let client = &context.session.client;
         let documents = self.from.load().await?;
+        if self.dry_run {
+            return dry_run(context, &documents).await;
+        }
         let mut results = Results::default();
         for document in &documents {
-            let there = read(client, document).await.with_context(|| of(document))?;
-            if self.dry_run {
-                context.printer.say(&difference(there.as_ref(), document)?);
-                continue;
-            }
+            let there = read(client, document).await.map_err(|e| document.failed(e))?;
             let (verb, outcome) = match there {
                 None => ("Created", create(client, document).await),
                 Some(_) => ("Updated", put(client, document).await),
             };
-            results.done(context, verb, document, outcome.with_context(|| of(document))?);
-        }
-        if self.dry_run {
-            return Ok(());
+            results.done(context, verb, document, outcome.map_err(|e| document.failed(e))?);
         }
         self.waiting.wait(client, &documents).await?;
         results.print(context)
     }
 }
 
-fn of(document: &Document) -> String {
-    format!("{} {}", document.kind, document.name)
+/// Says for each document what applying it would do.
+async fn dry_run(context: &Context, documents: &[Document]) -> Result<()> {
+    let mut changes = Vec::new();
+    for document in documents {
+        let there = read(&context.session.client, document).await;
+        let there = there.map_err(|e| document.failed(e))?;
+        let diff = difference::of(there.as_ref(), document)?;
+        let change = match (&there, &diff) {
+            (None, _) => "create",
+            (Some(_), Some(_)) => "update",
+            (Some(_), None) => "none",
+        };
+        let title = format!("{} {}", document.kind, document.name);
+        context.printer.say(diff.as_deref().unwrap_or(&format!("{title}: unchanged")));
+        changes.push(json!({
+            "kind": document.kind, "name": document.name, "change": change, "diff": diff,
+        }));
+    }
+    if context.printer.is_structured() {
+        context.printer.value(&Value::Array(changes))?;
+    }
+    Ok(())
 }
 
 pub async fn create(client: &Client, document: &Document) -> Result<Value> {
-    let path = document.noun.path();
-    let answer = client.send(Method::POST, path, &[], Some(&document.body)).await?;
-    answer.warnings.iter().for_each(|text| printer::warning(text));
-    Ok(answer.body)
+    send(client, Method::POST, document.noun.path(), document).await
 }
 
 async fn put(client: &Client, document: &Document) -> Result<Value> {
     let path = format!("{}/{}", document.noun.path(), document.name);
-    let answer = client.send(Method::PUT, &path, &[], Some(&document.body)).await?;
+    send(client, Method::PUT, &path, document).await
+}
+
+async fn send(client: &Client, method: Method, path: &str, document: &Document) -> Result<Value> {
+    let what = format!("sending {} {}", document.kind, document.name);
+    let answer = client.send(method, path, &[], Some(&document.body));
+    let answer = progress::waiting(&what, answer).await?;
     answer.warnings.iter().for_each(|text| printer::warning(text));
     Ok(answer.body)
 }
@@ -137,81 +183,14 @@ async fn read(client: &Client, document: &Document) -> Result<Option<Value>> {
     }
 }
 
-/// What a document would change, as a unified diff of the fields it names.
-fn difference(there: Option<&Value>, document: &Document) -> Result<String> {
-    let wanted = shown(&document.body);
-    let old = match there {
-        None => String::new(),
-        Some(there) => {
-            let mut now = shown(there);
-            // Fields the document does not name stay as they are.
-            if let (Value::Object(now), Value::Object(wanted)) = (&mut now, &wanted) {
-                now.retain(|key, _| wanted.contains_key(key));
-            }
-            serde_saphyr::to_string(&now)?
-        }
-    };
-    let new = serde_saphyr::to_string(&wanted)?;
-    let title = of(document);
-    if old == new {
-        return Ok(format!("{title}: unchanged"));
-    }
-    let names = (format!("{title} (server)"), format!("{title} (file)"));
-    let diff = similar::TextDiff::from_lines(&old, &new);
-    Ok(diff.unified_diff().header(&names.0, &names.1).to_string().trim_end().to_owned())
-}
-
-/// What of a resource is worth comparing: no fields the server fills, no source bytes, no values
-/// of secrets.
-fn shown(body: &Value) -> Value {
-    const SERVER: [&str; 14] = [
-        "id",
-        "kind",
-        "status",
-        "reason",
-        "createdTime",
-        "modifiedTime",
-        "revision",
-        "organization",
-        "functionImageURL",
-        "faasId",
-        "engine",
-        "source",
-        "sourceDigest",
-        "serviceBindings",
-    ];
-    let fields = body.as_object().cloned().unwrap_or_default();
-    let mut kept: Map<String, Value> =
-        fields.into_iter().filter(|(key, _)| !SERVER.contains(&key.as_str())).collect();
-    if let Some(Value::Object(secrets)) = kept.get_mut("secrets") {
-        secrets.values_mut().for_each(|value| *value = Value::String("<hidden>".to_owned()));
-    }
-    if let Some(digest) = source_digest(body) {
-        kept.insert("sourceDigest".to_owned(), Value::String(digest));
-    }
-    Value::Object(kept)
-}
-
-/// The digest of a document's source, or the one the server tells.
-fn source_digest(body: &Value) -> Option<String> {
-    use base64::Engine as _;
-    use sha2::Digest as _;
-    if let Some(source) = body.get("source").and_then(Value::as_str) {
-        let bytes = base64::engine::general_purpose::STANDARD.decode(source).ok()?;
-        let hex: String = sha2::Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect();
-        return Some(format!("sha256:{hex}"));
-    }
-    body.get("sourceDigest")?.as_str().map(str::to_owned)
-}
-
 /// Lines for people as things happen; one object by kind at the end for programs, as in v1.
 #[derive(Default)]
-struct Results {
+pub struct Results {
     by_kind: Map<String, Value>,
 }
 
 impl Results {
-    fn done(&mut self, context: &Context, verb: &str, document: &Document, body: Value) {
+    pub fn done(&mut self, context: &Context, verb: &str, document: &Document, body: Value) {
         context.printer.say(&format!("{verb} {}: {}", document.kind, document.name));
         let list =
             self.by_kind.entry(document.kind.clone()).or_insert_with(|| Value::Array(vec![]));
@@ -220,7 +199,7 @@ impl Results {
         }
     }
 
-    fn print(self, context: &Context) -> Result<()> {
+    pub fn print(self, context: &Context) -> Result<()> {
         if context.printer.is_structured() {
             context.printer.value(&Value::Object(self.by_kind))?;
         }

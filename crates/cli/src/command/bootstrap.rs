@@ -10,7 +10,8 @@ use clap::Args;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::Context;
+use super::{Context, login};
+use crate::arguments::Global;
 
 #[derive(Debug, Args)]
 pub struct Bootstrap {
@@ -32,7 +33,7 @@ pub struct Bootstrap {
 const POLICY: &str = "default-policy";
 
 impl Bootstrap {
-    pub async fn run(self, mut context: Context) -> Result<()> {
+    pub async fn run(self, mut context: Context, global: &Global) -> Result<()> {
         let client = context.session.client.clone();
         if self.disable {
             let path = format!("iam/policy/{POLICY}");
@@ -41,6 +42,8 @@ impl Bootstrap {
             return Ok(());
         }
         make(&client, "iam/organization", &json!({"name": self.bootstrap_org})).await?;
+        // The account and the policy are the new organization's.
+        let client = client.of_organization(&self.bootstrap_org);
         let (private, public) = key_pair()?;
         let folder = context.session.config.folder().to_owned();
         let account = &self.bootstrap_svc_account;
@@ -55,15 +58,16 @@ impl Bootstrap {
         // The policy comes last: with it local mode ends, and the account must be there by then.
         let policy = json!({"name": POLICY, "global": true, "rules": [rule]});
         let issuer = format!("{}/{account}", self.bootstrap_org);
-        let values: [(&str, Value); 5] = [
+        let mut values = Vec::new();
+        let host = login::remember_server(&mut values, &context, global);
+        values.extend([
             ("organization", json!(self.bootstrap_org)),
             ("serviceaccount", json!(issuer)),
             ("jwtprivatekey", json!(file.canonicalize()?)),
             ("cookie", Value::Null),
             ("token", Value::Null),
-        ];
+        ]);
         make(&client, "iam/policy", &policy).await.context("policy")?;
-        let host = context.session.config.text("host").unwrap_or_else(|| "localhost".to_owned());
         context.session.config.set(&host, &values);
         context.session.config.save()?;
         context.printer.say(&format!("Created organization: {}", self.bootstrap_org));

@@ -2,31 +2,71 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::api_object::{self, FromFile, Waiting};
+use super::api_object::{self, Beside, FromFile, Waiting};
 use super::{Context, seed};
+use crate::complete;
 use crate::document::{Document, tag};
+use crate::hint::wrong;
 use crate::noun::Noun;
-use crate::pack;
+use crate::{pack, value};
+
+const EXAMPLES: &str = "\
+Examples:
+  dispatch create seed-images
+  dispatch create function hello hello.py --image python3 --handler hello.handle --wait
+  dispatch create api hello hello --method POST --path /hello
+  dispatch create -f dispatch.yaml --wait
+  dispatch create -f https://example.org/dispatch.yaml --application shop";
 
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true,
+          after_help = EXAMPLES)]
 pub struct Create {
+    /// File with YAML documents, a URL, or - for standard input
+    #[arg(long, short, value_name = "FILE-or-URL")]
+    file: Option<String>,
     #[command(flatten)]
-    from: Option<FromFile>,
+    beside: Beside,
     #[command(flatten)]
     waiting: Waiting,
     #[command(subcommand)]
     what: Option<What>,
 }
 
+const BASE_IMAGE_EXAMPLES: &str = "\
+Examples:
+  dispatch create base-image python3-base host:python3 --language python3";
+
+const IMAGE_EXAMPLES: &str = "\
+Examples:
+  dispatch create image python3 python3-base
+  dispatch create image science python3-base --runtime-deps requirements.txt";
+
+const FUNCTION_EXAMPLES: &str = "\
+Examples:
+  dispatch create function hello hello.py --image python3 --handler hello.handle
+  dispatch create function vault vault --image nodejs --handler ./index.js --secret open-sesame
+  dispatch create function sum sum.py --image python3 --handler sum.handle \\
+      --schema-in in.json --timeout 5000 --env LOG=debug --retries 3";
+
+const SECRET_EXAMPLES: &str = "\
+Examples:
+  dispatch create secret open-sesame open-sesame.json";
+
+const API_EXAMPLES: &str = "\
+Examples:
+  dispatch create api hello hello --method POST --path /hello
+  dispatch create api shop shop -m GET -m POST -p '/items/{id}' -d shop.example.org --https-only";
+
 #[derive(Debug, Subcommand)]
 enum What {
     /// What images are built on
-    #[command(visible_alias = "base-images", alias = "baseimage")]
+    #[command(visible_alias = "base-images", aliases = ["baseimage", "baseimages"],
+              after_help = BASE_IMAGE_EXAMPLES)]
     BaseImage {
         name: String,
         /// host:LANGUAGE for the machine's own interpreter, or an image reference
@@ -38,8 +78,10 @@ enum What {
         common: Common,
     },
     /// What functions run on
+    #[command(alias = "images", after_help = IMAGE_EXAMPLES)]
     Image {
         name: String,
+        #[arg(add = complete::names(Noun::BaseImage))]
         base_image: String,
         /// File with the system's packages: JSON, or lines `name version`
         #[arg(long, value_name = "FILE")]
@@ -51,8 +93,10 @@ enum What {
         common: Common,
     },
     /// Code with a handler
+    #[command(aliases = ["functions", "func"], after_help = FUNCTION_EXAMPLES)]
     Function(Box<Function>),
     /// Values handlers get
+    #[command(alias = "secrets", after_help = SECRET_EXAMPLES)]
     Secret {
         name: String,
         /// JSON object of strings
@@ -61,9 +105,10 @@ enum What {
         common: Common,
     },
     /// A route of the gateway
+    #[command(alias = "apis", after_help = API_EXAMPLES)]
     Api(Box<Api>),
     /// A group of resources
-    #[command(visible_alias = "app")]
+    #[command(visible_alias = "app", aliases = ["applications", "apps"])]
     Application { name: String },
     /// Base images and images for every language of the server
     #[command(visible_alias = "seed")]
@@ -88,7 +133,8 @@ struct Function {
     name: String,
     /// Folder or file with the code
     path: PathBuf,
-    #[arg(long)]
+    /// Image it runs on
+    #[arg(long, add = complete::names(Noun::Image))]
     image: String,
     /// Python: file.function; Node: ./file.js; Java: class; PowerShell: file.ps1::function
     #[arg(long, default_value = "")]
@@ -100,25 +146,25 @@ struct Function {
     #[arg(long, value_name = "FILE")]
     schema_out: Option<PathBuf>,
     /// Secret the function gets; may be repeated
-    #[arg(long = "secret", value_delimiter = ',')]
+    #[arg(long = "secret", value_delimiter = ',', add = complete::names(Noun::Secret))]
     secrets: Vec<String>,
     /// Service instance the function gets; may be repeated
     #[arg(long = "service", value_delimiter = ',')]
     services: Vec<String>,
     /// Longest time of a run, in milliseconds
-    #[arg(long, default_value_t = 0, value_name = "MS")]
+    #[arg(long, default_value_t = 0, value_name = "MS", value_parser = value::number::<u64>)]
     timeout: u64,
     /// Memory of a worker, in MiB
-    #[arg(long, value_name = "MIB")]
+    #[arg(long, value_name = "MIB", value_parser = value::number::<u64>)]
     memory: Option<u64>,
     /// Calls at the same time
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = value::number::<u32>)]
     concurrency: Option<u32>,
     /// Environment variable; may be repeated
-    #[arg(long = "env", value_name = "KEY=VALUE")]
+    #[arg(long = "env", value_name = "KEY=VALUE", value_parser = value::pair)]
     environment: Vec<String>,
     /// Further attempts of a non-blocking run
-    #[arg(long, default_value_t = 0, value_name = "N")]
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = value::number::<u32>)]
     retries: u32,
     /// Host the function may connect to; may be repeated
     #[arg(long = "egress", value_name = "HOST", value_delimiter = ',')]
@@ -133,6 +179,8 @@ struct Function {
 #[derive(Debug, Args)]
 struct Api {
     name: String,
+    /// Function it calls
+    #[arg(add = complete::names(Noun::Function))]
     function: String,
     /// Method; may be repeated
     #[arg(long = "method", short, value_delimiter = ',', default_value = "GET")]
@@ -165,10 +213,10 @@ struct Api {
 impl Create {
     pub async fn run(self, context: &Context) -> Result<()> {
         let Some(what) = self.what else {
-            let Some(from) = self.from else {
-                bail!("name what to create, or a file: dispatch create -f FILE");
+            let Some(file) = self.file else {
+                return Err(wrong("nothing was named", "dispatch create -f FILE, or one by name"));
             };
-            return from.create(context, &self.waiting).await;
+            return FromFile { file, beside: self.beside }.create(context, &self.waiting).await;
         };
         match what {
             What::SeedImages { output_file } => seed::run(context, output_file.as_deref()).await,
@@ -208,12 +256,13 @@ impl Create {
 impl Function {
     fn body(&self) -> Result<Value> {
         if self.handler.is_empty() && self.path.is_dir() {
-            bail!("--handler is needed for a folder; it tells which file holds the handler");
+            return Err(wrong(
+                format!("--handler is needed: {} is a folder", self.path.display()),
+                "Python: file.function; Node: ./file.js; Java: class; PowerShell: file.ps1::handle",
+            ));
         }
         let mut environment = serde_json::Map::new();
-        for pair in &self.environment {
-            let (key, value) =
-                pair.split_once('=').with_context(|| format!("--env {pair}: must be KEY=VALUE"))?;
+        for (key, value) in self.environment.iter().filter_map(|pair| pair.split_once('=')) {
             environment.insert(key.to_owned(), json!(value));
         }
         let mut body = json!({
@@ -257,8 +306,7 @@ async fn one(
     if let Some(application) = common.and_then(|common| common.application.as_deref()) {
         tag(&mut body, application);
     }
-    let kind = noun.words().to_owned();
-    let document = Document { noun, kind, name: name.to_owned(), body };
+    let document = Document::new(noun, noun.words(), name, body);
     let made = api_object::create(&context.session.client, &document).await?;
     if let Some(common) = common {
         common.waiting.wait(&context.session.client, std::slice::from_ref(&document)).await?;
@@ -271,17 +319,26 @@ async fn one(
 }
 
 fn read(file: &Path) -> Result<String> {
-    std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
+    std::fs::read_to_string(file).map_err(|error| {
+        let folder = std::env::current_dir().unwrap_or_default();
+        let hint = format!("paths start from the folder you are in, {}", folder.display());
+        wrong(format!("cannot read {}: {error}", file.display()), hint)
+    })
 }
 
 fn object_of_strings(file: &Path) -> Result<Value> {
+    let hint = r#"{"password": "OpenSesame"}"#;
+    let file_name = file.display();
+    // What is in the file is a secret: the error does not quote it.
     let value: Value = serde_json::from_str(&read(file)?)
-        .map_err(|_| anyhow::anyhow!("{} is not JSON", file.display()))?;
-    let strings = value.as_object().is_some_and(|object| object.values().all(Value::is_string));
-    if !strings {
-        bail!("{} must hold a JSON object of strings", file.display());
+        .map_err(|error| wrong(format!("{file_name} is not JSON (line {})", error.line()), hint))?;
+    let Some(object) = value.as_object() else {
+        return Err(wrong(format!("{file_name} must hold a JSON object of strings"), hint));
+    };
+    match object.iter().find(|(_, value)| !value.is_string()) {
+        Some((key, _)) => Err(wrong(format!("{file_name}: {key} must be a string"), hint)),
+        None => Ok(value),
     }
-    Ok(value)
 }
 
 /// JSON as it is; lines `name version` as packages.

@@ -1,21 +1,36 @@
 //! `dispatch delete`.
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::Result;
 use clap::Args;
 use reqwest::Method;
 
 use super::Context;
-use super::api_object::FromFile;
+use super::api_object::{Beside, Results};
+use crate::complete;
+use crate::document;
+use crate::hint::wrong;
 use crate::noun::Noun;
 use crate::printer;
 
+const EXAMPLES: &str = "\
+Examples:
+  dispatch delete function hello
+  dispatch delete function hello --keep-runs
+  dispatch delete secret open-sesame --protect
+  dispatch delete -f dispatch.yaml";
+
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Delete {
+    /// File with YAML documents, a URL, or - for standard input
+    #[arg(long, short, value_name = "FILE-or-URL", conflicts_with_all = ["kind", "name"])]
+    file: Option<String>,
     #[command(flatten)]
-    from: Option<FromFile>,
+    beside: Beside,
     /// Kind of resource
-    #[arg(value_enum, required_unless_present = "file", requires = "name")]
+    #[arg(value_enum, requires = "name")]
     kind: Option<Noun>,
+    #[arg(add = complete::names_by_line())]
     name: Option<String>,
     /// Refuse when others use it
     #[arg(long)]
@@ -27,32 +42,35 @@ pub struct Delete {
 
 impl Delete {
     pub async fn run(self, context: &Context) -> Result<()> {
-        let (protect, keep_runs) = (self.protect, self.keep_runs);
-        match (self.from, self.kind, self.name) {
-            (Some(from), None, None) => {
-                let mut documents = from.load().await?;
-                // What names others goes before what is named.
-                documents.reverse();
-                for document in documents {
-                    let what = format!("{} {}", document.kind, document.name);
-                    delete(context, document.noun, &document.name, protect, keep_runs)
-                        .await
-                        .context(what)?;
-                    let line = format!("Deleted {}: {}", document.kind, document.name);
-                    context.printer.say(&line);
-                }
-                Ok(())
-            }
+        match (&self.file, self.kind, &self.name) {
+            (Some(file), ..) => self.documents(context, file).await,
             (None, Some(noun), Some(name)) => {
-                let body = delete(context, noun, &name, protect, keep_runs).await?;
+                let body = delete(context, noun, name, self.protect, self.keep_runs).await?;
                 context.printer.say(&format!("Deleted {}: {name}", noun.words()));
                 if context.printer.is_structured() && !body.is_null() {
                     context.printer.value(&body)?;
                 }
                 Ok(())
             }
-            _ => bail!("name a kind and a name, or a file: dispatch delete -f FILE"),
+            _ => Err(wrong(
+                "nothing was named",
+                "name a kind and a name, or a file: dispatch delete -f FILE",
+            )),
         }
+    }
+
+    async fn documents(&self, context: &Context, file: &str) -> Result<()> {
+        let mut documents = document::identify(&self.beside.origin(file)).await?;
+        // What names others goes before what is named.
+        documents.reverse();
+        let mut results = Results::default();
+        for document in documents {
+            let (noun, name) = (document.noun, document.name.as_str());
+            let deleted = delete(context, noun, name, self.protect, self.keep_runs).await;
+            let deleted = deleted.map_err(|e| document.failed(e))?;
+            results.done(context, "Deleted", &document, deleted);
+        }
+        results.print(context)
     }
 }
 

@@ -40,6 +40,8 @@ fn write(text: &mut String, command: &mut Command, above: &str) {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
 
     /// `DISPATCH_UPDATE=1` rewrites the file.
@@ -56,5 +58,41 @@ mod tests {
     #[test]
     fn the_definitions_hold_together() {
         Arguments::command().debug_assert();
+    }
+
+    /// Words as a shell takes them apart: quotes, and lines that go on.
+    fn words(line: &str) -> Vec<String> {
+        let (mut words, mut word, mut quoted) = (Vec::new(), String::new(), false);
+        for c in line.replace("\\\n", " ").chars() {
+            match c {
+                '\'' => quoted = !quoted,
+                c if c.is_whitespace() && !quoted => words.push(std::mem::take(&mut word)),
+                c => word.push(c),
+            }
+        }
+        words.push(word);
+        words.into_iter().filter(|word| !word.is_empty()).collect()
+    }
+
+    fn examples(command: &Command, found: &mut Vec<String>) {
+        let text = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let lines = text.replace("\\\n", "\\\r");
+        let of_ours = lines.lines().filter_map(|line| Some(line.split_once("dispatch ")?.1));
+        found.extend(of_ours.map(|line| line.replace('\r', "\n")));
+        command.get_subcommands().for_each(|sub| examples(sub, found));
+    }
+
+    #[test]
+    fn the_examples_of_every_help_can_be_typed() {
+        let mut found = Vec::new();
+        examples(&Arguments::command(), &mut found);
+        assert!(found.len() > 30, "{}", found.len());
+        for example in found {
+            // What is redirected, or stands in a substitution, ends the command.
+            let line = example.split([')', '>']).next().unwrap_or_default();
+            let words = words(&format!("dispatch {line}"));
+            let parsed = Arguments::try_parse_from(&words);
+            assert!(parsed.is_ok(), "{words:?}: {}", parsed.err().unwrap());
+        }
     }
 }

@@ -8,12 +8,14 @@ use reqwest::Method;
 use serde_json::Value;
 
 use super::Context;
+use crate::complete;
 use crate::noun::{self, Noun};
 
 #[derive(Debug, Args)]
 pub struct Edit {
     #[arg(value_enum)]
     kind: Noun,
+    #[arg(add = complete::names_by_line())]
     name: String,
 }
 

@@ -1,10 +1,11 @@
 //! `dispatch explain`: the page of an error code.
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::Args;
 use dispatch_model::code;
 use serde_json::json;
 
+use crate::hint;
 use crate::printer::{self, Printer};
 
 #[derive(Debug, Args)]
@@ -15,10 +16,9 @@ pub struct Explain {
 
 impl Explain {
     pub fn run(&self, printer: Printer) -> Result<()> {
-        let found = code::find(&self.code).with_context(|| {
-            let all: Vec<_> = code::ALL.iter().map(|c| c.code).collect();
-            format!("there is no code {:?}; there are: {}", self.code, all.join(", "))
-        })?;
+        let all = code::ALL.iter().map(|code| code.code);
+        let found =
+            code::find(&self.code).ok_or_else(|| hint::unknown("error code", &self.code, all))?;
         if printer.is_structured() {
             let (title, meaning) = (found.title, found.meaning);
             let page = json!({"code": found.code, "title": title, "meaning": meaning,

@@ -1,15 +1,28 @@
 //! `dispatch get`: tables, or the resources as JSON or YAML.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use super::{Context, get_run};
+use crate::complete;
 use crate::noun::{self, Noun};
 use crate::printer::{self, Format, Printer};
-use crate::table;
+use crate::{table, value};
+
+const EXAMPLES: &str = "\
+Examples:
+  dispatch get functions
+  dispatch get function hello -o yaml
+  dispatch get functions --application shop --sort -created --limit 10
+  dispatch get functions --field image=python3 --tag team=blue
+  dispatch get apis --func hello
+  dispatch get secret open-sesame --all
+  dispatch get runs hello --since 1h --status ERROR
+  dispatch get functions --watch";
 
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Get {
     #[command(subcommand)]
     what: What,
@@ -27,22 +40,28 @@ enum What {
     /// Engines of the server, their languages, and what the machine lacks
     #[command(visible_alias = "engines")]
     Engine,
+    /// Routes of the gateway
     #[command(visible_alias = "apis")]
     Api {
         #[command(flatten)]
         list: List,
         /// Only those of a function
-        #[arg(long = "func", short)]
+        #[arg(long = "func", short, add = complete::names(Noun::Function))]
         function: Option<String>,
     },
+    /// Groups of resources
     #[command(visible_aliases = ["applications", "app", "apps"])]
     Application(List),
+    /// What images are built on
     #[command(visible_aliases = ["base-images", "baseimage", "baseimages"])]
     BaseImage(List),
+    /// What functions run on
     #[command(visible_alias = "images")]
     Image(List),
+    /// Code with a handler
     #[command(visible_alias = "functions")]
     Function(List),
+    /// Values handlers get
     #[command(visible_alias = "secrets")]
     Secret {
         #[command(flatten)]
@@ -56,21 +75,22 @@ enum What {
 /// Which resources, in what order.
 #[derive(Debug, Clone, Args)]
 pub struct List {
+    #[arg(add = complete::names_by_line())]
     pub name: Option<String>,
     /// Only those of an application
-    #[arg(long, short)]
+    #[arg(long, short, add = complete::names(Noun::Application))]
     application: Option<String>,
     /// Only those with a tag; may be repeated
-    #[arg(long = "tag", value_name = "KEY=VALUE")]
+    #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = value::pair)]
     tags: Vec<String>,
     /// Only those whose field has the value; may be repeated
-    #[arg(long = "field", value_name = "FIELD=VALUE")]
+    #[arg(long = "field", value_name = "FIELD=VALUE", value_parser = value::pair)]
     fields: Vec<String>,
     /// name, created, modified; -name, … for descending
     #[arg(long, allow_hyphen_values = true)]
     sort: Option<String>,
     /// At most so many
-    #[arg(long)]
+    #[arg(long, value_parser = value::limit)]
     limit: Option<usize>,
     /// Go on and print what changes
     #[arg(long, short)]
@@ -97,23 +117,15 @@ impl Get {
 }
 
 impl List {
-    fn query(&self, more: Option<(String, String)>) -> Result<Vec<(String, String)>> {
+    fn query(&self, more: Option<(String, String)>) -> Vec<(String, String)> {
         let mut query: Vec<(String, String)> = more.into_iter().collect();
         let application = self.application.iter().map(|name| format!("Application={name}"));
-        for tag in self.tags.iter().cloned().chain(application) {
-            if !tag.contains('=') {
-                bail!("--tag {tag}: must be KEY=VALUE");
-            }
-            query.push(("tags".to_owned(), tag));
-        }
-        for field in &self.fields {
-            let Some((field, value)) = field.split_once('=') else {
-                bail!("--field {field}: must be FIELD=VALUE");
-            };
-            query.push((field.to_owned(), value.to_owned()));
-        }
+        let tags = self.tags.iter().cloned().chain(application);
+        query.extend(tags.map(|tag| ("tags".to_owned(), tag)));
+        let fields = self.fields.iter().filter_map(|field| field.split_once('='));
+        query.extend(fields.map(|(field, value)| (field.to_owned(), value.to_owned())));
         query.extend(self.sort.clone().map(|sort| ("sort".to_owned(), sort)));
-        Ok(query)
+        query
     }
 }
 
@@ -139,7 +151,7 @@ pub async fn resources_as(
     if let Some(name) = &list.name {
         return print_one(printer, noun, &noun::read(client, noun, name).await?);
     }
-    let query = list.query(more)?;
+    let query = list.query(more);
     if list.watch {
         return watch(context, noun, &query).await;
     }
@@ -181,7 +193,7 @@ async fn secrets(context: &Context, list: &List, all: bool) -> Result<()> {
     }
     // A list never holds values, so each is read by itself.
     let client = &context.session.client;
-    let mut items = client.list(Noun::Secret.path(), &list.query(None)?, list.limit).await?;
+    let mut items = client.list(Noun::Secret.path(), &list.query(None), list.limit).await?;
     for item in &mut items {
         let name = item["name"].as_str().unwrap_or_default().to_owned();
         *item = noun::read(client, Noun::Secret, &name).await?;
@@ -221,8 +233,8 @@ async fn engines(context: &Context) -> Result<()> {
         let name = engine["name"].as_str().unwrap_or_default().to_owned();
         let mut lines = vec![list(&engine["languages"]).join(", ")];
         lines.extend(list(&engine["missing"]).into_iter().map(|text| format!("lacks: {text}")));
-        (name, lines.join("\n"))
+        [name, lines.join("\n")]
     });
-    printer::line(&table::pairs(["ENGINE", "LANGUAGES"], rows));
+    printer::line(&table::rows(["ENGINE", "LANGUAGES"], rows));
     Ok(())
 }

@@ -2,18 +2,33 @@
 
 use anyhow::Result;
 use clap::Args;
+use reqwest::Method;
 use serde_json::Value;
 
 use super::Context;
+use crate::complete;
+use crate::hint::wrong;
+use crate::noun::Noun;
 use crate::printer::{self, Format};
-use crate::table;
+use crate::{table, value};
 
 /// Runs on a table when no limit is given.
 const SHOWN: usize = 100;
 
+const EXAMPLES: &str = "\
+Examples:
+  dispatch get runs
+  dispatch get runs hello --since 10m --status ERROR
+  dispatch get run hello --last -o json
+  dispatch get runs --follow";
+
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub struct GetRun {
+    /// Only runs of this function
+    #[arg(add = complete::names(Noun::Function))]
     function: Option<String>,
+    /// Only this run
     id: Option<String>,
     /// Only the last run
     #[arg(long)]
@@ -24,9 +39,12 @@ pub struct GetRun {
     /// INITIALIZED, CREATING, READY or ERROR
     #[arg(long)]
     status: Option<String>,
-    /// At most so many
-    #[arg(long)]
+    /// At most so many of the newest [default: 100]
+    #[arg(long, value_parser = value::limit)]
     limit: Option<usize>,
+    /// Only those accepted since: 90s, 10m, 2h or 7d ago, a time, or unix seconds
+    #[arg(long, value_name = "TIME", value_parser = value::since)]
+    since: Option<i64>,
     /// Only those of an application
     #[arg(long, short)]
     application: Option<String>,
@@ -36,7 +54,7 @@ pub struct GetRun {
 pub struct GetDeadLetter {
     id: Option<String>,
     /// At most so many
-    #[arg(long)]
+    #[arg(long, value_parser = value::limit)]
     limit: Option<usize>,
 }
 
@@ -46,10 +64,14 @@ impl GetRun {
         let mut query: Vec<(String, String)> = Vec::new();
         query.extend(self.function.clone().map(|f| ("functionName".to_owned(), f)));
         query.extend(self.status.clone().map(|s| ("status".to_owned(), s)));
+        query.extend(self.since.map(|since| ("since".to_owned(), since.to_string())));
         let application = self.application.as_ref().map(|a| format!("Application={a}"));
         query.extend(application.map(|tag| ("tags".to_owned(), tag)));
         if let Some(id) = &self.id {
-            return one(context, &client.get(&format!("runs/{id}")).await?);
+            let of_it = query.into_iter().filter(|(key, _)| key == "functionName");
+            let path = format!("runs/{id}");
+            let run = client.send(Method::GET, &path, &of_it.collect::<Vec<_>>(), None).await?;
+            return one(context, &run.body);
         }
         if self.follow {
             return follow(context, &query).await;
@@ -59,7 +81,7 @@ impl GetRun {
         if self.last {
             return match runs.first() {
                 Some(run) => one(context, run),
-                None => Err(anyhow::anyhow!("there is no run yet")),
+                None => Err(wrong("there is no such run yet", "dispatch exec FUNCTION makes one")),
             };
         }
         runs.reverse();

@@ -20,23 +20,44 @@ pub struct Iam {
 
 #[derive(Debug, Subcommand)]
 enum IamCommand {
-    #[command(subcommand)]
+    /// Create an organization, a policy or a service account
+    #[command(subcommand, after_help = EXAMPLES)]
     Create(Create),
+    /// Show organizations, policies or service accounts
     #[command(subcommand)]
     Get(Get),
+    /// Delete an organization, a policy or a service account
     Delete {
-        #[arg(value_parser = ["organization", "policy", "serviceaccount"])]
-        kind: String,
+        #[arg(value_enum)]
+        kind: Kind,
         name: String,
     },
 }
 
+const EXAMPLES: &str = "\
+Examples:
+  dispatch iam create organization acme
+  dispatch iam create serviceaccount ci --public-key ci.pub.pem --organization acme
+  dispatch iam create policy ci-deploys -s ci -a get,create,update -r function,api";
+
+/// What `iam` is about.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Kind {
+    #[value(aliases = ["organizations", "org"])]
+    Organization,
+    #[value(alias = "policies")]
+    Policy,
+    #[value(aliases = ["serviceaccounts", "service-account", "service-accounts"])]
+    Serviceaccount,
+}
+
 #[derive(Debug, Subcommand)]
 enum Create {
-    Organization {
-        name: String,
-    },
+    /// Whom everything belongs to
+    #[command(aliases = ["organizations", "org"])]
+    Organization { name: String },
     /// One rule: the subjects may do the actions to the resources
+    #[command(alias = "policies")]
     Policy {
         name: String,
         #[arg(long = "subject", short, value_delimiter = ',', required = true)]
@@ -51,6 +72,8 @@ enum Create {
         #[arg(long)]
         global: bool,
     },
+    /// A program that signs in with a key
+    #[command(aliases = ["serviceaccounts", "service-account", "service-accounts"])]
     Serviceaccount {
         name: String,
         /// PEM of the RSA public key
@@ -61,8 +84,10 @@ enum Create {
 
 #[derive(Debug, Subcommand)]
 enum Get {
-    #[command(visible_alias = "organizations")]
+    /// Whom everything belongs to
+    #[command(visible_alias = "organizations", alias = "org")]
     Organization(List),
+    /// Who may do what
     #[command(visible_alias = "policies")]
     Policy {
         /// Show the rules
@@ -71,7 +96,8 @@ enum Get {
         #[command(flatten)]
         list: List,
     },
-    #[command(visible_alias = "serviceaccounts")]
+    /// Programs that sign in with a key
+    #[command(visible_alias = "serviceaccounts", aliases = ["service-account", "service-accounts"])]
     Serviceaccount(List),
 }
 
@@ -96,10 +122,10 @@ impl Iam {
                 get::resources_as(context, printer, Noun::Policy, &list, None).await
             }
             IamCommand::Delete { kind, name } => {
-                let noun = match kind.as_str() {
-                    "organization" => Noun::Organization,
-                    "policy" => Noun::Policy,
-                    _ => Noun::Serviceaccount,
+                let noun = match kind {
+                    Kind::Organization => Noun::Organization,
+                    Kind::Policy => Noun::Policy,
+                    Kind::Serviceaccount => Noun::Serviceaccount,
                 };
                 delete::delete(context, noun, &name, false, false).await?;
                 context.printer.say(&format!("Deleted {}: {name}", noun.words()));
@@ -126,8 +152,7 @@ impl Create {
                 (Noun::Serviceaccount, name, body)
             }
         };
-        let kind = noun.words().to_owned();
-        let document = Document { noun, kind, name, body };
+        let document = Document::new(noun, noun.words(), &name, body);
         let made = api_object::create(&context.session.client, &document).await?;
         context.printer.say(&format!("Created {}: {}", noun.words(), document.name));
         if context.printer.is_structured() {

@@ -2,16 +2,25 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use clap::Args;
 
+use crate::hint::wrong;
 use crate::printer::Printer;
 use crate::scaffold;
 
+const EXAMPLES: &str = "\
+Examples:
+  dispatch init python3 hello
+  dispatch init nodejs greet functions/greet";
+
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Init {
+    /// Language of the handler
     #[arg(value_parser = scaffold::LANGUAGES)]
     language: String,
+    /// Name of the function
     name: String,
     /// Folder to make [default: NAME]
     dir: Option<PathBuf>,
@@ -22,7 +31,10 @@ impl Init {
         dispatch_model::Name::new(&self.name).context("the function's name")?;
         let folder = self.dir.clone().unwrap_or_else(|| PathBuf::from(&self.name));
         if folder.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
-            bail!("{} is not empty", folder.display());
+            return Err(wrong(
+                format!("{} is not empty", folder.display()),
+                format!("name another folder: dispatch init {} {} DIR", self.language, self.name),
+            ));
         }
         std::fs::create_dir_all(&folder)
             .with_context(|| format!("cannot make {}", folder.display()))?;

@@ -1,13 +1,21 @@
 //! `dispatch log`: what the runs of a function printed.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
 use serde_json::Value;
 
 use super::Context;
+use crate::hint::wrong;
 use crate::printer;
 
+const EXAMPLES: &str = "\
+Examples:
+  dispatch log function hello
+  dispatch log function hello --follow --tail 5
+  dispatch log run 01a21054-4607-7016-bd1f-30a0fe4bcec5";
+
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Log {
     /// `function NAME` or `run ID`
     #[arg(required = true, num_args = 1..=2, value_name = "WHAT")]
@@ -41,10 +49,13 @@ impl Log {
                     }
                 }
             }
-            _ => bail!(
-                "the server is one process and logs to its stderr; runs are shown by \
-                 `dispatch log function NAME` and `dispatch log run ID`"
-            ),
+            _ => {
+                return Err(wrong(
+                    format!("{} is not what logs are kept of", words.join(" ")),
+                    "dispatch log function NAME, dispatch log run ID; the server is one process \
+                     and logs to its standard error",
+                ));
+            }
         }
         Ok(())
     }

@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::Context;
 use crate::arguments::Global;
 use crate::connect;
+use crate::hint::wrong;
 
 #[derive(Debug, Args)]
 pub struct Login {
@@ -28,17 +29,18 @@ impl Login {
             values.extend([("serviceaccount", Value::Null), ("jwtprivatekey", Value::Null)]);
         } else if let Some(account) = &global.service_account {
             let file = global.jwt_private_key.as_ref();
-            let file = file.context("--service-account needs --jwt-private-key FILE")?;
+            let file = file.ok_or_else(|| connect::account_needs_key(account))?;
             let file: PathBuf = file.canonicalize().with_context(|| file.display().to_string())?;
             let issuer = connect::issuer(account, context.session.organization.as_deref());
             values.push(("serviceaccount", json!(issuer)));
             values.push(("jwtprivatekey", json!(file)));
             values.push(("token", Value::Null));
         } else {
-            bail!(
-                "sign in with a service account (--service-account [ORG/]NAME --jwt-private-key \
-                 FILE) or a token (--token); sign-in by browser needs a server that has it set up"
-            );
+            return Err(wrong(
+                "nothing was given to sign in with",
+                "--service-account [ORG/]NAME --jwt-private-key FILE, or --token TOKEN; sign-in by \
+                 browser is not there yet",
+            ));
         }
         if !self.no_check {
             // Any answer but 401 shows that the server knows who this is.

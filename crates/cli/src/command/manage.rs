@@ -4,6 +4,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 
 use super::{Context as Session, bootstrap, context};
+use crate::arguments::Global;
 
 #[derive(Debug, Args)]
 pub struct Manage {
@@ -20,10 +21,10 @@ enum ManageCommand {
 }
 
 impl Manage {
-    pub async fn run(self, session: Session) -> Result<()> {
+    pub async fn run(self, session: Session, global: &Global) -> Result<()> {
         match self.command {
             ManageCommand::Context(context) => context.run(session),
-            ManageCommand::Bootstrap(bootstrap) => bootstrap.run(session).await,
+            ManageCommand::Bootstrap(bootstrap) => bootstrap.run(session, global).await,
         }
     }
 }

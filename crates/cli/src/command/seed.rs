@@ -62,12 +62,7 @@ fn is_there(error: &anyhow::Error) -> bool {
 
 fn pair(language: &str) -> [Document; 2] {
     let base = format!("{language}-base");
-    let document = |noun: Noun, name: &str, body| Document {
-        noun,
-        kind: noun.yaml().to_owned(),
-        name: name.to_owned(),
-        body,
-    };
+    let document = |noun: Noun, name: &str, body| Document::new(noun, noun.yaml(), name, body);
     [
         document(
             Noun::BaseImage,

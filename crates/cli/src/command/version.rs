@@ -16,8 +16,9 @@ pub struct Version {
 
 impl Version {
     pub async fn run(self, context: &Context) -> Result<()> {
-        let platform = format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH);
-        let client = json!({"version": env!("CARGO_PKG_VERSION"), "platform": platform});
+        let mut client = dispatch_wire::version!();
+        dispatch_wire::commit!().clone_into(&mut client.commit);
+        let client = json!(client);
         let server =
             if self.client { None } else { Some(context.session.client.get("version").await) };
         if context.printer.is_structured() {
@@ -27,15 +28,19 @@ impl Version {
             };
             return context.printer.value(&json!({"client": client, "server": server}));
         }
-        let text = |version: &Value| {
-            let part = |field: &str| version[field].as_str().unwrap_or_default().to_owned();
-            format!("{} {}", part("version"), part("platform"))
+        let row = |part: &str, version: &Value| {
+            let field = |name: &str| version[name].as_str().unwrap_or_default().to_owned();
+            let commit = field("commit").chars().take(12).collect();
+            let [version, built] = ["version", "buildDate"].map(field);
+            let [platform, compiler] = ["platform", "compiler"].map(field);
+            [part.to_owned(), version, commit, built, platform, compiler]
         };
-        let mut rows = vec![("client".to_owned(), text(&client))];
+        let mut rows = vec![row("client", &client)];
         if let Some(Ok(version)) = &server {
-            rows.push(("server".to_owned(), text(version)));
+            rows.push(row("server", version));
         }
-        printer::line(&table::pairs(["PART", "VERSION"], rows));
+        let title = ["PART", "VERSION", "COMMIT", "BUILT", "PLATFORM", "COMPILER"];
+        printer::line(&table::rows(title, rows));
         match server {
             Some(Err(error)) => Err(error.into()),
             _ => Ok(()),

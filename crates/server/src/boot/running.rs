@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use super::lock::Lock;
 use crate::app::App;
+use crate::gateway::tls::Certificates;
 
 /// A running server. Call [`Running::stop`] for a graceful end.
 pub struct Running {
@@ -18,6 +19,8 @@ pub struct Running {
     pub gateway_http: SocketAddr,
     pub gateway_https: SocketAddr,
     pub data_dir: PathBuf,
+    /// SHA-256 of the certificate the gateway made for itself.
+    pub fingerprint: String,
     pub app: Arc<App>,
     pub(super) stop: CancellationToken,
     pub(super) listeners: Vec<JoinHandle<()>>,
@@ -27,6 +30,11 @@ pub struct Running {
 }
 
 impl Running {
+    /// The certificate the gateway made for itself: what clients that shall trust it are given.
+    pub fn certificate(&self) -> PathBuf {
+        Certificates::own_file(&self.data_dir)
+    }
+
     /// Sentences for the operator: who is admin, what the machine lacks.
     pub fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();

@@ -1,5 +1,6 @@
 //! Puts the rooms together.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,7 +71,15 @@ pub async fn start(config: Config) -> Result<Running> {
 
 async fn bind(address: SocketAddr, what: &str) -> Result<TcpListener> {
     let bound = TcpListener::bind(address).await;
-    bound.with_context(|| format!("{what} cannot listen on {address}"))
+    bound.map_err(|error| {
+        let fix = match error.kind() {
+            ErrorKind::AddrInUse => "; something listens there already: port 0 takes a free one",
+            ErrorKind::AddrNotAvailable => "; no interface of this machine has that address",
+            ErrorKind::PermissionDenied => "; ports below 1024 are root's",
+            _ => "",
+        };
+        anyhow::anyhow!("{what} cannot listen on {address}: {error}{fix}")
+    })
 }
 
 fn serve_api(
@@ -94,6 +103,7 @@ struct Built {
     controllers: Controllers,
     config: Config,
     lock: Lock,
+    fingerprint: String,
 }
 
 impl Built {
@@ -103,6 +113,7 @@ impl Built {
             gateway_http,
             gateway_https,
             data_dir: self.config.data_dir(),
+            fingerprint: self.fingerprint,
             stop: self.controllers.stop.clone(),
             tasks: self.controllers.tasks.clone(),
             grace: Duration::from_secs(self.config.server.shutdown_s),
@@ -131,6 +142,7 @@ async fn build(config: &Config, api: SocketAddr) -> Result<Built> {
     let runs = config.runs.clone();
     let invoker = Invoker::new(store.clone(), seal.clone(), engines.clone(), run_metrics, runs);
     let certificates = Certificates::open(&data_dir)?;
+    let fingerprint = certificates.fingerprint();
     let gateway_metrics = metrics.register(GatewayMetrics::register);
     let settings = config.gateway.settings();
     let gateway = Gateway::new(invoker.clone(), certificates, gateway_metrics, settings);
@@ -146,7 +158,8 @@ async fn build(config: &Config, api: SocketAddr) -> Result<Built> {
     };
     let limits = config.limits.clone();
     let app = App { store, authn, authorizer, seal, invoker, engines, metrics, limits, stop };
-    Ok(Built { app: Arc::new(app), controllers, config: config.clone(), lock })
+    let config = config.clone();
+    Ok(Built { app: Arc::new(app), controllers, config, lock, fingerprint })
 }
 
 pub(super) async fn open_store(config: &Config) -> Result<Store> {
@@ -161,5 +174,6 @@ pub(super) async fn open_store(config: &Config) -> Result<Store> {
         run_queue: store.run_queue,
         ..Options::default()
     };
-    Ok(Store::open(&config.database_url(), options).await?)
+    let opened = Store::open(&config.database_url(), options).await;
+    opened.context("server.database (--database) cannot be opened")
 }

@@ -4,10 +4,10 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use dispatch_model::nearest;
 use toml::{Table, Value};
 
 use super::Config;
-use super::nearest::nearest;
 
 /// The defaults, and the manual of all settings.
 pub const DEFAULT: &str = include_str!("default.toml");
@@ -25,6 +25,14 @@ impl Default for Layers {
 }
 
 impl Layers {
+    /// All settings there are, as `section.key`.
+    pub fn names(&self) -> Vec<String> {
+        let tables = self.0.iter().filter_map(|(name, value)| Some((name, value.as_table()?)));
+        tables
+            .flat_map(|(section, keys)| keys.keys().map(move |key| format!("{section}.{key}")))
+            .collect()
+    }
+
     /// Adds a file.
     pub fn file(&mut self, path: &Path) -> Result<()> {
         let text = std::fs::read_to_string(path)
@@ -113,9 +121,23 @@ impl Layers {
 }
 
 fn meant(name: &str, known: &[String]) -> String {
-    match nearest(name, known) {
+    match nearest(name, known.iter().map(String::as_str)) {
         Some(other) => format!("; did you mean {other}?"),
         None => String::new(),
+    }
+}
+
+/// What is not a URL of a database would be taken for a file. The URL may hold a password, so it is
+/// not repeated.
+fn check_database(url: &str) -> Result<()> {
+    let scheme = url.split(':').next().unwrap_or_default();
+    if url.is_empty() || matches!(scheme, "sqlite" | "postgres" | "postgresql") {
+        return Ok(());
+    }
+    let form = "must be sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME";
+    match url.contains(':') {
+        true => bail!("server.database {form}; {scheme}: is another kind"),
+        false => bail!("server.database {form}: write sqlite:{url}"),
     }
 }
 
@@ -124,8 +146,9 @@ impl Config {
         let config = serde_path_to_error::deserialize(Value::Table(table));
         let mut config: Self = config.map_err(|error| {
             let path = error.path().to_string();
-            anyhow::anyhow!("{path}: {}", error.into_inner())
+            anyhow::anyhow!("{path}: {}", error.into_inner().message())
         })?;
+        check_database(&config.server.database)?;
         if config.wasm.cache_dir.as_os_str().is_empty() {
             config.wasm.cache_dir = config.data_dir().join("wasm");
         }
@@ -178,10 +201,26 @@ mod tests {
     }
 
     #[test]
+    fn a_database_is_named_by_a_url() {
+        let config = |url: &str| {
+            let mut layers = Layers::default();
+            layers.text("server", "database", url).unwrap();
+            layers.config().map(drop).map_err(|error| error.to_string())
+        };
+        for good in ["", "sqlite:/tmp/d.db", "postgres://u:p@h/n", "postgresql://h/n"] {
+            assert_eq!(config(good), Ok(()), "{good}");
+        }
+        let error = config("mysql://u:hunter2@h/n").unwrap_err();
+        assert!(error.ends_with("; mysql: is another kind"), "{error}");
+        assert!(config("/tmp/d.db").unwrap_err().ends_with("write sqlite:/tmp/d.db"));
+    }
+
+    #[test]
     fn a_bad_value_names_its_key() {
         let mut layers = Layers::default();
         layers.text("api", "listen", "somewhere").unwrap();
         let error = layers.config().unwrap_err().to_string();
-        assert!(error.starts_with("api.listen: "), "{error}");
+        assert!(error.starts_with("api.listen: must be an IP address"), "{error}");
+        assert!(!error.contains('\n'), "{error}");
     }
 }

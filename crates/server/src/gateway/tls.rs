@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -45,8 +45,8 @@ impl Certificates {
     /// Loads the gateway's own certificate from `gateway/` in the data directory, after making it
     /// at the first start or when it is about to expire.
     pub fn open(data_dir: &Path) -> anyhow::Result<Arc<Self>> {
-        let folder = data_dir.join("gateway");
-        let (certificate, key) = (folder.join("tls.crt"), folder.join("tls.key"));
+        let (certificate, folder) = (Self::own_file(data_dir), data_dir.join("gateway"));
+        let key = folder.join("tls.key");
         if !is_fresh(&certificate) || !key.exists() {
             make(&folder).with_context(|| format!("cannot make {}", certificate.display()))?;
         }
@@ -56,6 +56,11 @@ impl Certificates {
             .map_err(|why| anyhow::anyhow!("{}: {why}", certificate.display()))?;
         let (by_host, hosts) = (DashMap::default(), Mutex::default());
         Ok(Arc::new(Self { own: Arc::new(own), by_host, hosts }))
+    }
+
+    /// Where the gateway's own certificate is.
+    pub fn own_file(data_dir: &Path) -> PathBuf {
+        data_dir.join("gateway/tls.crt")
     }
 
     /// SHA-256 of the gateway's own certificate, as browsers show it.

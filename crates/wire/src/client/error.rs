@@ -9,6 +9,9 @@ pub enum Error {
     Answer(Box<ErrorBody>),
     #[error("no answer from {base}: {cause}")]
     Connection { base: String, cause: String },
+    /// Something that is not the server's could not be fetched.
+    #[error("cannot fetch {url}: {cause}")]
+    Download { url: String, cause: String },
     #[error("the server's answer is not the JSON it should be: {0}")]
     NotJson(String),
     #[error("{0}")]
@@ -17,22 +20,24 @@ pub enum Error {
 
 impl Error {
     pub(super) fn connection(base: &str, error: &reqwest::Error) -> Self {
-        // The innermost cause says it: "Connection refused".
-        let mut cause: &dyn std::error::Error = error;
-        while let Some(inner) = cause.source() {
-            cause = inner;
-        }
-        Error::Connection { base: base.to_owned(), cause: cause.to_string() }
+        Error::Connection { base: base.to_owned(), cause: innermost(error) }
+    }
+
+    pub(super) fn download(url: &str, error: &reqwest::Error) -> Self {
+        Error::Download { url: url.to_owned(), cause: innermost(error) }
     }
 
     /// An answer that is no success; its body may be ours or anything a proxy says.
     pub(super) fn answer(status: u16, body: &[u8]) -> Self {
         let parsed = serde_json::from_slice::<ErrorBody>(body).ok();
         let body = parsed.unwrap_or_else(|| {
-            let text = String::from_utf8_lossy(body);
+            let message = serde_json::from_slice::<serde_json::Value>(body).ok();
+            let message = message.and_then(|body| Some(body["message"].as_str()?.to_owned()));
+            let text = message.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned());
             let text: String = text.trim().chars().take(500).collect();
             let message = if text.is_empty() { "the answer is empty".to_owned() } else { text };
-            ErrorBody { code: status, message, ..ErrorBody::default() }
+            let hint = Some("that is no answer of Dispatch's API: check --host and --port".into());
+            ErrorBody { code: status, message, hint, ..ErrorBody::default() }
         });
         Error::Answer(Box::new(body))
     }
@@ -45,6 +50,14 @@ impl Error {
         }
     }
 
+    /// The field the server found at fault.
+    pub fn field(&self) -> Option<&str> {
+        match self {
+            Error::Answer(body) => body.field.as_deref(),
+            _ => None,
+        }
+    }
+
     /// What to do about it.
     pub fn hints(&self) -> Vec<String> {
         match self {
@@ -52,17 +65,71 @@ impl Error {
                 let explain = |code: &String| format!("dispatch explain {code}");
                 body.hint.iter().cloned().chain(body.error_code.as_ref().map(explain)).collect()
             }
-            Error::Connection { base, .. } => {
-                let mut hints = vec![format!("is the server running at {base}?")];
-                if base.starts_with("https:") {
-                    hints.push(
-                        "an embedded server speaks http: --scheme http --port 8080".to_owned(),
-                    );
-                }
-                hints
-            }
+            Error::Connection { base, cause } => vec![connection_hint(base, cause)],
             Error::NotJson(_) => vec!["is this the address of a Dispatch server?".to_owned()],
+            Error::Download { .. } => vec!["check the address; it must need no sign-in".to_owned()],
             Error::Credentials(_) => Vec::new(),
         }
+    }
+}
+
+/// The innermost cause says it: "Connection refused".
+fn innermost(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
+
+/// What most likely is wrong, by the words of the cause.
+fn connection_hint(base: &str, cause: &str) -> String {
+    let says = |words: &[&str]| words.iter().any(|word| cause.contains(word));
+    if says(&["UnknownIssuer", "invalid peer certificate", "self-signed", "self signed"]) {
+        "the certificate is not trusted here: SSL_CERT_FILE=FILE trusts the one in FILE, \
+         --insecure any"
+            .to_owned()
+    } else if says(&["InvalidContentType", "corrupt message"]) {
+        "the server speaks plain http there: --scheme http".to_owned()
+    } else if says(&["lookup", "Name or service", "resolve"]) {
+        "no host has that name: check --host, DISPATCH_HOST and `dispatch context`".to_owned()
+    } else if says(&["message completed", "reset by peer", "HTTP version"])
+        && base.starts_with("http:")
+    {
+        "the server may speak TLS there: --scheme https".to_owned()
+    } else {
+        format!(
+            "is the server running at {base}? `dispatch-server run` starts one on \
+             127.0.0.1:8080; --host, --port and --scheme name another"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_cause_has_its_fix() {
+        for (cause, part) in [
+            ("invalid peer certificate: UnknownIssuer", "SSL_CERT_FILE"),
+            ("received corrupt message of type InvalidContentType", "--scheme http"),
+            ("failed to lookup address information: Name or service not known", "--host"),
+            ("connection closed before message completed", "--scheme https"),
+            ("invalid HTTP version parsed", "--scheme https"),
+            ("Connection refused (os error 111)", "dispatch-server run"),
+        ] {
+            let hint = connection_hint("http://h:1", cause);
+            assert!(hint.contains(part), "{cause}: {hint}");
+        }
+    }
+
+    #[test]
+    fn an_answer_of_something_else_is_told_apart() {
+        let error = Error::answer(404, b"<html>not here</html>");
+        assert_eq!(error.to_string(), "[Code: 404] <html>not here</html>");
+        assert!(error.hints()[0].contains("--port"), "{:?}", error.hints());
+        let error = Error::answer(404, br#"{"message": "no API found"}"#);
+        assert_eq!(error.to_string(), "[Code: 404] no API found");
     }
 }

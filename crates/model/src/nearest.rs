@@ -1,9 +1,12 @@
-//! What somebody meant who mistyped a key.
+//! What somebody meant who mistyped a word: a setting, a field, a kind.
 
 /// The known name nearest to a mistyped one, if any is near.
-pub fn nearest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
-    let near = |other: &&String| distance(name, other) <= 1 + name.len() / 3;
-    known.iter().filter(near).min_by_key(|other| distance(name, other)).map(String::as_str)
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let distances = known.into_iter().map(|other| (distance(name, other), other));
+    // Where nothing of a word is left, nothing was meant by it.
+    let near = |d: usize| d <= 1 + name.len() / 3 && d < name.len();
+    let (_, other) = distances.filter(|(d, _)| near(*d)).min_by_key(|(d, _)| *d)?;
+    Some(other)
 }
 
 /// Insertions, deletions and replacements between two texts (Levenshtein).
@@ -27,10 +30,11 @@ mod tests {
 
     #[test]
     fn finds_the_nearest_or_none() {
-        let known = ["listen".to_owned(), "data_dir".to_owned()];
-        assert_eq!(nearest("lisen", &known), Some("listen"));
-        assert_eq!(nearest("datadir", &known), Some("data_dir"));
-        assert_eq!(nearest("colour", &known), None);
+        let known = ["listen", "data_dir"];
+        assert_eq!(nearest("lisen", known), Some("listen"));
+        assert_eq!(nearest("datadir", known), Some("data_dir"));
+        assert_eq!(nearest("colour", known), None);
+        assert_eq!(nearest("a", ["b"]), None);
         assert_eq!(distance("kitten", "sitting"), 3);
     }
 }

@@ -1,0 +1,63 @@
+//! Completion of names: the shell calls the command, which asks the server for them.
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use clap::{CommandFactory as _, Parser as _, ValueEnum as _};
+use clap_complete::env::{CompleteEnv, Shells};
+use clap_complete::{ArgValueCandidates, CompletionCandidate, Shell};
+
+use crate::arguments::Arguments;
+use crate::connect;
+use crate::noun::Noun;
+
+/// The variable by which a shell asks; not clap's own, which other programs use too.
+const VARIABLE: &str = "DISPATCH_COMPLETE";
+/// Longest a shell waits for the server, and how many names it is told.
+const PATIENCE: Duration = Duration::from_secs(1);
+const MOST: usize = 1_000;
+
+/// Answers a shell that completes a line, and ends the process; does nothing otherwise.
+pub fn answer() {
+    CompleteEnv::with_factory(Arguments::command).var(VARIABLE).complete();
+}
+
+/// Prints what a shell has to load so that it asks.
+pub fn print_script(shell: Shell) -> Result<()> {
+    let shells = Shells::builtins();
+    let name = shell.to_string();
+    let shell = shells.completer(&name).with_context(|| format!("{name} has no completions"))?;
+    let mut script = Vec::new();
+    shell.write_registration(VARIABLE, "dispatch", "dispatch", "dispatch", &mut script)?;
+    // A reader that left is no reason to fail.
+    let _ = std::io::stdout().write_all(&script);
+    Ok(())
+}
+
+/// Names of a kind.
+pub fn names(noun: Noun) -> ArgValueCandidates {
+    ArgValueCandidates::new(move || ask(noun).unwrap_or_default())
+}
+
+/// Names of the kind that the line speaks of: `get function ...`, `delete secret ...`.
+pub fn names_by_line() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        let words = std::env::args().collect::<Vec<_>>();
+        let noun = words.iter().rev().find_map(|word| Noun::from_str(word, true).ok());
+        noun.and_then(|noun| ask(noun).ok()).unwrap_or_default()
+    })
+}
+
+/// Whatever goes wrong, there is nothing to complete with; a shell has no place for errors.
+fn ask(noun: Noun) -> Result<Vec<CompletionCandidate>> {
+    // Of the line only the words before the one at hand are known, and not taken apart: the server
+    // is the one of the environment and the configuration file.
+    let arguments = Arguments::try_parse_from(["dispatch", "logout"])?;
+    let session = connect::session(&arguments.global)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let list = async { session.client.list(noun.path(), &[], Some(MOST)).await };
+    let items = runtime.block_on(async { tokio::time::timeout(PATIENCE, list).await })??;
+    let names = items.iter().filter_map(|item| item["name"].as_str());
+    Ok(names.map(CompletionCandidate::new).collect())
+}

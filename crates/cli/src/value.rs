@@ -1,0 +1,78 @@
+//! Values of flags, read with errors that say how they are written.
+
+use chrono::{DateTime, Utc};
+
+/// How many at most.
+pub fn limit(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("0 would show nothing; leave --limit out".to_owned()),
+        Ok(number) => Ok(number),
+        Err(_) => Err("must be a whole number, 1 or more".to_owned()),
+    }
+}
+
+/// A whole number.
+pub fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| "must be a whole number".to_owned())
+}
+
+/// `KEY=VALUE`, as one text.
+pub fn pair(text: &str) -> Result<String, String> {
+    match text.split_once('=') {
+        Some((key, _)) if !key.is_empty() => Ok(text.to_owned()),
+        _ => Err("must have the form KEY=VALUE".to_owned()),
+    }
+}
+
+/// A time as unix seconds: `90s`, `10m`, `2h`, `7d` ago, RFC 3339, or unix seconds as they are.
+pub fn since(text: &str) -> Result<i64, String> {
+    since_at(text, Utc::now().timestamp())
+}
+
+fn since_at(text: &str, now: i64) -> Result<i64, String> {
+    let rule = "must be how long ago (90s, 10m, 2h, 7d), a time (2026-11-25T08:00:00Z) or unix \
+                seconds";
+    if let Ok(seconds) = text.parse() {
+        return Ok(seconds);
+    }
+    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+        return Ok(time.timestamp());
+    }
+    let unit = match text.chars().last() {
+        Some('s') => 1,
+        Some('m') => 60,
+        Some('h') => 3_600,
+        Some('d') => 86_400,
+        _ => return Err(rule.to_owned()),
+    };
+    let number: u32 = text[..text.len() - 1].parse().map_err(|_| rule.to_owned())?;
+    Ok(now - i64::from(number) * unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_in_three_forms() {
+        let at = |text: &str| since_at(text, 1_000_000);
+        assert_eq!(at("12345"), Ok(12_345));
+        assert_eq!(at("1970-01-01T00:01:00Z"), Ok(60));
+        assert_eq!(at("90s"), Ok(999_910));
+        assert_eq!(at("10m"), Ok(999_400));
+        assert_eq!(at("2h"), Ok(992_800));
+        assert_eq!(at("7d"), Ok(395_200));
+        for wrong in ["", "m", "1.5h", "tomorrow", "-5m", "5µ"] {
+            assert!(at(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn limits_and_pairs_say_their_rule() {
+        assert_eq!(limit("7"), Ok(7));
+        assert!(limit("0").unwrap_err().contains("leave --limit out"));
+        assert!(limit("all").is_err());
+        assert_eq!(pair("a=b=c").as_deref(), Ok("a=b=c"));
+        assert!(pair("a").is_err() && pair("=b").is_err());
+    }
+}

@@ -1,0 +1,14 @@
+//! The built `dispatch` against the built server: every word of v1 that this version has, and what
+//! was added. One file for each group of commands.
+
+mod bench;
+mod complete;
+mod context;
+mod create;
+mod documents;
+mod errors;
+mod exec;
+mod get;
+mod iam;
+mod init;
+mod server;
