@@ -93,6 +93,11 @@ codes! {
         "Correct the schema; `$ref` may point only inside the same schema."
 }
 
+/// The code a text begins with, as in `SECRET002: secret db cannot be opened`.
+pub fn leading(text: &str) -> Option<&'static str> {
+    find(text.split_once(':')?.0).map(|code| code.code)
+}
+
 /// Looks a code up, in any case.
 pub fn find(code: &str) -> Option<&'static Code> {
     ALL.iter().find(|c| c.code.eq_ignore_ascii_case(code))

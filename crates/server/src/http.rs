@@ -21,6 +21,7 @@ pub mod request_id;
 pub mod router;
 pub mod run;
 pub mod secret;
+pub mod stream;
 pub mod version;
 pub mod watch;
 

@@ -74,9 +74,18 @@ impl App {
         let deadline = Instant::now() + GONE_WAIT;
         let (org, name) = (&resource.meta.org, &resource.meta.name);
         loop {
-            match self.store.insert(&resource).await {
+            let inserted = match K::KIND {
+                ResourceKind::Organization => self.store.insert(&resource).await,
+                _ => self.store.insert_in_organization(&resource).await,
+            };
+            match inserted {
                 Ok(()) => return Ok(resource),
                 Err(dispatch_store::Error::Exists) => {}
+                // It was deleted after the caller was let in.
+                Err(dispatch_store::Error::Missing) => {
+                    let (kind, name) = (ResourceKind::Organization, org.to_string());
+                    return Err(Error::NotFound { kind, name });
+                }
                 Err(error) => return Err(error.into()),
             }
             let there = self.store.by_name::<K>(org, name).await?;

@@ -210,7 +210,8 @@ impl Functions {
 }
 
 fn unremoved(error: dispatch_driver::Error) -> crate::app::Error {
-    crate::app::Error::Unavailable(format!("a deployment cannot be removed: {error}"))
+    let message = format!("a deployment cannot be removed: {error}");
+    crate::app::Error::unavailable(error.code, message)
 }
 
 /// Names everything a deployment is made of: another hash is another deployment.
