@@ -10,6 +10,8 @@ mod base_image;
 mod edge;
 #[path = "http/function.rs"]
 mod function;
+#[path = "http/iam.rs"]
+mod iam;
 #[path = "http/image.rs"]
 mod image;
 #[path = "http/list.rs"]
@@ -20,6 +22,8 @@ mod openapi;
 mod restart;
 #[path = "http/revision.rs"]
 mod revision;
+#[path = "http/revocation.rs"]
+mod revocation;
 #[path = "http/run.rs"]
 mod run;
 #[path = "http/secret.rs"]

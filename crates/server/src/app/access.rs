@@ -3,8 +3,6 @@
 
 use std::time::Duration;
 
-use dispatch_model::Violation;
-
 use super::{App, Caller, Error, Result};
 use crate::authz::Action;
 
@@ -35,10 +33,16 @@ impl App {
         let Some(named) = segments.nth(1) else {
             return self.authorizer.authorize_organization(caller);
         };
-        let action = Action::of_method(&method.to_ascii_uppercase())
-            .ok_or_else(|| Violation::new("X-Original-Method", format!("{method:?} is unknown")))?;
         let resource = RESOURCES.into_iter().find(|word| *word == named).unwrap_or("(unknown)");
-        self.authorizer.authorize(caller, action, resource)
+        match Action::of_method(&method.to_ascii_uppercase()) {
+            Some(action) => self.authorizer.authorize(caller, action, resource),
+            None => Err(Error::Forbidden {
+                subject: caller.principal.subject().to_owned(),
+                action: "(unknown)",
+                resource,
+                org: caller.org.to_string(),
+            }),
+        }
     }
 
     /// Makes policies, organizations and keys hold as they are stored now, also for answers that
