@@ -14,6 +14,7 @@ pub mod function;
 pub mod health;
 pub mod iam;
 pub mod image;
+pub mod measure;
 pub mod openapi;
 pub mod query;
 pub mod reply;

@@ -28,5 +28,7 @@ mod revocation;
 mod run;
 #[path = "http/secret.rs"]
 mod secret;
+#[path = "http/telemetry.rs"]
+mod telemetry;
 #[path = "http/watch.rs"]
 mod watch;
