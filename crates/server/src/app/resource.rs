@@ -46,7 +46,12 @@ impl App {
         let kind = <S::Kind as Kind>::KIND;
         self.authorizer.authorize(caller, Action::Create, kind.policy_resource())?;
         let (name, tags, spec) = (shape.name()?, shape.tags()?, shape.spec()?);
-        self.insert(Resource::new(caller.org.clone(), name, tags, State::Initialized, spec)).await
+        let state = match kind {
+            // As v1 shows them from the first.
+            ResourceKind::Api | ResourceKind::Application => State::Creating,
+            _ => State::Initialized,
+        };
+        self.insert(Resource::new(caller.org.clone(), name, tags, state, spec)).await
     }
 
     /// Replaces a resource that is all in its shape.
