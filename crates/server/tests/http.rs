@@ -14,10 +14,14 @@ mod function;
 mod iam;
 #[path = "http/image.rs"]
 mod image;
+#[path = "http/limits.rs"]
+mod limits;
 #[path = "http/list.rs"]
 mod list;
 #[path = "http/openapi.rs"]
 mod openapi;
+#[path = "http/postgres.rs"]
+mod postgres;
 #[path = "http/restart.rs"]
 mod restart;
 #[path = "http/revision.rs"]
@@ -30,5 +34,7 @@ mod run;
 mod secret;
 #[path = "http/telemetry.rs"]
 mod telemetry;
+#[path = "http/v1.rs"]
+mod v1;
 #[path = "http/watch.rs"]
 mod watch;
