@@ -11,6 +11,7 @@ mod http_context;
 mod input;
 mod method;
 mod path;
+mod place;
 mod rank;
 mod reply;
 mod route;

@@ -7,7 +7,7 @@ use super::{App, Caller, Error, Result};
 use crate::authz::Action;
 
 /// The words policies know, which are the second segments of paths.
-const RESOURCES: [&str; 11] = [
+pub const RESOURCES: [&str; 11] = [
     "baseimage",
     "image",
     "function",

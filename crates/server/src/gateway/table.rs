@@ -21,9 +21,9 @@ use dispatch_model::{Name, OrgName, Violation};
 use super::claims::Claims;
 use super::host;
 use super::method::Methods;
-use super::path::{Path, Segment, first_segment};
+use super::path::{Segment, first_segment};
+use super::place::{Place, are_equal, gone, hosts, places};
 use super::rank::{ApiName, Rank};
-use super::route::Route;
 use super::scope::Scope;
 use super::shards::Shards;
 
@@ -33,16 +33,6 @@ const EXACT: u8 = 0xf9;
 const TEXT: u8 = 0xfa;
 const PARAMETER: u8 = 0xfb;
 const REST: u8 = 0xfc;
-
-/// A route at one path of one scope.
-#[derive(Debug)]
-pub struct Place {
-    pub route: Arc<Route>,
-    pub path: Path,
-    scope: Scope<Box<str>>,
-    /// The route's: here they cost a lookup no further step.
-    methods: Methods,
-}
 
 /// What lies at a hash.
 #[derive(Clone, Default)]
@@ -404,12 +394,6 @@ impl Slot {
     }
 }
 
-impl Place {
-    fn is_at(&self, other: &Place) -> bool {
-        self.scope == other.scope && self.path.is_like(&other.path)
-    }
-}
-
 /// The path within an API that begins at a byte of a request's path.
 pub fn within(path: &str, from: usize) -> &str {
     if from >= path.len() { "/" } else { &path[from..] }
@@ -420,64 +404,6 @@ fn with(node: &DefaultHasher, kind: u8, text: &str) -> DefaultHasher {
     hasher.write_u8(kind);
     hasher.write(text.as_bytes());
     hasher
-}
-
-/// The hosts among the scopes.
-fn hosts(places: &[Arc<Place>]) -> BTreeSet<(Scope<Box<str>>, Rank)> {
-    let host = |place: &&Arc<Place>| !matches!(place.scope, Scope::Organization(_));
-    places.iter().filter(host).map(|p| (p.scope.clone(), p.route.rank)).collect()
-}
-
-fn are_equal(old: &[Arc<Place>], new: &[Arc<Place>]) -> bool {
-    let equal = |(one, other): (&Arc<Place>, &Arc<Place>)| {
-        let paths = one.path.uri() == other.path.uri();
-        paths && one.scope == other.scope && one.route == other.route
-    };
-    old.len() == new.len() && old.iter().zip(new).all(equal)
-}
-
-/// Places that are not among the others.
-fn gone<'a>(
-    places: &'a [Arc<Place>],
-    others: &'a [Arc<Place>],
-) -> impl Iterator<Item = &'a Arc<Place>> {
-    let same = |one: &Place, other: &Place| {
-        one.is_at(other) && one.methods == other.methods && one.route.rank == other.route.rank
-    };
-    places.iter().filter(move |place| !others.iter().any(|other| same(place, other)))
-}
-
-/// All places of an API, scope by scope, none twice.
-fn places(
-    org: &OrgName,
-    name: &Name,
-    rank: Rank,
-    spec: &ApiSpec,
-) -> Result<Vec<Arc<Place>>, Violation> {
-    let route = Arc::new(Route::new(org, name, rank, spec)?);
-    let uris = if spec.uris.is_empty() { &["/".to_owned()][..] } else { &spec.uris };
-    let mut paths: Vec<Path> = Vec::new();
-    for uri in uris {
-        let path = Path::parse(uri)?;
-        if !paths.iter().any(|other| other.is_like(&path)) {
-            paths.push(path);
-        }
-    }
-    let mut scopes = Vec::new();
-    for host in &spec.hosts {
-        let scope = host::of_api(host)?;
-        if !scopes.contains(&scope) {
-            scopes.push(scope);
-        }
-    }
-    if scopes.is_empty() {
-        scopes.push(Scope::Organization(org.as_str().into()));
-    }
-    let place = |scope: &Scope<Box<str>>, path: &Path| {
-        let (route, path, scope) = (route.clone(), path.clone(), scope.clone());
-        Arc::new(Place { methods: route.methods, route, path, scope })
-    };
-    Ok(scopes.iter().flat_map(|s| paths.iter().map(move |p| place(s, p))).collect())
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use dispatch_server::app::access::RESOURCES;
 use dispatch_testkit::eventually;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -87,19 +88,6 @@ const TABLE: &[(&str, Asks, &str, u16)] = &[
 ];
 
 const ACTIONS: [&str; 4] = ["get", "create", "update", "delete"];
-const RESOURCES: [&str; 11] = [
-    "baseimage",
-    "image",
-    "function",
-    "runs",
-    "secret",
-    "api",
-    "application",
-    "event",
-    "serviceclass",
-    "serviceinstance",
-    "iam",
-];
 
 /// Every right but one.
 fn all_but(action: &str, resource: &str) -> Value {

@@ -3,6 +3,7 @@
 use http::Method;
 use proptest::prelude::*;
 
+use super::super::path::Path;
 use super::*;
 
 fn org(text: &str) -> OrgName {
