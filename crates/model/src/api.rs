@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::name::check_reference;
 use crate::{NoStatus, Violation, kind};
 
 kind!(
@@ -13,6 +14,8 @@ kind!(
 pub const MAX_ROUTE_PARTS: usize = 64;
 /// Longest uri, in bytes.
 pub const MAX_URI: usize = 2_048;
+/// Longest host, in bytes: what DNS allows.
+const MAX_HOST: usize = 253;
 
 const METHODS: [&str; 9] =
     ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"];
@@ -41,6 +44,8 @@ impl ApiSpec {
         if self.function.trim().is_empty() {
             return Err(Violation::new("function", "is required: the name of a function"));
         }
+        check_reference("function", &self.function)?;
+        check_reference("tls", self.tls.as_deref().unwrap_or_default())?;
         let parts = [("methods", &self.methods), ("uris", &self.uris), ("hosts", &self.hosts)];
         for (field, values) in parts {
             if values.len() > MAX_ROUTE_PARTS {
@@ -81,8 +86,12 @@ fn check_uri(uri: &str) -> Result<(), Violation> {
 }
 
 fn check_host(host: &str) -> Result<(), Violation> {
+    if host.len() > MAX_HOST {
+        let rule = format!("an entry is {} bytes long, at most {MAX_HOST}", host.len());
+        return Err(Violation::new("hosts", rule));
+    }
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '*');
-    if host.is_empty() || host.len() > 253 || !host.chars().all(fits) {
+    if host.is_empty() || !host.chars().all(fits) {
         let rule = format!("{host:?} must be a host name such as api.example.org, without a port");
         return Err(Violation::new("hosts", rule));
     }

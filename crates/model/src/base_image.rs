@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::name::check_reference;
 use crate::{NoStatus, Violation, kind};
 
 kind!(
@@ -33,6 +34,6 @@ impl BaseImageSpec {
         if self.language.trim().is_empty() {
             return Err(Violation::new("language", "is required, for example python3"));
         }
-        Ok(())
+        check_reference("language", &self.language)
     }
 }

@@ -58,6 +58,9 @@ codes! {
     IAM002 "Not allowed"
         "No policy allows this subject this action on this resource in this organization."
         "Ask an administrator for a policy: `dispatch iam create policy`."
+    IAM003 "No sign-in by browser"
+        "The server knows no OpenID Connect provider, so that browsers cannot sign in."
+        "Use a service account: `dispatch login --service-account NAME --jwt-private-key FILE`."
     ENGINE001 "No engine for the language"
         "No engine of this server runs functions of the image's language."
         "Name another image or engine; `dispatch-server check-config` lists languages found."
@@ -91,6 +94,11 @@ codes! {
     SCHEMA001 "Schema invalid"
         "A JSON Schema of the function is not valid, or refers to another document."
         "Correct the schema; `$ref` may point only inside the same schema."
+}
+
+/// The code a text begins with, as in `SECRET002: secret db cannot be opened`.
+pub fn leading(text: &str) -> Option<&'static str> {
+    find(text.split_once(':')?.0).map(|code| code.code)
 }
 
 /// Looks a code up, in any case.

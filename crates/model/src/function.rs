@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::name::check_reference;
 use crate::{Violation, kind};
 
 kind!(
@@ -94,6 +95,8 @@ impl FunctionSpec {
         if self.image.trim().is_empty() {
             return Err(Violation::new("image", "is required: the name of an image"));
         }
+        check_reference("image", &self.image)?;
+        check_reference("engine", self.engine.as_deref().unwrap_or_default())?;
         at_most("timeout", self.timeout_ms, MAX_TIMEOUT_MS, "ms")?;
         if let Some(memory) = self.memory_mib {
             between("memoryMib", memory, 4, MAX_MEMORY_MIB, "MiB")?;
@@ -106,6 +109,10 @@ impl FunctionSpec {
         at_most("environment", self.environment.len() as u64, MAX_ENVIRONMENT as u64, "entries")?;
         at_most("egress", self.egress.len() as u64, MAX_EGRESS as u64, "hosts")?;
         at_most("secrets", self.secrets.len() as u64, MAX_SECRETS as u64, "names")?;
+        at_most("services", self.services.len() as u64, MAX_SECRETS as u64, "names")?;
+        for (i, name) in self.secrets.iter().enumerate() {
+            check_reference(format!("secrets[{i}]"), name)?;
+        }
         for key in self.environment.keys() {
             check_environment_key(key)?;
         }

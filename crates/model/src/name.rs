@@ -31,6 +31,15 @@ fn check(text: &str, pattern: &Regex, rule: &str) -> Result<(), Violation> {
     Ok(())
 }
 
+/// Checks a text that names something else, whatever that is: it must not be longer than a name.
+pub fn check_reference(field: impl Into<String>, text: &str) -> Result<(), Violation> {
+    if text.len() <= NAME_MAX {
+        return Ok(());
+    }
+    let rule = format!("is {} bytes long, at most {NAME_MAX} are allowed", text.len());
+    Err(Violation::new(field, rule))
+}
+
 macro_rules! name_type {
     ($(#[$doc:meta])* $type:ident) => {
         $(#[$doc])*

@@ -148,7 +148,8 @@ async fn serve_gateway() -> anyhow::Result<()> {
         cors: false,
         tls: None,
     };
-    gateway.put(&org, &name, &api)?;
+    let rank = gateway::Rank { created_ms: 0, id: Uuid::nil() };
+    gateway.put(&org, &name, rank, &api)?;
     let http = TcpListener::bind("127.0.0.1:0").await?;
     let https = TcpListener::bind("127.0.0.1:0").await?;
     println!("{}", http.local_addr()?);

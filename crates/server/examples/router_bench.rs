@@ -10,9 +10,10 @@ use std::time::Instant;
 
 use dispatch_model::api::ApiSpec;
 use dispatch_model::{Name, OrgName};
-use dispatch_server::gateway::{Found, Methods, Table};
+use dispatch_server::gateway::{Found, Methods, Rank, Table};
 use http::Method;
 use rand::seq::SliceRandom as _;
+use uuid::Uuid;
 
 /// Short, so that some rounds have the processor for themselves.
 const LOOKUPS: usize = 5_000;
@@ -54,7 +55,8 @@ fn measure(kind: &str, size: usize, uri: impl Fn(usize) -> (String, String)) -> 
     let uris: Vec<(String, String)> = (0..size).map(uri).collect();
     let begun = Instant::now();
     for (at, (uri, _)) in uris.iter().enumerate() {
-        table.put(&org, &Name::new(&format!("api-{at}"))?, &spec(uri.clone()))?;
+        let rank = Rank { created_ms: at as i64, id: Uuid::nil() };
+        table.put(&org, &Name::new(&format!("api-{at}"))?, rank, &spec(uri.clone()))?;
     }
     let put_us = begun.elapsed().as_micros() as f64 / size as f64;
     let mut paths: Vec<String> = uris.iter().map(|(_, path)| format!("/dispatch{path}")).collect();

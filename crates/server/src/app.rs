@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use dispatch_store::Store;
+use tokio::sync::watch::Sender;
 use tokio_util::sync::CancellationToken;
 
 use crate::authn::Authn;
@@ -46,6 +47,8 @@ pub struct App {
     pub engines: Engines,
     pub metrics: Arc<Metrics>,
     pub limits: Limits,
+    /// Told whenever policies, organizations or keys changed.
+    pub access: Sender<()>,
     /// Cancelled when the server stops: whatever streams to a client ends then.
     pub stop: CancellationToken,
 }

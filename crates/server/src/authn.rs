@@ -1,8 +1,8 @@
 //! Who calls: service accounts by signed tokens, the bootstrap user, or the user of this machine.
 //!
-//! Local mode: while the API listens on loopback only, `auth.mode` is `auto` and there is no
-//! policy yet, requests without a token are the local administrator's. It ends with the first
-//! policy. Browsers are kept out of it: the Host must be this machine, and no other site may be
+//! Local mode: while the API listens on loopback only, `auth.mode` is `auto` and there has never
+//! been a policy, requests without a token are the local administrator's. It ends with the first
+//! policy and does not come back with the end of the last. Browsers are kept out of it: the Host must be this machine, and no other site may be
 //! behind the request. A token that does not check out is never taken for the local user.
 
 mod keys;
@@ -21,6 +21,7 @@ use dispatch_store::Store;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
+use crate::app::caller::Token;
 use crate::app::{Caller, Error, Principal, Result};
 use crate::authz::Authorizer;
 use keys::Keys;
@@ -32,7 +33,7 @@ pub const ORGANIZATION_HEADER: &str = "x-dispatch-org";
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
-    /// Not as long as the API is on loopback and there is no policy.
+    /// Not as long as the API is on loopback and there has been no policy.
     #[default]
     Auto,
     Required,
@@ -87,7 +88,7 @@ impl Authn {
 
     /// Whether the user of this machine needs no credentials now.
     pub fn is_local_mode(&self) -> bool {
-        self.settings.mode == Mode::Auto && self.on_loopback && !self.authorizer.has_policies()
+        self.settings.mode == Mode::Auto && self.on_loopback && !self.authorizer.was_configured()
     }
 
     /// Whether anybody at all could sign in.
@@ -105,7 +106,8 @@ impl Authn {
         peer: SocketAddr,
         request_id: Arc<str>,
     ) -> Result<Caller> {
-        let principal = match bearer(headers)? {
+        let token = bearer(headers)?;
+        let principal = match token {
             Some(token) => self.principal_of(token)?,
             None => self.local(headers, peer)?,
         };
@@ -119,7 +121,23 @@ impl Authn {
             }
             None => home(&principal),
         };
-        Ok(Caller { org, principal, request_id })
+        Ok(Caller { org, principal, token: token.map(Token::new), request_id })
+    }
+
+    /// Whether a caller of before would be let in again as the same.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`]: the account or its key is gone, or the token has expired.
+    pub fn confirm(&self, caller: &Caller) -> Result<()> {
+        let now = match &caller.token {
+            Some(token) => self.principal_of(token.text())?,
+            None => self.local_admin()?,
+        };
+        if now == caller.principal {
+            Ok(())
+        } else {
+            Err(refused("the account is another one now"))
+        }
     }
 
     fn principal_of(&self, token: &str) -> Result<Principal> {
@@ -137,11 +155,16 @@ impl Authn {
     }
 
     fn local(&self, headers: &HeaderMap, peer: SocketAddr) -> Result<Principal> {
-        if !self.is_local_mode() {
-            return Err(refused("sign in with `dispatch login`, or send a bearer token"));
-        }
+        let admin = self.local_admin()?;
         local::check(headers, peer).map_err(refused)?;
-        Ok(Principal::LocalAdmin)
+        Ok(admin)
+    }
+
+    fn local_admin(&self) -> Result<Principal> {
+        if self.is_local_mode() {
+            return Ok(Principal::LocalAdmin);
+        }
+        Err(refused("sign in with `dispatch login`, or send a bearer token"))
     }
 }
 

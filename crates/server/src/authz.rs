@@ -19,6 +19,10 @@ use rules::Rules;
 /// The word policies use for organizations, policies and service accounts.
 const IAM: &str = "iam";
 
+/// The setting that remembers that there was a policy. It is written before the first policy is
+/// acknowledged, and at the next start if the server ended between the two.
+const CONFIGURED: &str = "access.configured";
+
 /// What a caller wants to do with a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
@@ -71,9 +75,9 @@ impl Authorizer {
         Ok(())
     }
 
-    /// Whether there is a policy at all. While there is none, only local callers can do anything.
-    pub fn has_policies(&self) -> bool {
-        self.rules.load().has_policies()
+    /// Whether there is or ever was a policy. Until then, only local callers can do anything.
+    pub fn was_configured(&self) -> bool {
+        self.rules.load().was_configured()
     }
 
     /// Refuses callers for an organization that does not exist.
@@ -156,6 +160,11 @@ async fn read(store: &Store) -> anyhow::Result<Rules> {
     let everything = ListQuery::default();
     let organizations = store.list_all::<Organization>(&everything).await?.items;
     let policies = store.list_all::<Policy>(&everything).await?.items;
+    let mut configured = store.setting_get(CONFIGURED).await?.is_some();
+    if !configured && !policies.is_empty() {
+        store.setting_put(CONFIGURED, "true").await?;
+        configured = true;
+    }
     let names = organizations.into_iter().map(|o| OrgName::trusted(o.meta.name.as_str()));
-    Ok(Rules::new(names.collect(), &policies))
+    Ok(Rules::new(names.collect(), policies, configured))
 }

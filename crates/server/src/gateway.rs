@@ -4,12 +4,15 @@
 //! reads the store. A request costs one look into the route table, however many routes there are.
 
 mod answer;
+mod claims;
 mod cors;
 mod host;
 mod http_context;
 mod input;
 mod method;
 mod path;
+mod place;
+mod rank;
 mod reply;
 mod route;
 mod scope;
@@ -31,6 +34,7 @@ use crate::invoke::Invoker;
 use tls::Certificates;
 
 pub use method::Methods;
+pub use rank::{ApiName, Rank};
 pub use table::{Found, Table};
 
 /// The `[gateway]` limits of the configuration.
@@ -106,40 +110,53 @@ impl Gateway {
         Arc::new(Self { invoker, settings, table, certificates, metrics })
     }
 
-    /// Makes an API's routes what its spec says, in place of what they were.
+    /// Makes an API's routes what its spec says, in place of what they were. Where several APIs want
+    /// the same, the one that was created first has it. Returns the other APIs for which that made
+    /// a difference.
     ///
     /// # Errors
-    /// A [`Violation`] when another API has one of the routes, or another organization one of the
-    /// hosts; then nothing is changed.
-    pub fn put(&self, org: &OrgName, name: &Name, spec: &ApiSpec) -> Result<(), Violation> {
-        self.table.put(org, name, spec)?;
-        if !spec.enabled {
-            self.certificates.remove(org, name);
-        }
-        Ok(())
-    }
-
-    /// Takes an API's routes away.
-    pub fn remove(&self, org: &OrgName, name: &Name) {
-        self.table.remove(org, name);
-        self.certificates.remove(org, name);
-    }
-
-    /// Serves an API's hosts with a certificate.
-    ///
-    /// # Errors
-    /// A [`Violation`] naming `tls` when the certificate or key cannot be read, or do not belong
-    /// together, and `hosts` when another organization has one of them.
-    pub fn put_certificate(
+    /// A [`Violation`] when the spec can be no route's at all; then nothing is changed.
+    pub fn put(
         &self,
         org: &OrgName,
         name: &Name,
+        rank: Rank,
+        spec: &ApiSpec,
+    ) -> Result<Vec<ApiName>, Violation> {
+        let others = self.table.put(org, name, rank, spec)?;
+        if !spec.enabled {
+            self.certificates.remove(org, name);
+        }
+        Ok(others)
+    }
+
+    /// What an API wants and has not: a route that another API had before, or a host that another
+    /// organization had.
+    pub fn conflict(&self, org: &OrgName, name: &Name) -> Option<Violation> {
+        self.table.conflict(org, name)
+    }
+
+    /// Takes an API's routes away. Returns the other APIs that have some of them now.
+    pub fn remove(&self, org: &OrgName, name: &Name) -> Vec<ApiName> {
+        self.certificates.remove(org, name);
+        self.table.remove(org, name)
+    }
+
+    /// Serves those of an API's hosts that are its organization's with a certificate.
+    ///
+    /// # Errors
+    /// A [`Violation`] naming `tls` when the certificate or key cannot be read, or do not belong
+    /// together.
+    pub fn put_certificate(
+        &self,
+        (org, name): (&OrgName, &Name),
+        rank: Rank,
         hosts: &[String],
         certificate_pem: &str,
         key_pem: &str,
     ) -> Result<(), Violation> {
-        self.table.check_hosts(org, hosts)?;
-        self.certificates.put(org, name, hosts, certificate_pem, key_pem)
+        let hosts = self.table.own_hosts(org, rank, hosts)?;
+        self.certificates.put((org, name), rank, &hosts, certificate_pem, key_pem)
     }
 
     /// Takes an API's certificate away; its hosts get the gateway's own.

@@ -14,6 +14,7 @@ pub mod function;
 pub mod health;
 pub mod iam;
 pub mod image;
+pub mod measure;
 pub mod openapi;
 pub mod query;
 pub mod reply;
@@ -21,6 +22,7 @@ pub mod request_id;
 pub mod router;
 pub mod run;
 pub mod secret;
+pub mod stream;
 pub mod version;
 pub mod watch;
 

@@ -109,8 +109,8 @@ impl Seal {
 
 impl From<Error> for crate::app::Error {
     fn from(error: Error) -> Self {
-        let code = dispatch_model::code::SECRET002;
-        crate::app::Error::Unavailable(format!("{code}: the secret cannot be opened: {error}"))
+        let message = format!("the secret cannot be opened: {error}");
+        crate::app::Error::unavailable(dispatch_model::code::SECRET002, message)
     }
 }
 

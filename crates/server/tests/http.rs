@@ -10,19 +10,31 @@ mod base_image;
 mod edge;
 #[path = "http/function.rs"]
 mod function;
+#[path = "http/iam.rs"]
+mod iam;
 #[path = "http/image.rs"]
 mod image;
+#[path = "http/limits.rs"]
+mod limits;
 #[path = "http/list.rs"]
 mod list;
 #[path = "http/openapi.rs"]
 mod openapi;
+#[path = "http/postgres.rs"]
+mod postgres;
 #[path = "http/restart.rs"]
 mod restart;
 #[path = "http/revision.rs"]
 mod revision;
+#[path = "http/revocation.rs"]
+mod revocation;
 #[path = "http/run.rs"]
 mod run;
 #[path = "http/secret.rs"]
 mod secret;
+#[path = "http/telemetry.rs"]
+mod telemetry;
+#[path = "http/v1.rs"]
+mod v1;
 #[path = "http/watch.rs"]
 mod watch;

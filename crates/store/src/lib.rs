@@ -10,6 +10,7 @@ mod database;
 mod dead_letter;
 mod error;
 mod label;
+mod organization;
 mod resource;
 mod resource_list;
 mod resource_select;

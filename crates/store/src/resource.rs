@@ -4,9 +4,8 @@ use dispatch_model::{Kind, Name, OrgName, Resource, ResourceKind, resource::now_
 use uuid::Uuid;
 
 use crate::database::{read, write};
-use crate::label;
 use crate::row::{COLUMNS, ResourceRow};
-use crate::{Change, Error, Op, Result, Store};
+use crate::{Change, Error, Op, Result, Store, label, organization};
 
 /// Most users of a resource that are named.
 const MAX_USERS: i64 = 100;
@@ -14,13 +13,14 @@ const MAX_USERS: i64 = 100;
 /// PostgreSQL hands out sequence numbers before commit; this lock makes their order that of the
 /// commits, so that a reader of the log misses none. SQLite has one writer anyway. All servers are
 /// told at the commit.
-const CHANGE_LOCK: &str = "SELECT pg_advisory_xact_lock(7355608), pg_notify('dispatch_change', '')";
+pub(crate) const CHANGE_LOCK: &str =
+    "SELECT pg_advisory_xact_lock(7355608), pg_notify('dispatch_change', '')";
 
 /// Appends to the change log inside a transaction and yields the line's number.
 macro_rules! log_change {
     ($store:expr, $tx:ident, $row:expr, $kind:expr, $op:expr) => {{
         if !$store.is_sqlite() {
-            sqlx::query(CHANGE_LOCK).execute(&mut *$tx).await?;
+            sqlx::query($crate::resource::CHANGE_LOCK).execute(&mut *$tx).await?;
         }
         let (seq,): (i64,) = sqlx::query_as(
             "INSERT INTO change (org, kind, name, id, op, revision) \
@@ -37,6 +37,7 @@ macro_rules! log_change {
         seq
     }};
 }
+pub(crate) use log_change;
 
 /// Writes those labels of a resource that are not there yet.
 macro_rules! insert_labels {
@@ -85,9 +86,31 @@ impl Store {
     /// # Errors
     /// [`Error::Exists`] when its organization has one of the kind and name.
     pub async fn insert<K: Kind>(&self, resource: &Resource<K>) -> Result<()> {
+        self.insert_into(resource, None).await
+    }
+
+    /// Stores a new resource in an organization that exists, and goes on existing until then.
+    ///
+    /// # Errors
+    /// As [`Store::insert`]; [`Error::Missing`] when there is no such organization.
+    pub async fn insert_in_organization<K: Kind>(&self, resource: &Resource<K>) -> Result<()> {
+        self.insert_into(resource, Some(organization::hold(self.is_sqlite()))).await
+    }
+
+    /// `hold` is a statement that finds the organization, and keeps it.
+    async fn insert_into<K: Kind>(
+        &self,
+        resource: &Resource<K>,
+        hold: Option<&'static str>,
+    ) -> Result<()> {
         let row = ResourceRow::from_resource(resource)?;
         let labels = label::labels(K::KIND, &resource.meta.tags, &row)?;
         let seq = write!(&self.0.database, |tx| {
+            if let Some(hold) = hold {
+                let found: Option<(i64,)> =
+                    sqlx::query_as(hold).bind(&row.org).fetch_optional(&mut *tx).await?;
+                found.ok_or(Error::Missing)?;
+            }
             sqlx::query(
                 "INSERT INTO resource (id, org, kind, name, revision, state, reason, tags, spec, \
                  status, created_ms, modified_ms) \
@@ -250,23 +273,7 @@ impl Store {
         Ok(u64::try_from(count).unwrap_or(0))
     }
 
-    /// How many resources of each kind an organization has.
-    pub async fn count_by_kind(&self, org: &OrgName) -> Result<Vec<(ResourceKind, u64)>> {
-        let kinds = ResourceKind::ALL.map(|kind| format!("'{kind}'")).join(", ");
-        let sql = format!(
-            "SELECT kind, COUNT(*) FROM resource WHERE kind IN ({kinds}) AND org = $1 \
-             GROUP BY kind ORDER BY kind"
-        );
-        let rows: Vec<(String, i64)> = read!(self, |pool| {
-            sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(org.as_str()).fetch_all(pool).await?
-        });
-        let known = |(kind, count): (String, i64)| {
-            Some((ResourceKind::parse(&kind)?, u64::try_from(count).unwrap_or(0)))
-        };
-        Ok(rows.into_iter().filter_map(known).collect())
-    }
-
-    fn signal<K: Kind>(&self, resource: &Resource<K>, seq: i64, op: Op) {
+    pub(crate) fn signal<K: Kind>(&self, resource: &Resource<K>, seq: i64, op: Op) {
         if !self.is_sqlite() {
             // The one who follows the log signals it, with those of other servers and in order.
             return;

@@ -3,6 +3,7 @@
 mod suite {
     pub mod changes;
     pub mod faults;
+    pub mod organizations;
     pub mod queue;
     pub mod resources;
     pub mod runs;

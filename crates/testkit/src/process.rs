@@ -34,6 +34,11 @@ pub fn server_binary() -> PathBuf {
 impl Process {
     /// Starts the server on a data directory and free ports; its log goes to `server.log` there.
     pub fn start(data: &Path) -> Self {
+        Self::start_with(data, &[])
+    }
+
+    /// The same with more variables in its environment.
+    pub fn start_with(data: &Path, environment: &[(&str, &str)]) -> Self {
         let log = data.join("server.log");
         let file = std::fs::OpenOptions::new().create(true).append(true).open(&log);
         let mut command = Command::new(server_binary());
@@ -41,6 +46,7 @@ impl Process {
         for flag in ["--api", "--gateway-http", "--gateway-https"] {
             command.args([flag, "127.0.0.1:0"]);
         }
+        command.envs(environment.iter().copied());
         command.stdout(Stdio::piped()).stderr(file.expect("a log file"));
         let mut child = command.spawn().expect("the server starts");
         let stdout = child.stdout.take().expect("its output is piped");

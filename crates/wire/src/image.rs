@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use dispatch_model::image::{Image as Marker, ImageSpec, SystemPackage as ModelPackage};
+use dispatch_model::name::check_reference;
 use dispatch_model::{Kind, Resource, Violation};
 use serde::{Deserialize, Serialize};
 
@@ -71,6 +72,7 @@ impl ToModel for Image {
         if self.base_image_name.trim().is_empty() {
             return Err(Violation::new("baseImageName", "is required: the name of a base image"));
         }
+        check_reference("baseImageName", &self.base_image_name)?;
         let manifest = self.runtime_dependencies.as_ref().map(|d| d.manifest.clone());
         if manifest.as_ref().is_some_and(|m| m.len() > MAX_MANIFEST) {
             let rule = format!("must be at most {MAX_MANIFEST} bytes");

@@ -24,7 +24,7 @@ pub struct Bootstrap {
     /// Service account to make
     #[arg(long, default_value = "default-svc", value_name = "NAME")]
     bootstrap_svc_account: String,
-    /// Undo it: delete the policy it made, so that local mode holds again
+    /// Delete the policy it made; a bootstrap user of the server's configuration can make another
     #[arg(long, short)]
     disable: bool,
 }

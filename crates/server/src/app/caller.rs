@@ -10,8 +10,30 @@ pub struct Caller {
     /// The organization the request is for.
     pub org: OrgName,
     pub principal: Principal,
+    /// What it signed in with; absent for the user of this machine.
+    pub token: Option<Token>,
     /// Runs through every log line and into the handler's context.
     pub request_id: Arc<str>,
+}
+
+/// A token that was checked, kept to check it again.
+#[derive(Clone)]
+pub struct Token(Arc<str>);
+
+impl Token {
+    pub fn new(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Token")
+    }
 }
 
 /// What kind of caller it is.

@@ -32,8 +32,9 @@ pub enum Error {
     TooLarge { what: &'static str, limit: u64, setting: &'static str },
     #[error("{0}")]
     Busy(String),
-    #[error("{0}")]
-    Unavailable(String),
+    /// What is asked for cannot be had now; the code says what is missing.
+    #[error("{message}")]
+    Unavailable { code: &'static str, message: String },
     /// The text goes to the log only; the caller gets the request id.
     #[error("internal error")]
     Internal(#[source] anyhow::Error),
@@ -53,9 +54,13 @@ impl Error {
             Error::InUse { .. } => code::API005,
             Error::TooLarge { .. } => code::API006,
             Error::Busy(_) => code::API008,
-            Error::Unavailable(_) => code::API010,
+            Error::Unavailable { code, .. } => code,
             Error::Internal(_) => code::API009,
         }
+    }
+
+    pub fn unavailable(code: &'static str, message: impl Into<String>) -> Self {
+        Error::Unavailable { code, message: message.into() }
     }
 
     pub fn internal(error: impl Into<anyhow::Error>) -> Self {
@@ -76,7 +81,7 @@ impl From<dispatch_store::Error> for Error {
         match error {
             dispatch_store::Error::Invalid(violation) => Error::Invalid(violation),
             dispatch_store::Error::Unavailable(_) | dispatch_store::Error::Full => {
-                Error::Unavailable(error.to_string())
+                Error::unavailable(code::API010, error.to_string())
             }
             other => Error::internal(other),
         }

@@ -1,7 +1,7 @@
 //! Use cases of organizations. Who has no rights in an organization does not learn of it.
 
 use dispatch_model::organization::Organization;
-use dispatch_model::{Kind as _, ListQuery, Name, OrgName, Page, Resource, ResourceKind, State};
+use dispatch_model::{Kind as _, ListQuery, Name, OrgName, Page, Resource, State};
 use dispatch_wire as wire;
 use dispatch_wire::ToModel as _;
 
@@ -66,7 +66,8 @@ impl App {
         .await
     }
 
-    /// Only an empty organization can be deleted: what it holds would be out of reach.
+    /// Only an empty organization can be deleted: what it holds would be out of reach. Runs that
+    /// functions left behind go with it.
     pub async fn organization_delete(
         &self,
         caller: &Caller,
@@ -74,24 +75,23 @@ impl App {
         how: Deletion,
     ) -> Result<Resource<Organization>> {
         self.authorizer.authorize_global(caller, Action::Delete)?;
-        let (org, found) = self.organization(name).await?;
+        let (_, found) = self.organization(name).await?;
         check(how.precondition, &found)?;
-        let left: Vec<String> = self
-            .store
-            .count_by_kind(&org)
-            .await?
-            .into_iter()
-            .filter(|(kind, _)| *kind != ResourceKind::Organization)
-            .map(|(kind, count)| format!("{count} × {}", kind.words()))
-            .collect();
-        if !left.is_empty() {
-            let name = found.meta.name.clone();
-            let users = left.join(", ");
-            return Err(Error::InUse { kind: Organization::KIND, name, users });
+        let left = self.store.organization_remove(&found).await.map_err(|error| {
+            let (kind, name) = (Organization::KIND, found.meta.name.clone());
+            match error {
+                dispatch_store::Error::Stale { current } => Error::Stale { kind, name, current },
+                dispatch_store::Error::Missing => missing(name.as_str()),
+                other => other.into(),
+            }
+        })?;
+        if left.is_empty() {
+            self.reload_access().await?;
+            return Ok(found);
         }
-        self.store.remove(&found).await?;
-        self.reload_access().await?;
-        Ok(found)
+        let left = left.iter().map(|(kind, count)| format!("{count} × {}", kind.words()));
+        let users = left.collect::<Vec<_>>().join(", ");
+        Err(Error::InUse { kind: Organization::KIND, name: found.meta.name, users })
     }
 
     /// An organization's row lies in the organization of its name.

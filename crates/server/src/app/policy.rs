@@ -79,10 +79,4 @@ impl App {
         }
         self.authorizer.authorize(caller, action, Policy::KIND.policy_resource())
     }
-
-    /// Lets changed policies, organizations and keys hold from now on.
-    pub async fn reload_access(&self) -> Result<()> {
-        self.authorizer.reload(&self.store).await.map_err(super::Error::internal)?;
-        self.authn.reload(&self.store).await.map_err(super::Error::internal)
-    }
 }

@@ -46,7 +46,12 @@ impl App {
         let kind = <S::Kind as Kind>::KIND;
         self.authorizer.authorize(caller, Action::Create, kind.policy_resource())?;
         let (name, tags, spec) = (shape.name()?, shape.tags()?, shape.spec()?);
-        self.insert(Resource::new(caller.org.clone(), name, tags, State::Initialized, spec)).await
+        let state = match kind {
+            // As v1 shows them from the first.
+            ResourceKind::Api | ResourceKind::Application => State::Creating,
+            _ => State::Initialized,
+        };
+        self.insert(Resource::new(caller.org.clone(), name, tags, state, spec)).await
     }
 
     /// Replaces a resource that is all in its shape.
@@ -74,9 +79,18 @@ impl App {
         let deadline = Instant::now() + GONE_WAIT;
         let (org, name) = (&resource.meta.org, &resource.meta.name);
         loop {
-            match self.store.insert(&resource).await {
+            let inserted = match K::KIND {
+                ResourceKind::Organization => self.store.insert(&resource).await,
+                _ => self.store.insert_in_organization(&resource).await,
+            };
+            match inserted {
                 Ok(()) => return Ok(resource),
                 Err(dispatch_store::Error::Exists) => {}
+                // It was deleted after the caller was let in.
+                Err(dispatch_store::Error::Missing) => {
+                    let (kind, name) = (ResourceKind::Organization, org.to_string());
+                    return Err(Error::NotFound { kind, name });
+                }
                 Err(error) => return Err(error.into()),
             }
             let there = self.store.by_name::<K>(org, name).await?;

@@ -15,7 +15,8 @@ use crate::authz::Action;
 pub use crate::invoke::IDEMPOTENCY_KEY;
 use crate::invoke::{RunRequest, json};
 
-const RESOURCE: &str = "runs";
+/// The word policies use for runs.
+pub const RESOURCE: &str = "runs";
 /// Longest time a reader waits for runs that are on their way into the store.
 const SETTLE: Duration = Duration::from_millis(200);
 
@@ -59,10 +60,12 @@ impl App {
         Ok(run)
     }
 
-    /// A run once it has ended.
+    /// A run once it has ended, if the caller may still have it then.
     pub async fn run_wait(&self, caller: &Caller, id: &str) -> Result<Run> {
         let run = self.run_get(caller, id).await?;
-        self.invoker.wait_for(run, Duration::from_millis(MAX_TIMEOUT_MS)).await
+        let ended = self.invoker.wait_for(run, Duration::from_millis(MAX_TIMEOUT_MS)).await?;
+        self.still_reads(caller, RESOURCE)?;
+        Ok(ended)
     }
 
     /// Runs, the newest first unless asked otherwise.

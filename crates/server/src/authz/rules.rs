@@ -2,6 +2,7 @@
 //! names them.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use dispatch_model::policy::Policy;
 use dispatch_model::{OrgName, Resource};
@@ -10,7 +11,7 @@ use super::Action;
 
 const ANY: &str = "*";
 
-/// What a subject may do by one rule.
+/// What the subjects of one rule may do.
 #[derive(Debug)]
 struct Grant {
     actions: HashSet<String>,
@@ -24,7 +25,7 @@ impl Grant {
     }
 }
 
-type BySubject = HashMap<String, Vec<Grant>>;
+type BySubject = HashMap<String, Vec<Arc<Grant>>>;
 
 /// All organizations and all rules.
 #[derive(Debug, Default)]
@@ -33,32 +34,36 @@ pub struct Rules {
     by_organization: HashMap<OrgName, BySubject>,
     /// Rules that hold everywhere, by the organization that made them.
     global: HashMap<OrgName, BySubject>,
+    /// Whether there is a policy, or was one once.
+    configured: bool,
 }
 
 impl Rules {
-    pub fn new(organizations: HashSet<OrgName>, policies: &[Resource<Policy>]) -> Self {
-        let mut rules = Self { organizations, ..Self::default() };
-        for policy in policies {
-            let table = if policy.spec.global {
-                rules.global.entry(policy.meta.org.clone()).or_default()
-            } else {
-                rules.by_organization.entry(policy.meta.org.clone()).or_default()
-            };
-            for rule in &policy.spec.rules {
-                for subject in &rule.subjects {
-                    let grant = Grant {
-                        actions: rule.actions.iter().cloned().collect(),
-                        resources: rule.resources.iter().cloned().collect(),
-                    };
-                    table.entry(subject.clone()).or_default().push(grant);
+    pub fn new(
+        organizations: HashSet<OrgName>,
+        policies: Vec<Resource<Policy>>,
+        configured: bool,
+    ) -> Self {
+        let mut rules = Self { organizations, configured, ..Self::default() };
+        for Resource { meta, spec, .. } in policies {
+            let tables = if spec.global { &mut rules.global } else { &mut rules.by_organization };
+            let table = tables.entry(meta.org).or_default();
+            for rule in spec.rules {
+                let (actions, resources) = (rule.actions, rule.resources);
+                let grant = Arc::new(Grant {
+                    actions: actions.into_iter().collect(),
+                    resources: resources.into_iter().collect(),
+                });
+                for subject in rule.subjects {
+                    table.entry(subject).or_default().push(grant.clone());
                 }
             }
         }
         rules
     }
 
-    pub fn has_policies(&self) -> bool {
-        !self.by_organization.is_empty() || !self.global.is_empty()
+    pub fn was_configured(&self) -> bool {
+        self.configured
     }
 
     pub fn has_organization(&self, org: &OrgName) -> bool {
@@ -103,7 +108,7 @@ impl Rules {
         home: Option<&OrgName>,
         org: &OrgName,
         subject: &str,
-    ) -> impl Iterator<Item = &Grant> {
+    ) -> impl Iterator<Item = &Arc<Grant>> {
         let local = self.by_organization.get(org).filter(|_| home.is_none_or(|home| home == org));
         let global = home.and_then(|home| self.global.get(home));
         local.into_iter().chain(global).flat_map(move |table| {
@@ -132,20 +137,19 @@ mod tests {
         Resource::new(org(in_org), Name::new("p").unwrap(), Tags::new(), State::Ready, spec)
     }
 
-    fn rules(policies: &[Resource<Policy>]) -> Rules {
-        Rules::new(HashSet::from([org("a"), org("b")]), policies)
+    fn rules(policies: Vec<Resource<Policy>>) -> Rules {
+        Rules::new(HashSet::from([org("a"), org("b")]), policies, false)
     }
 
     #[test]
     fn nothing_is_allowed_without_a_rule() {
-        let none = rules(&[]);
-        assert!(!none.has_policies());
+        let none = rules(Vec::new());
         assert!(!none.allows(Some(&org("a")), &org("a"), "ada", Action::Get, "function"));
     }
 
     #[test]
     fn every_part_of_a_rule_must_fit() {
-        let some = rules(&[policy("a", false, ["ada", "get,create", "function,runs"])]);
+        let some = rules(vec![policy("a", false, ["ada", "get,create", "function,runs"])]);
         let may = |at: &str, who: &str, action, what: &str| {
             some.allows(Some(&org("a")), &org(at), who, action, what)
         };
@@ -159,13 +163,13 @@ mod tests {
 
     #[test]
     fn wildcards_and_global_rules_reach_further_but_not_to_strangers() {
-        let wide = rules(&[policy("a", true, ["*", "*", "*"])]);
+        let wide = rules(vec![policy("a", true, ["*", "*", "*"])]);
         assert!(wide.allows(Some(&org("a")), &org("b"), "ada", Action::Delete, "iam"));
         assert!(
             !wide.allows(Some(&org("b")), &org("b"), "eve", Action::Get, "function"),
             "a global policy of a is for the subjects of a"
         );
-        let local = rules(&[policy("a", false, ["eve", "*", "*"])]);
+        let local = rules(vec![policy("a", false, ["eve", "*", "*"])]);
         assert!(
             !local.allows(Some(&org("b")), &org("a"), "eve", Action::Get, "function"),
             "an account called eve of b is not the eve of a"

@@ -53,8 +53,9 @@ pub async fn start(config: Config) -> Result<Running> {
     let built = build(&config, addresses[0]).await?;
     if !built.app.authn.can_sign_in() {
         bail!(
-            "the API would listen on {}, which others can reach, but nobody could sign in: \
-             configure bootstrap.user and bootstrap.public_key, or listen on 127.0.0.1",
+            "nobody could sign in to the API on {}: configure bootstrap.user and \
+             bootstrap.public_key. Without them only this machine's user is served, on \
+             127.0.0.1 and until there is a policy for the first time",
             addresses[0]
         );
     }
@@ -157,7 +158,9 @@ async fn build(config: &Config, api: SocketAddr) -> Result<Built> {
         tasks: TaskTracker::new(),
     };
     let limits = config.limits.clone();
-    let app = App { store, authn, authorizer, seal, invoker, engines, metrics, limits, stop };
+    let access = tokio::sync::watch::Sender::default();
+    let app =
+        App { store, authn, authorizer, seal, invoker, engines, metrics, limits, access, stop };
     let config = config.clone();
     Ok(Built { app: Arc::new(app), controllers, config, lock, fingerprint })
 }

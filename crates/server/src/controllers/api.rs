@@ -1,4 +1,7 @@
 //! APIs: routes and certificates of the gateway.
+//!
+//! Who has a route that several want is the gateway's to say, from what is stored alone: the API
+//! that was created first. Whatever changes that for others brings these here again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,9 +13,10 @@ use dispatch_model::secret::Secret;
 use dispatch_model::{ListQuery, Name, OrgName, Resource, ResourceKind, State, Violation, code};
 use dispatch_store::{Change, Store};
 
+use super::queue::Key;
 use super::reconcile::{Controller, Step, settle};
 use crate::app::Result;
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Rank};
 use crate::seal::Seal;
 
 /// Keys of a secret that holds a certificate, as Kubernetes spells them.
@@ -40,50 +44,57 @@ impl Controller for Apis {
     }
 
     async fn reconcile(&self, mut api: Resource<Api>, _: Duration) -> Result<Step> {
+        let (org, name) = (&api.meta.org, &api.meta.name);
         if api.meta.state == State::Deleting {
-            self.gateway.remove(&api.meta.org, &api.meta.name);
+            let others = self.gateway.remove(org, name);
             self.store.remove(&api).await?;
-            return Ok(Step::Done);
+            return Ok(Step::Touched(others));
         }
-        match self.apply(&api).await? {
-            Ok(()) => {
-                settle(&self.store, &mut api, State::Ready, Vec::new()).await?;
-                Ok(Step::Done)
-            }
-            Err(violation) => {
-                settle(&self.store, &mut api, State::Error, vec![violation.to_string()]).await?;
-                // Another API may give the route back.
-                Ok(Step::Again { revision: api.meta.revision })
-            }
-        }
+        let (outcome, others) = match self.apply(&api).await? {
+            Ok(others) => (self.gateway.conflict(org, name), others),
+            Err(violation) => (Some(violation), Vec::new()),
+        };
+        let state = if outcome.is_some() { State::Error } else { State::Ready };
+        let reason = outcome.iter().map(Violation::to_string).collect();
+        settle(&self.store, &mut api, state, reason).await?;
+        Ok(Step::Touched(others))
     }
 
-    fn gone(&self, org: &OrgName, name: &Name) {
-        self.gateway.remove(org, name);
+    fn gone(&self, org: &OrgName, name: &Name) -> Vec<Key> {
+        self.gateway.remove(org, name)
     }
 }
 
 impl Apis {
-    /// Tells the gateway all routes there are; once, before it serves.
-    pub async fn load(&self) -> Result<()> {
+    /// Tells the gateway all routes there are; once, before it serves. Returns the APIs whose state
+    /// may not be what it should be any more: where the server ended between a route and its state.
+    pub async fn load(&self) -> Result<Vec<Key>> {
         let mut query = ListQuery { limit: Some(MAX_LIMIT), ..ListQuery::default() };
+        let mut unsure = Vec::new();
         loop {
             let page = self.store.list_all::<Api>(&query).await?;
             for api in page.items.iter().filter(|api| api.meta.state != State::Deleting) {
-                if let Err(violation) = self.apply(api).await? {
-                    let (org, name) = (&api.meta.org, &api.meta.name);
-                    tracing::warn!(%org, %name, %violation, "an API is not served");
+                let key = (api.meta.org.clone(), api.meta.name.clone());
+                let others = self.apply(api).await?.unwrap_or_else(|violation| {
+                    tracing::warn!(org = %key.0, name = %key.1, %violation, "an API is not served");
+                    Vec::new()
+                });
+                let conflict = self.gateway.conflict(&key.0, &key.1).is_some();
+                if conflict || api.meta.state == State::Error {
+                    unsure.push(key);
                 }
+                unsure.extend(others);
             }
             query.continue_token = page.continue_token;
             if query.continue_token.is_none() {
-                return Ok(());
+                return Ok(unsure);
             }
         }
     }
 
-    /// The certificate first, so that no route is served without the one it asks for.
-    async fn apply(&self, api: &Resource<Api>) -> Result<std::result::Result<(), Violation>> {
+    /// The certificate first, so that no route is served without the one it asks for. Returns the
+    /// other APIs for which it made a difference.
+    async fn apply(&self, api: &Resource<Api>) -> Result<std::result::Result<Vec<Key>, Violation>> {
         let (org, name, spec) = (&api.meta.org, &api.meta.name, &api.spec);
         match &spec.tls {
             None => self.gateway.remove_certificate(org, name),
@@ -93,7 +104,7 @@ impl Apis {
                 }
             }
         }
-        Ok(self.gateway.put(org, name, spec))
+        Ok(self.gateway.put(org, name, Rank::from(&api.meta), spec))
     }
 
     async fn certificate(
@@ -106,10 +117,16 @@ impl Apis {
         let Some(found) = self.store.by_name::<Secret>(org, &Name::trusted(secret)).await? else {
             return wrong(format!("{}: secret {secret} does not exist", code::SECRET001));
         };
-        let values = self.seal.open_sealed(org, &found.meta.name, &found.spec.sealed)?;
+        let values = match self.seal.open_sealed(org, &found.meta.name, &found.spec.sealed) {
+            Ok(values) => values,
+            Err(error) => {
+                return wrong(format!("{}: secret {secret}: {error}", code::SECRET002));
+            }
+        };
         let (Some(certificate), Some(key)) = (values.get(CERTIFICATE), values.get(KEY)) else {
             return wrong(format!("secret {secret} must have the keys {CERTIFICATE} and {KEY}"));
         };
-        Ok(self.gateway.put_certificate(org, name, &api.spec.hosts, certificate, key))
+        let (hosts, rank) = (&api.spec.hosts, Rank::from(&api.meta));
+        Ok(self.gateway.put_certificate((org, name), rank, hosts, certificate, key))
     }
 }

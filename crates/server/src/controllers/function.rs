@@ -84,6 +84,9 @@ impl Controller for Functions {
             settle(&self.0.store, &mut function, State::Ready, Vec::new()).await?;
             return Ok(Step::Done);
         }
+        if !self.begin(&mut function).await? {
+            return Ok(Step::Done);
+        }
         match make(&*engine, &new).await {
             Ok(()) => self.switch(function, engine, new, hash).await,
             Err(error) => {
@@ -118,6 +121,23 @@ impl Functions {
                 Err(Obstacle::Wait(format!("waits for image {name}: {}", image.meta.state)))
             }
         })
+    }
+
+    /// Says on the function that a deployment is being made. What serves goes on serving. False
+    /// when somebody changed it meanwhile: their change brings it here again.
+    async fn begin(&self, function: &mut Resource<Function>) -> Result<bool> {
+        let state = match function.meta.state {
+            State::Initialized | State::Creating => State::Creating,
+            _ => State::Updating,
+        };
+        if function.meta.state == state {
+            return Ok(true);
+        }
+        if function.status.faas_id.is_some() {
+            let spec = &function.spec;
+            function.status.serving.get_or_insert_with(|| Box::new(spec.clone()));
+        }
+        settle(&self.0.store, function, state, Vec::new()).await
     }
 
     /// Lets callers reach the new deployment, then takes the old one away.
@@ -210,7 +230,8 @@ impl Functions {
 }
 
 fn unremoved(error: dispatch_driver::Error) -> crate::app::Error {
-    crate::app::Error::Unavailable(format!("a deployment cannot be removed: {error}"))
+    let message = format!("a deployment cannot be removed: {error}");
+    crate::app::Error::unavailable(error.code, message)
 }
 
 /// Names everything a deployment is made of: another hash is another deployment.

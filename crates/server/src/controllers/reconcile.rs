@@ -48,15 +48,19 @@ pub trait Controller: Send + Sync + 'static {
     /// one is needed. Idempotent.
     async fn reconcile(&self, object: Resource<Self::Kind>, wait: Duration) -> Result<Step>;
 
-    /// The row is gone.
-    fn gone(&self, _org: &OrgName, _name: &Name) {}
+    /// The row is gone. Returns the objects that concerns.
+    fn gone(&self, _org: &OrgName, _name: &Name) -> Vec<Key> {
+        Vec::new()
+    }
 }
 
 /// What is to come for an object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// Nothing, until something changes.
     Done,
+    /// Nothing for this one; but these others are to be looked at, because of it.
+    Touched(Vec<Key>),
     /// Another try after the wait; the object is at this revision until then.
     Again { revision: i64 },
 }
@@ -72,11 +76,18 @@ pub struct Runner<C> {
 }
 
 impl<C: Controller> Runner<C> {
-    pub async fn new(store: Store, controller: Arc<C>, stop: CancellationToken) -> Result<Self> {
+    /// Begins with the objects given, and all that are in no settled state.
+    pub async fn new(
+        store: Store,
+        controller: Arc<C>,
+        first: Vec<Key>,
+        stop: CancellationToken,
+    ) -> Result<Self> {
         let mut kinds = C::DEPENDS_ON.to_vec();
         kinds.push(C::Kind::KIND);
         let feed = Feed::new(store.clone(), None, &kinds, None).await?;
-        let (queue, running) = (Queue::default(), JoinSet::new());
+        let (mut queue, running) = (Queue::default(), JoinSet::new());
+        first.into_iter().for_each(|key| queue.add(key, true, i64::MAX));
         Ok(Self { store, controller, feed, stop, queue, running })
     }
 
@@ -125,6 +136,10 @@ impl<C: Controller> Runner<C> {
         let kind = C::Kind::KIND;
         match ended {
             Ok((key, Ok(Step::Done))) => self.queue.done(&key),
+            Ok((key, Ok(Step::Touched(others)))) => {
+                self.queue.done(&key);
+                self.look_at(others);
+            }
             Ok((key, Ok(Step::Again { revision }))) => self.again(key, revision),
             Ok((key, Err(error))) => {
                 tracing::warn!(%kind, org = %key.0, name = %key.1, error = %detail(&error),
@@ -139,6 +154,10 @@ impl<C: Controller> Runner<C> {
         }
     }
 
+    fn look_at(&mut self, keys: Vec<Key>) {
+        keys.into_iter().for_each(|key| self.queue.add(key, true, i64::MAX));
+    }
+
     fn again(&mut self, key: Key, revision: i64) {
         let due = Instant::now() + wait(self.queue.tries(&key));
         self.queue.again(key, due, revision);
@@ -148,12 +167,12 @@ impl<C: Controller> Runner<C> {
         for change in changes? {
             let key = (change.org.clone(), change.name.clone());
             if change.kind != C::Kind::KIND {
-                for key in self.controller.concerned(&change).await? {
-                    self.queue.add(key, true, i64::MAX);
-                }
+                let concerned = self.controller.concerned(&change).await?;
+                self.look_at(concerned);
             } else if change.op == Op::Removed {
                 self.queue.remove(&key);
-                self.controller.gone(&key.0, &key.1);
+                let others = self.controller.gone(&key.0, &key.1);
+                self.look_at(others);
             } else {
                 self.queue.add(key, C::FOLLOWS_SETTLED, change.revision);
             }

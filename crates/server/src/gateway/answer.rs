@@ -13,7 +13,8 @@ use hyper::body::{Body as _, Incoming};
 
 use super::method::Methods;
 use super::path::is_well_encoded;
-use super::table::{Found, Place};
+use super::place::Place;
+use super::table::Found;
 use super::{Gateway, cors, host, http_context, input, reply};
 use crate::invoke::RunRequest;
 

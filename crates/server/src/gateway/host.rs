@@ -1,9 +1,8 @@
-//! Hosts: how requests and APIs name them, and which organization has which.
+//! Hosts: how requests and APIs name them.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 
-use dispatch_model::{OrgName, Violation};
+use dispatch_model::Violation;
 use http::header::HOST;
 use http::request::Parts;
 
@@ -45,71 +44,6 @@ pub fn of_api(host: &str) -> Result<Scope<Box<str>>, Violation> {
         return Err(Violation::new("hosts", rule));
     }
     Ok(scope)
-}
-
-/// Which organization has a host. None gets requests to another's: not by its own name, not by a
-/// wildcard.
-#[derive(Default)]
-pub struct Claims {
-    /// The organization, and how many of its APIs have the host.
-    owners: HashMap<Scope<Box<str>>, (OrgName, usize)>,
-    /// By the wildcard that would cover them: who has hosts there, and how many.
-    covered: HashMap<Box<str>, HashMap<OrgName, usize>>,
-}
-
-impl Claims {
-    /// Refuses a host that another organization has, or covers, or has a part of.
-    pub fn check(&self, org: &OrgName, scope: &Scope<Box<str>>) -> Result<(), Violation> {
-        let others =
-            |scope: &Scope<Box<str>>| self.owners.get(scope).is_some_and(|(owner, _)| owner != org);
-        let taken = others(scope)
-            || match scope {
-                Scope::Host(host) => {
-                    parent(host).is_some_and(|above| others(&Scope::Wildcard(above.into())))
-                }
-                Scope::Wildcard(name) => {
-                    self.covered.get(name).is_some_and(|orgs| orgs.keys().any(|o| o != org))
-                }
-                Scope::Organization(_) => false,
-            };
-        if taken {
-            let rule = format!("{scope} belongs to another organization");
-            return Err(Violation::new("hosts", rule));
-        }
-        Ok(())
-    }
-
-    pub fn add(&mut self, org: &OrgName, scope: &Scope<Box<str>>) {
-        self.owners.entry(scope.clone()).or_insert_with(|| (org.clone(), 0)).1 += 1;
-        if let Scope::Host(host) = scope
-            && let Some(above) = parent(host)
-        {
-            *self.covered.entry(above.into()).or_default().entry(org.clone()).or_default() += 1;
-        }
-    }
-
-    /// True when the host is nobody's now.
-    pub fn take(&mut self, org: &OrgName, scope: &Scope<Box<str>>) -> bool {
-        if let Scope::Host(host) = scope
-            && let Some(above) = parent(host)
-            && let Some(orgs) = self.covered.get_mut(above)
-        {
-            if let Some(count) = orgs.get_mut(org) {
-                *count -= 1;
-            }
-            orgs.retain(|_, count| *count > 0);
-            if orgs.is_empty() {
-                self.covered.remove(above);
-            }
-        }
-        let Some((_, apis)) = self.owners.get_mut(scope) else { return false };
-        *apis -= 1;
-        let last = *apis == 0;
-        if last {
-            self.owners.remove(scope);
-        }
-        last
-    }
 }
 
 /// `example.org` for `a.example.org`.

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use dispatch_model::RawJson;
 use http::request::Parts;
 
-use super::table::{Place, within};
+use super::place::Place;
+use super::table::within;
 
 /// The header that names the organization: always the route's own, whatever the client sent.
 const ORGANIZATION: &str = "x-dispatch-org";

@@ -54,7 +54,7 @@ pub fn of_error(error: &Error) -> Response<Full<Bytes>> {
         Error::NotFound { .. } | Error::NotReady { .. } => StatusCode::NOT_FOUND,
         Error::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         Error::Busy(_) => StatusCode::TOO_MANY_REQUESTS,
-        Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        Error::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };
     let body = json!({"message": error.to_string(), "errorCode": error.code()});

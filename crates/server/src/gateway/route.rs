@@ -4,12 +4,14 @@ use dispatch_model::api::ApiSpec;
 use dispatch_model::{Name, OrgName, Violation};
 
 use super::method::Methods;
+use super::rank::Rank;
 
 /// An API as its routes see it: everything a request needs, prepared once.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Route {
     pub org: OrgName,
     pub api: Name,
+    pub rank: Rank,
     pub function: Name,
     pub methods: Methods,
     pub http: bool,
@@ -20,7 +22,7 @@ pub struct Route {
 impl Route {
     /// # Errors
     /// When the function's name cannot be one, so that nothing can be called.
-    pub fn new(org: &OrgName, api: &Name, spec: &ApiSpec) -> Result<Self, Violation> {
+    pub fn new(org: &OrgName, api: &Name, rank: Rank, spec: &ApiSpec) -> Result<Self, Violation> {
         let serves = |protocol: &str| {
             spec.protocols.is_empty() || spec.protocols.iter().any(|p| p == protocol)
         };
@@ -28,6 +30,7 @@ impl Route {
         Ok(Self {
             org: org.clone(),
             api: api.clone(),
+            rank,
             function: Name::new(&spec.function).map_err(function)?,
             methods: Methods::of_api(&spec.methods),
             http: serves("http"),

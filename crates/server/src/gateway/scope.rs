@@ -4,7 +4,7 @@ use std::fmt;
 use std::hash::Hasher;
 
 /// Sets of routes that requests reach in different ways.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scope<T> {
     /// Requests to this host.
     Host(T),

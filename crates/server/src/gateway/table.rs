@@ -1,5 +1,8 @@
 //! The route table: host, then path, then method.
 //!
+//! Where several APIs want the same route, the one that was created first has it, in whatever order
+//! they become known; when it goes, the next has it at once.
+//!
 //! Before everything an exact host, then a wildcard, then `/<organization>` on every host. Within
 //! these the most specific path that has the method: text before a parameter before the rest of a
 //! prefix, from the first segment on. A path without parameters is one hash away; those with
@@ -7,7 +10,7 @@
 //! somewhere: what is found there is compared with the request. Reading takes no lock and
 //! allocates nothing, and a change touches what the API has, not what the others have.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher as _, DefaultHasher, Hasher as _, RandomState};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,10 +18,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use dispatch_model::api::ApiSpec;
 use dispatch_model::{Name, OrgName, Violation};
 
-use super::host::{self, Claims};
+use super::claims::Claims;
+use super::host;
 use super::method::Methods;
-use super::path::{Path, Segment, first_segment};
-use super::route::Route;
+use super::path::{Segment, first_segment};
+use super::place::{Place, are_equal, gone, hosts, places};
+use super::rank::{ApiName, Rank};
 use super::scope::Scope;
 use super::shards::Shards;
 
@@ -29,20 +34,10 @@ const TEXT: u8 = 0xfa;
 const PARAMETER: u8 = 0xfb;
 const REST: u8 = 0xfc;
 
-/// A route at one path of one scope.
-#[derive(Debug)]
-pub struct Place {
-    pub route: Arc<Route>,
-    pub path: Path,
-    scope: Scope<Box<str>>,
-    /// The route's: here they cost a lookup no further step.
-    methods: Methods,
-}
-
 /// What lies at a hash.
 #[derive(Clone, Default)]
 struct Slot {
-    /// Routes that end here.
+    /// Routes that end here, the oldest API's first: of those that want a request it is served.
     places: Vec<Arc<Place>>,
     /// Routes with parameters that end here or further on.
     through: usize,
@@ -53,7 +48,7 @@ struct Slot {
 /// What only changes look at.
 #[derive(Default)]
 struct Book {
-    places: HashMap<(OrgName, Name), Vec<Arc<Place>>>,
+    places: HashMap<ApiName, Vec<Arc<Place>>>,
     claims: Claims,
 }
 
@@ -86,6 +81,8 @@ pub enum Found {
 /// A lookup under way.
 struct Search<'a> {
     scope: Scope<&'a str>,
+    /// Who has the host, when somebody does: only its routes count.
+    owner: Option<OrgName>,
     path: &'a str,
     method: Methods,
     /// Methods of the routes that have another one, and whether one of them allows CORS.
@@ -94,66 +91,146 @@ struct Search<'a> {
 }
 
 impl Table {
-    pub fn put(&self, org: &OrgName, name: &Name, spec: &ApiSpec) -> Result<(), Violation> {
-        let new = if spec.enabled { places(org, name, spec)? } else { Vec::new() };
-        let mut book = self.book();
-        for place in &new {
-            book.claims.check(org, &place.scope)?;
-            self.check(place)?;
-        }
-        // First the new, then without the old: an unchanged route is there all the time.
-        self.claim(&mut book, org, &new);
-        new.iter().for_each(|place| self.insert(place));
-        self.take_out(&mut book, org, name);
-        if !new.is_empty() {
-            book.places.insert((org.clone(), name.clone()), new);
-        }
-        Ok(())
+    /// Makes an API's routes those of its spec. What an older API has stays with it; what a younger
+    /// one had is this one's now. Returns the other APIs for which that makes a difference.
+    ///
+    /// # Errors
+    /// When the spec can be no route's at all; then nothing is changed.
+    pub fn put(
+        &self,
+        org: &OrgName,
+        name: &Name,
+        rank: Rank,
+        spec: &ApiSpec,
+    ) -> Result<Vec<ApiName>, Violation> {
+        let new = if spec.enabled { places(org, name, rank, spec)? } else { Vec::new() };
+        Ok(self.replace((org.clone(), name.clone()), new))
     }
 
-    pub fn remove(&self, org: &OrgName, name: &Name) {
-        self.take_out(&mut self.book(), org, name);
+    /// Takes an API's routes away; who wanted them too has them at once. Returns these APIs.
+    pub fn remove(&self, org: &OrgName, name: &Name) -> Vec<ApiName> {
+        self.replace((org.clone(), name.clone()), Vec::new())
     }
 
-    /// Refuses hosts that another organization has.
-    pub fn check_hosts(&self, org: &OrgName, hosts: &[String]) -> Result<(), Violation> {
+    /// What an API wants and has not, because an older one has it.
+    pub fn conflict(&self, org: &OrgName, name: &Name) -> Option<Violation> {
         let book = self.book();
-        hosts.iter().try_for_each(|host| book.claims.check(org, &host::of_api(host)?))
+        let places = book.places.get(&(org.clone(), name.clone()))?;
+        places.iter().find_map(|place| {
+            if book.claims.owner(&place.scope).is_some_and(|owner| owner != org) {
+                let rule = format!("{} belongs to another organization", place.scope);
+                return Some(Violation::new("hosts", rule));
+            }
+            let older = self.rivals(place, |rank| rank < place.route.rank);
+            let (_, other) = older.iter().find(|(owner, _)| owner == org)?;
+            let uri = place.path.uri();
+            let rule = format!("{uri:?} is a route of api {other}, which was created before");
+            Some(Violation::new("uris", rule))
+        })
+    }
+
+    /// Those of an API's hosts that its organization has, or would have.
+    pub fn own_hosts(
+        &self,
+        org: &OrgName,
+        rank: Rank,
+        hosts: &[String],
+    ) -> Result<Vec<String>, Violation> {
+        let book = self.book();
+        let mut own = Vec::new();
+        for host in hosts {
+            if book.claims.would_own(org, rank, &host::of_api(host)?) {
+                own.push(host.clone());
+            }
+        }
+        Ok(own)
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Refuses a route that another API has.
-    fn check(&self, place: &Place) -> Result<(), Violation> {
-        let key = *self.keys(place).last().expect("a path has at least one key");
-        let taken = self.slots.read(key, |slot| {
-            let other = slot.places.iter().find(|other| {
-                let (route, new) = (&other.route, &place.route);
-                let mine = route.org == new.org && route.api == new.api;
-                !mine && other.is_at(place) && other.methods.meets(place.methods)
-            });
-            other.map(|other| other.route.api.clone())
-        });
-        if let Some(api) = taken.flatten() {
-            let rule = format!("{:?} is a route of api {api}", place.path.uri());
-            return Err(Violation::new("uris", rule));
+    fn replace(&self, api: ApiName, new: Vec<Arc<Place>>) -> Vec<ApiName> {
+        let mut book = self.book();
+        let old = book.places.remove(&api).unwrap_or_default();
+        if are_equal(&old, &new) {
+            if !old.is_empty() {
+                book.places.insert(api, old);
+            }
+            return Vec::new();
         }
-        Ok(())
+        // First the new, then without the old: an unchanged route is there all the time.
+        new.iter().for_each(|place| self.insert(place));
+        old.iter().for_each(|place| self.take_out(place));
+        let mut others = BTreeSet::new();
+        for place in gone(&old, &new).chain(gone(&new, &old)) {
+            // Older ones have what they want with or without this one.
+            others.extend(self.rivals(place, |rank| rank > place.route.rank));
+        }
+        self.claim(&mut book.claims, &api, &old, &new, &mut others);
+        others.remove(&api);
+        if !new.is_empty() {
+            book.places.insert(api, new);
+        }
+        others.into_iter().collect()
     }
 
-    fn claim(&self, book: &mut Book, org: &OrgName, new: &[Arc<Place>]) {
-        for scope in scopes(new) {
-            book.claims.add(org, scope);
-            self.slots.change(self.claim_key(scope.borrow()), |slot| {
-                let mut slot = Arc::unwrap_or_clone(slot.unwrap_or_default());
-                if slot.owner.replace(org.clone()).is_none() {
-                    self.hosts.fetch_add(1, Ordering::Relaxed);
-                }
-                Some(Arc::new(slot))
-            });
+    /// The other APIs of some ranks that want what this place has.
+    fn rivals(&self, place: &Place, of: impl Fn(Rank) -> bool) -> Vec<ApiName> {
+        let key = *self.keys(place).last().expect("a path has at least one key");
+        let rival = |other: &&Arc<Place>| {
+            let (route, own) = (&other.route, &place.route);
+            let mine = route.org == own.org && route.api == own.api;
+            !mine && of(route.rank) && other.is_at(place) && other.methods.meets(place.methods)
+        };
+        let name = |place: &Arc<Place>| (place.route.org.clone(), place.route.api.clone());
+        let look = |slot: &Arc<Slot>| slot.places.iter().filter(rival).map(name).collect();
+        self.slots.read(key, look).unwrap_or_default()
+    }
+
+    /// Lets an API name the hosts of its new places instead of those of its old ones.
+    fn claim(
+        &self,
+        claims: &mut Claims,
+        api: &ApiName,
+        old: &[Arc<Place>],
+        new: &[Arc<Place>],
+        others: &mut BTreeSet<ApiName>,
+    ) {
+        let (before, now) = (hosts(old), hosts(new));
+        for (host, rank) in now.difference(&before) {
+            claims.add(host, *rank, api);
         }
+        for (host, rank) in before.difference(&now) {
+            claims.take(host, *rank, api);
+        }
+        for (host, _) in before.symmetric_difference(&now) {
+            for host in claims.affected(host) {
+                if self.give(&host, claims.owner(&host)) {
+                    others.extend(claims.who_names(&host).cloned());
+                }
+            }
+        }
+    }
+
+    /// Makes an organization the owner of a host; false when it was before.
+    fn give(&self, host: &Scope<Box<str>>, owner: Option<&OrgName>) -> bool {
+        let key = self.claim_key(host.borrow());
+        let before = self.slots.read(key, |slot| slot.owner.clone()).flatten();
+        if before.as_ref() == owner {
+            return false;
+        }
+        self.slots.change(key, |slot| {
+            let mut slot = Arc::unwrap_or_clone(slot.unwrap_or_default());
+            slot.owner = owner.cloned();
+            slot.kept()
+        });
+        match (before.is_some(), owner.is_some()) {
+            (false, true) => self.hosts.fetch_add(1, Ordering::Relaxed),
+            (true, false) => self.hosts.fetch_sub(1, Ordering::Relaxed),
+            _ => 0,
+        };
+        true
     }
 
     fn insert(&self, place: &Arc<Place>) {
@@ -163,40 +240,31 @@ impl Table {
                 let mut slot = Arc::unwrap_or_clone(slot.unwrap_or_default());
                 slot.through += 1;
                 if at + 1 == keys.len() {
-                    slot.places.push(place.clone());
+                    let rank = place.route.rank;
+                    let at = slot.places.partition_point(|other| other.route.rank <= rank);
+                    slot.places.insert(at, place.clone());
                 }
                 Some(Arc::new(slot))
             });
         }
     }
 
-    fn take_out(&self, book: &mut Book, org: &OrgName, name: &Name) {
-        let old = book.places.remove(&(org.clone(), name.clone())).unwrap_or_default();
-        for place in &old {
-            for key in self.keys(place) {
-                self.slots.change(key, |slot| {
-                    let mut slot = Arc::unwrap_or_clone(slot?);
-                    slot.through -= 1;
-                    slot.places.retain(|other| !Arc::ptr_eq(other, place));
-                    slot.kept()
-                });
-            }
-        }
-        for scope in scopes(&old) {
-            if book.claims.take(org, scope) {
-                self.hosts.fetch_sub(1, Ordering::Relaxed);
-                self.slots.change(self.claim_key(scope.borrow()), |slot| {
-                    Slot { owner: None, ..Arc::unwrap_or_clone(slot?) }.kept()
-                });
-            }
+    fn take_out(&self, place: &Arc<Place>) {
+        for key in self.keys(place) {
+            self.slots.change(key, |slot| {
+                let mut slot = Arc::unwrap_or_clone(slot?);
+                slot.through -= 1;
+                slot.places.retain(|other| !Arc::ptr_eq(other, place));
+                slot.kept()
+            });
         }
     }
 
     /// Looks a request up: its host (without port, lower case), path and method.
     pub fn find(&self, host: &str, path: &str, method: Methods) -> Found {
         let scope = Scope::Host(host);
-        let mut search = Search { scope, path, method, allowed: Methods::default(), cors: false };
-        let mut owner = None;
+        let allowed = Methods::default();
+        let mut search = Search { scope, owner: None, path, method, allowed, cors: false };
         if self.hosts.load(Ordering::Relaxed) > 0 {
             for scope in
                 [Some(scope), host::parent(host).map(Scope::Wildcard)].into_iter().flatten()
@@ -205,7 +273,11 @@ impl Table {
                 let Some(org) = self.slots.read(key, |s| s.owner.clone()).flatten() else {
                     continue;
                 };
-                owner = Some(org);
+                // Below another's wildcard a host is its owner's all the same.
+                if search.owner.as_ref().is_some_and(|owner| *owner != org) {
+                    continue;
+                }
+                search.owner = Some(org);
                 search.scope = scope;
                 if let Some(place) = self.search(&mut search) {
                     return Found::Route { place, uri_start: 0 };
@@ -214,7 +286,7 @@ impl Table {
         }
         let (org, _) = first_segment(&path[1..]);
         // Who has a host shares it with nobody: its requests may carry cookies.
-        if owner.is_none_or(|owner| owner.as_str() == org) {
+        if search.owner.as_ref().is_none_or(|owner| owner.as_str() == org) {
             let uri_start = 1 + org.len();
             search.scope = Scope::Organization(org);
             search.path = within(path, uri_start);
@@ -302,7 +374,8 @@ impl Search<'_> {
     /// The route at a slot that is really meant and has the method.
     fn pick(&mut self, slot: &Slot) -> Option<Arc<Place>> {
         for place in &slot.places {
-            if place.scope.borrow() != self.scope || !place.path.matches(self.path) {
+            let foreign = self.owner.as_ref().is_some_and(|owner| *owner != place.route.org);
+            if foreign || place.scope.borrow() != self.scope || !place.path.matches(self.path) {
                 continue;
             }
             if place.methods.meets(self.method) {
@@ -321,12 +394,6 @@ impl Slot {
     }
 }
 
-impl Place {
-    fn is_at(&self, other: &Place) -> bool {
-        self.scope == other.scope && self.path.is_like(&other.path)
-    }
-}
-
 /// The path within an API that begins at a byte of a request's path.
 pub fn within(path: &str, from: usize) -> &str {
     if from >= path.len() { "/" } else { &path[from..] }
@@ -337,44 +404,6 @@ fn with(node: &DefaultHasher, kind: u8, text: &str) -> DefaultHasher {
     hasher.write_u8(kind);
     hasher.write(text.as_bytes());
     hasher
-}
-
-/// The hosts among the scopes, each once.
-fn scopes(places: &[Arc<Place>]) -> impl Iterator<Item = &Scope<Box<str>>> {
-    let host = |scope: &&Scope<Box<str>>| !matches!(scope, Scope::Organization(_));
-    let first = move |at: usize| {
-        let scope = &places[at].scope;
-        (at == 0 || places[at - 1].scope != *scope).then_some(scope)
-    };
-    (0..places.len()).filter_map(first).filter(host)
-}
-
-/// All places of an API, scope by scope, none twice.
-fn places(org: &OrgName, name: &Name, spec: &ApiSpec) -> Result<Vec<Arc<Place>>, Violation> {
-    let route = Arc::new(Route::new(org, name, spec)?);
-    let uris = if spec.uris.is_empty() { &["/".to_owned()][..] } else { &spec.uris };
-    let mut paths: Vec<Path> = Vec::new();
-    for uri in uris {
-        let path = Path::parse(uri)?;
-        if !paths.iter().any(|other| other.is_like(&path)) {
-            paths.push(path);
-        }
-    }
-    let mut scopes = Vec::new();
-    for host in &spec.hosts {
-        let scope = host::of_api(host)?;
-        if !scopes.contains(&scope) {
-            scopes.push(scope);
-        }
-    }
-    if scopes.is_empty() {
-        scopes.push(Scope::Organization(org.as_str().into()));
-    }
-    let place = |scope: &Scope<Box<str>>, path: &Path| {
-        let (route, path, scope) = (route.clone(), path.clone(), scope.clone());
-        Arc::new(Place { methods: route.methods, route, path, scope })
-    };
-    Ok(scopes.iter().flat_map(|s| paths.iter().map(move |p| place(s, p))).collect())
 }
 
 #[cfg(test)]

@@ -19,6 +19,9 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::invoke::testing::{TestEngine, World, name, org};
 
+const RANK: Rank = Rank { created_ms: 1, id: uuid::Uuid::nil() };
+const LATER: Rank = Rank { created_ms: 2, id: uuid::Uuid::nil() };
+
 /// A gateway that serves, with the function `f`.
 struct Server {
     world: World,
@@ -72,7 +75,7 @@ impl Server {
         let mut spec = spec(uri);
         edit(&mut spec);
         let api = uri.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
-        self.gateway.put(&org(), &name(&api), &spec).unwrap();
+        self.gateway.put(&org(), &name(&api), RANK, &spec).unwrap();
     }
 
     async fn send(

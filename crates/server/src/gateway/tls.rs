@@ -18,6 +18,7 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
 use super::host;
+use super::rank::Rank;
 
 /// How long a self-signed certificate is valid, and how old it may get.
 const VALID_DAYS: u64 = 397;
@@ -28,6 +29,7 @@ const RENEW_DAYS: u64 = 365;
 struct Held {
     org: OrgName,
     api: Name,
+    rank: Rank,
     key: Arc<CertifiedKey>,
 }
 
@@ -36,7 +38,7 @@ struct Held {
 pub struct Certificates {
     own: Arc<CertifiedKey>,
     /// By host, as APIs spell them (`a.example.org`, `*.example.org`).
-    /// Of several APIs of an organization the one that was put last is served.
+    /// Of several APIs of an organization the one that was created first comes first.
     by_host: DashMap<String, Vec<Held>>,
     hosts: Mutex<HashMap<(OrgName, Name), Vec<String>>>,
 }
@@ -74,8 +76,8 @@ impl Certificates {
     /// put for them before is dropped.
     pub fn put(
         &self,
-        org: &OrgName,
-        api: &Name,
+        (org, api): (&OrgName, &Name),
+        rank: Rank,
         hosts: &[String],
         certificate_pem: &str,
         key_pem: &str,
@@ -87,7 +89,8 @@ impl Certificates {
         for host in &hosts {
             let mut held = self.by_host.entry(host.clone()).or_default();
             held.retain(|other| other.org == *org && other.api != *api);
-            held.push(Held { org: org.clone(), api: api.clone(), key: key.clone() });
+            let at = held.partition_point(|other| other.rank < rank);
+            held.insert(at, Held { org: org.clone(), api: api.clone(), rank, key: key.clone() });
         }
         let old = listed.insert((org.clone(), api.clone()), hosts.clone()).unwrap_or_default();
         let gone = old.into_iter().filter(|host| !hosts.contains(host)).collect();
@@ -113,7 +116,7 @@ impl Certificates {
     /// The certificate for the host a client names: its own, a wildcard's, or the gateway's.
     fn of_host(&self, name: Option<&str>) -> Arc<CertifiedKey> {
         let held = |host: &str| {
-            self.by_host.get(host).and_then(|held| held.last().map(|held| held.key.clone()))
+            self.by_host.get(host).and_then(|held| held.first().map(|held| held.key.clone()))
         };
         let wildcard = |name: &str| held(&format!("*.{}", host::parent(name)?));
         let of_api = name.and_then(|name| held(name).or_else(|| wildcard(name)));

@@ -33,7 +33,7 @@ fn status(error: &Error) -> StatusCode {
         Error::Stale { .. } => StatusCode::PRECONDITION_FAILED,
         Error::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         Error::Busy(_) => StatusCode::TOO_MANY_REQUESTS,
-        Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        Error::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
         Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
@@ -50,27 +50,33 @@ pub fn plain(status: StatusCode, error_code: &str, message: impl Into<String>) -
     (status, Json(body)).into_response()
 }
 
-impl IntoResponse for Failure {
-    fn into_response(self) -> Response {
-        let error = self.0;
-        if let Error::Internal(cause) = &error {
-            tracing::error!(error = format!("{cause:#}"), "a request failed");
-        }
-        let status = status(&error);
-        let field = match &error {
+impl Failure {
+    /// What the client reads.
+    pub fn body(&self) -> ErrorBody {
+        let error = &self.0;
+        let field = match error {
             Error::Invalid(violation) => Some(violation.field.clone()),
             _ => None,
         };
-        let body = ErrorBody {
-            code: status.as_u16(),
+        ErrorBody {
+            code: status(error).as_u16(),
             message: error.to_string(),
             error_code: Some(error.code().to_owned()),
             field,
             hint: code::find(error.code()).map(|c| c.fix.to_owned()),
             request_id: None,
-        };
-        let mut response = (status, Json(body)).into_response();
-        if matches!(error, Error::Busy(_) | Error::Unavailable(_)) {
+        }
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let error = &self.0;
+        if let Error::Internal(cause) = error {
+            tracing::error!(error = format!("{cause:#}"), "a request failed");
+        }
+        let mut response = (status(error), Json(self.body())).into_response();
+        if matches!(error, Error::Busy(_) | Error::Unavailable { .. }) {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response

@@ -2,6 +2,7 @@
 //! tell nothing of any organization.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -12,6 +13,8 @@ use serde_json::json;
 
 use crate::app::App;
 
+/// How long the database may take to answer: whoever asks has other servers to send requests to.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Finished runs that may wait to be written before the server counts as not ready.
 const QUEUE_ALARM: u64 = 50_000;
 
@@ -35,7 +38,11 @@ async fn readyz(State(app): State<Arc<App>>) -> Response {
         ready &= outcome.is_ok();
         checks.insert(name, outcome.map_or_else(Into::into, |()| "ok".into()));
     };
-    check("database".to_owned(), app.store.ping().await.map_err(|e| e.to_string()));
+    let database = match tokio::time::timeout(PATIENCE, app.store.ping()).await {
+        Ok(ping) => ping.map_err(|error| error.to_string()),
+        Err(_) => Err(format!("the database does not answer within {} s", PATIENCE.as_secs())),
+    };
+    check("database".to_owned(), database);
     let queued = app.store.run_writer_stats().queued;
     let writer = format!("{queued} finished runs wait to be written");
     check("runs".to_owned(), if queued < QUEUE_ALARM { Ok(()) } else { Err(writer) });

@@ -113,7 +113,7 @@ parameters! {
         ("name", ParameterIn::Query, Type::String, "Only the one of this name."),
         ("state", ParameterIn::Query, Type::String, "Only those in this state, such as READY."),
         ("watch", ParameterIn::Query, Type::Boolean,
-            "Stay and follow changes: server-sent events {type, object}."),
+            "Stay and follow changes: server-sent events {type, object}; an event error ends it."),
         ("Last-Event-ID", ParameterIn::Header, Type::String,
             "With watch: the last event seen; only what came after it is sent."),
         ORGANIZATION,

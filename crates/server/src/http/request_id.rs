@@ -39,7 +39,12 @@ pub async fn layer(mut request: Request, next: Next) -> Response {
         method = %request.method(),
         path = request.uri().path(),
     );
-    let response = next.run(request).instrument(span).await;
+    let answer = async {
+        let response = next.run(request).await;
+        tracing::debug!(status = response.status().as_u16(), "answered");
+        response
+    };
+    let response = answer.instrument(span).await;
     let mut response = named(response, &id).await;
     response.headers_mut().insert(HEADER, value);
     response

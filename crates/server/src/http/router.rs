@@ -16,6 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::SwaggerUi;
 
 use super::error::plain;
+use super::measure::{self, ApiMetrics};
 use super::openapi::Document;
 use super::{
     api, application, base_image, engine, function, health, iam, image, request_id, run, secret,
@@ -42,6 +43,7 @@ pub fn documented() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
 /// Everything the API's address serves.
 pub fn router(app: Arc<App>) -> Router {
     let (routes, document) = documented();
+    let metrics = Arc::new(app.metrics.register(ApiMetrics::register));
     let json = super::openapi::text(&document);
     let serve = move || async move { ([(header::CONTENT_TYPE, "application/json")], json.clone()) };
     routes
@@ -52,6 +54,7 @@ pub fn router(app: Arc<App>) -> Router {
         .method_not_allowed_fallback(no_such_method)
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn(request_id::layer))
+        .layer(middleware::from_fn_with_state(metrics, measure::layer))
         .with_state(app)
 }
 

@@ -1,13 +1,11 @@
 //! `/v1/runs`, and `/v1/deadletters`, which is an addition to v1.
 
-use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::sse::Event;
 use axum::response::{IntoResponse, Response};
 use dispatch_model::{Page, Run, Violation};
 use dispatch_wire as wire;
@@ -18,12 +16,10 @@ use utoipa_axum::routes;
 use super::error::ApiResult;
 use super::openapi::{ListDocumentation, Problems};
 use super::query::Selectors;
+use super::stream::stream;
 use super::{ListParameters, body, reply};
-use crate::app::run::{FUNCTION_NAME, IDEMPOTENCY_KEY, SINCE};
-use crate::app::{App, Caller};
-
-/// How often a quiet stream shows that it lives.
-const HEARTBEAT: Duration = Duration::from_secs(15);
+use crate::app::run::{FUNCTION_NAME, IDEMPOTENCY_KEY, RESOURCE, SINCE};
+use crate::app::{App, Caller, Error};
 
 pub struct Fields;
 
@@ -92,7 +88,7 @@ async fn list(
 }
 
 async fn follow(
-    app: &App,
+    app: &Arc<App>,
     caller: &Caller,
     parameters: &ListParameters<Fields>,
 ) -> ApiResult<Response> {
@@ -100,13 +96,9 @@ async fn follow(
     let events = runs.map(|run| {
         let event = if run.finished_us.is_some() { "MODIFIED" } else { "ADDED" };
         let watched = Watched { event, object: wire::Run::from(run) };
-        Event::default().json_data(watched)
+        Event::default().json_data(watched).map_err(Error::internal)
     });
-    // A run that cannot be written as JSON cannot be stored either.
-    let events = events.filter_map(|event| futures::future::ready(event.ok()));
-    let stream = events.map(Ok::<_, Infallible>).take_until(app.stop.clone().cancelled_owned());
-    let alive = KeepAlive::new().interval(HEARTBEAT).text("alive");
-    Ok(Sse::new(stream).keep_alive(alive).into_response())
+    Ok(stream(app, caller, RESOURCE, events))
 }
 
 /// The data of an event of a followed list.
@@ -137,7 +129,7 @@ async fn get(
         name != FUNCTION_NAME || value == run.function_name.as_str()
     };
     if !query.iter().all(of_it) {
-        return Err(crate::app::Error::RunNotFound(id).into());
+        return Err(Error::RunNotFound(id).into());
     }
     Ok(Json(run.into()))
 }

@@ -1,22 +1,19 @@
 //! Lists that are watched: server-sent events.
 
-use std::convert::Infallible;
-use std::time::Duration;
+use std::sync::Arc;
 
-use axum::response::sse::{Event as SseEvent, KeepAlive, Sse};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
+use axum::response::sse::Event as SseEvent;
 use dispatch_model::{Kind, State};
 use dispatch_wire::FromModel;
-use futures::{Stream, StreamExt as _};
+use futures::StreamExt as _;
 use serde::Serialize;
 
 use super::error::ApiResult;
 use super::query::ListParameters;
+use super::stream::stream;
 use crate::app::watch::{Event, Numbered};
-use crate::app::{App, Caller, Result};
-
-/// How often a quiet stream shows that it lives.
-const HEARTBEAT: Duration = Duration::from_secs(15);
+use crate::app::{App, Caller};
 
 /// The data of an event.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -36,29 +33,19 @@ struct Gone {
     status: &'static str,
 }
 
-/// Follows a list. Ends when the server stops or the store fails; the client then comes back with
-/// the number it saw last.
-pub async fn watch<S, P>(app: &App, caller: &Caller, list: ListParameters<P>) -> ApiResult<Response>
+/// Follows a list. A client that was cut off comes back with the number it saw last.
+pub async fn watch<S, P>(
+    app: &Arc<App>,
+    caller: &Caller,
+    list: ListParameters<P>,
+) -> ApiResult<Response>
 where
     S: FromModel + Serialize + 'static,
 {
     let events = app.watch::<S::Kind>(caller, list.query, list.last_event).await?;
-    let stopped = app.stop.clone().cancelled_owned();
-    let stream = until_error(events).map(|numbered| Ok::<_, Infallible>(sse::<S>(numbered)));
-    let stream = stream.take_until(stopped);
-    let alive = KeepAlive::new().interval(HEARTBEAT).text("alive");
-    Ok(Sse::new(stream).keep_alive(alive).into_response())
-}
-
-fn until_error<K: Kind>(
-    events: impl Stream<Item = Result<Numbered<K>>>,
-) -> impl Stream<Item = Numbered<K>> {
-    events.scan((), |(), event| {
-        if let Err(error) = &event {
-            tracing::warn!(%error, "a watch ends");
-        }
-        futures::future::ready(event.ok())
-    })
+    let events = events.map(|numbered| numbered.map(sse::<S>));
+    let resource = <S::Kind as Kind>::KIND.policy_resource();
+    Ok(stream(app, caller, resource, events))
 }
 
 fn sse<S>((number, event): Numbered<S::Kind>) -> SseEvent

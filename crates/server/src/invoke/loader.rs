@@ -102,7 +102,8 @@ impl Loader {
         if let Err(InvocationError { kind: InvocationErrorType::SystemError, message, .. }) =
             secrets
         {
-            return Err(Error::Unavailable(message));
+            let code = code::leading(&message).unwrap_or(code::API010);
+            return Err(Error::unavailable(code, message));
         }
         let concurrency = spec.concurrency.unwrap_or(DEFAULT_CONCURRENCY);
         Ok(Callable {
@@ -187,5 +188,5 @@ fn no_secret(name: &str) -> InvocationError {
 }
 
 fn unavailable(error: dispatch_driver::Error) -> Error {
-    Error::Unavailable(format!("{}: {error}", error.code))
+    Error::unavailable(error.code, error.to_string())
 }

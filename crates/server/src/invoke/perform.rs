@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dispatch_driver::Phases;
-use dispatch_model::{InvocationError, Logs, Name, OrgName, Run, State};
+use dispatch_model::{InvocationError, InvocationErrorType, Logs, Name, OrgName, Run, State};
 use uuid::Uuid;
 
 use super::attempt::{Attempted, Needs, Then, attempt, finish, now_us};
@@ -48,6 +48,7 @@ impl Invoker {
             }
         }
         callable.metrics.attempted(run, &attempted);
+        log(run, request_id);
         attempted
     }
 
@@ -60,6 +61,21 @@ impl Invoker {
         let own = |name: &&String| !callable.uses_secret(name);
         let names: Vec<String> = run.secrets.iter().filter(own).cloned().collect();
         self.loader.open_all(&run.org, &names).await
+    }
+}
+
+/// Says how an attempt ended, so that it is found by the id of the request behind it.
+fn log(run: &Run, request_id: &str) {
+    let (id, org, function, attempt) = (run.id, &run.org, &run.function_name, run.attempts);
+    match &run.error {
+        Some(error) if error.kind == InvocationErrorType::SystemError => {
+            let error = &error.message;
+            tracing::warn!(request_id, run = %id, %org, %function, attempt, error, "a run failed");
+        }
+        error => {
+            let outcome = error.as_ref().map_or("ok", |error| error.kind.as_str());
+            tracing::debug!(request_id, run = %id, %org, %function, attempt, outcome, "a run ended");
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use dispatch_model::{Run, Violation};
+use dispatch_model::{Run, Violation, code};
 use dispatch_store::{Accepted, Error as StoreError, Lease};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -101,7 +101,7 @@ impl Invoker {
     /// When the function is not there or not READY, or the run could not be stored.
     pub async fn accept(self: &Arc<Self>, request: RunRequest) -> Result<Run> {
         if self.stop.is_cancelled() {
-            return Err(Error::Unavailable("the server is stopping".to_owned()));
+            return Err(Error::unavailable(code::API010, "the server is stopping"));
         }
         request.check(&self.settings)?;
         let callable = self.callable(&request.org, &request.function).await?;

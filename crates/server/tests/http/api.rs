@@ -1,6 +1,8 @@
 //! APIs: the REST side of the gateway's routes.
 
-use dispatch_testkit::Server;
+use base64::Engine as _;
+use dispatch_testkit::{Options, Server, eventually, send};
+use reqwest::Method;
 use serde_json::json;
 
 #[tokio::test]
@@ -17,16 +19,97 @@ async fn an_api_lives_its_life() {
     server.wait_gone("/v1/api/hello").await;
 }
 
+/// Which of two APIs the gateway serves at `/x`: neither has a function, and the answer names it.
+async fn served(server: &Server) -> String {
+    let answer = send(server.gateway(Method::GET, "/dispatch/x")).await.expect(404);
+    let message = answer.json()["message"].as_str().unwrap().to_owned();
+    message.trim_start_matches("function ").trim_end_matches(" not found").to_owned()
+}
+
 #[tokio::test]
-async fn a_route_belongs_to_one_api() {
+async fn a_route_is_the_older_apis_and_its_end_hands_it_over() {
+    let mut server = Server::start().await;
+    // In the order of names, in which a start reads them, the younger comes first.
+    let shape = |name: &str, uris: &[&str]| json!({"name": name, "function": name, "uris": uris});
+    server.post("/v1/api", shape("z-older", &["/x"])).await.expect(200);
+    server.wait_for("/v1/api/z-older", "READY").await;
+    server.post("/v1/api", shape("a-younger", &["/y", "/x"])).await.expect(200);
+    let refused = server.wait_for("/v1/api/a-younger", "ERROR").await;
+    let reason = refused["reason"][0].as_str().unwrap();
+    assert!(reason.starts_with("uris: \"/x\"") && reason.contains("api z-older"), "{reason}");
+    assert_eq!(served(&server).await, "z-older");
+
+    server.restart().await;
+    assert_eq!(served(&server).await, "z-older");
+    assert_eq!(server.get("/v1/api/a-younger").await.json()["status"], "ERROR");
+
+    server.delete("/v1/api/z-older").await.expect(200);
+    server.wait_gone("/v1/api/z-older").await;
+    assert_eq!(served(&server).await, "a-younger");
+    let ready = server.wait_for("/v1/api/a-younger", "READY").await;
+    assert!(ready.get("reason").is_none(), "{ready}");
+}
+
+#[tokio::test]
+async fn an_older_api_that_comes_to_want_a_route_takes_it() {
     let server = Server::start().await;
-    let shape = |name: &str| json!({"name": name, "function": "f", "uris": ["/x"]});
-    server.post("/v1/api", shape("first")).await.expect(200);
-    server.wait_for("/v1/api/first", "READY").await;
-    server.post("/v1/api", shape("second")).await.expect(200);
-    server.wait_for("/v1/api/second", "ERROR").await;
-    server.delete("/v1/api/first").await.expect(200);
-    server.wait_for("/v1/api/second", "READY").await;
+    let older = json!({"name": "older", "function": "older", "uris": ["/x"], "enabled": false});
+    server.post("/v1/api", older).await.expect(200);
+    server.wait_for("/v1/api/older", "READY").await;
+    let younger = json!({"name": "younger", "function": "younger", "uris": ["/x"]});
+    server.post("/v1/api", younger.clone()).await.expect(200);
+    server.wait_for("/v1/api/younger", "READY").await;
+    assert_eq!(served(&server).await, "younger");
+
+    let enabled = json!({"function": "older", "uris": ["/x"]});
+    server.put("/v1/api/older", enabled).await.expect(200);
+    server.wait_for("/v1/api/younger", "ERROR").await;
+    assert_eq!(served(&server).await, "older");
+    server.put("/v1/api/older", json!({"function": "older", "uris": ["/z"]})).await.expect(200);
+    server.wait_for("/v1/api/younger", "READY").await;
+    assert_eq!(served(&server).await, "younger");
+
+    // Made anew it is the younger.
+    server.delete("/v1/api/older").await.expect(200);
+    let again = json!({"name": "older", "function": "older", "uris": ["/x"]});
+    server.post("/v1/api", again).await.expect(200);
+    server.wait_for("/v1/api/older", "ERROR").await;
+    assert_eq!(served(&server).await, "younger");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn servers_that_share_a_database_serve_the_same() {
+    let Some(postgres) = crate::postgres::start() else { return };
+    // Servers that share a database share the root key of its secrets.
+    let key = base64::engine::general_purpose::STANDARD.encode([7; 32]);
+    let url = postgres.database().await;
+    let settings = format!("[server]\ndatabase = \"{url}\"\n[seal]\nroot_key = \"{key}\"");
+    let options = Options { settings };
+    let one = Server::start_with(options.clone()).await;
+    let two = Server::start_with(options.clone()).await;
+    let shape = |name: &str| json!({"name": name, "function": name, "uris": ["/x"]});
+    one.post("/v1/api", shape("older")).await.expect(200);
+    two.post("/v1/api", shape("younger")).await.expect(200);
+    let agree = async |servers: &[&Server], name: &str| {
+        for server in servers {
+            eventually(&format!("{name} is served"), async || {
+                let found = served(server).await;
+                (found == name).then_some(()).ok_or(found)
+            })
+            .await;
+        }
+    };
+    for server in [&one, &two] {
+        let refused = server.wait_for("/v1/api/younger", "ERROR").await;
+        assert!(refused["reason"][0].as_str().unwrap().contains("api older"), "{refused}");
+        server.wait_for("/v1/api/older", "READY").await;
+    }
+    agree(&[&one, &two], "older").await;
+    let late = Server::start_with(options).await;
+    agree(&[&late], "older").await;
+    two.delete("/v1/api/older").await.expect(200);
+    agree(&[&one, &two, &late], "younger").await;
+    two.wait_for("/v1/api/younger", "READY").await;
 }
 
 #[tokio::test]

@@ -1,189 +1,316 @@
-//! Every documented operation of the API × who may not call it: one that forgets to authorise
-//! fails here. Routes outside the document (health, metrics) are not walked.
+//! Every operation of the API document × who may and may not call it. What an operation asks for
+//! stands in one table; an operation that is not in it fails the test, as does one that asks for
+//! more or for less.
+
+use std::collections::BTreeSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use dispatch_testkit::{Answer, Options, Server, send};
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use dispatch_server::app::access::RESOURCES;
+use dispatch_testkit::eventually;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-const PRIVATE: &str = include_str!("../../src/authn/tests/private.pem");
-const PUBLIC: &str = include_str!("../../src/authn/tests/public.pem");
+use crate::iam::{Iam, public_key, rule};
 
-/// Operations anybody may call.
-const OPEN: &[&str] = &["/v1/version"];
-/// Operations that everybody who is signed in may call: they answer about the caller only.
-const SIGNED_IN: &[&str] = &["/v1/iam/auth"];
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asks {
+    Nothing,
+    SigningIn,
+    /// This action on this resource.
+    Right(&'static str, &'static str),
+    /// The same by a rule that holds in every organization.
+    Everywhere(&'static str, &'static str),
+}
+use Asks::{Everywhere, Nothing, Right, SigningIn};
 
-fn token(issuer: &str) -> String {
-    let key = EncodingKey::from_rsa_pem(PRIVATE.as_bytes()).unwrap();
-    let now = jsonwebtoken::get_current_timestamp();
-    let claims = json!({"iss": issuer, "iat": now, "exp": now + 600});
-    jsonwebtoken::encode(&Header::new(Algorithm::RS256), &claims, &key).unwrap()
+/// Operation, what it asks for, what it is called on, and what who may call it gets. In an order in
+/// which all succeed.
+const TABLE: &[(&str, Asks, &str, u16)] = &[
+    ("version", Nothing, "", 200),
+    ("iam_redirect", Nothing, "", 501),
+    ("iam_oauth2_start", Nothing, "", 501),
+    ("iam_auth", SigningIn, "", 202),
+    ("engine_list", Right("get", "baseimage"), "", 200),
+    ("base_image_create", Right("create", "baseimage"), "", 201),
+    ("base_image_list", Right("get", "baseimage"), "", 200),
+    ("base_image_get", Right("get", "baseimage"), "x", 200),
+    ("base_image_update", Right("update", "baseimage"), "x", 200),
+    ("base_image_delete", Right("delete", "baseimage"), "x", 200),
+    ("image_create", Right("create", "image"), "", 201),
+    ("image_list", Right("get", "image"), "", 200),
+    ("image_get", Right("get", "image"), "x", 200),
+    ("image_update", Right("update", "image"), "x", 200),
+    ("image_delete", Right("delete", "image"), "x", 200),
+    ("function_create", Right("create", "function"), "", 201),
+    ("function_list", Right("get", "function"), "", 200),
+    ("function_get", Right("get", "function"), "x", 200),
+    ("function_update", Right("update", "function"), "x", 200),
+    ("function_delete", Right("delete", "function"), "x", 200),
+    ("run_create", Right("create", "runs"), "", 202),
+    ("run_list", Right("get", "runs"), "", 200),
+    ("run_get", Right("get", "runs"), "first", 200),
+    ("run_logs", Right("get", "runs"), "first", 200),
+    ("dead_letter_list", Right("get", "runs"), "", 200),
+    ("dead_letter_get", Right("get", "runs"), "first", 200),
+    ("dead_letter_delete", Right("delete", "runs"), "first", 200),
+    ("dead_letter_replay", Right("create", "runs"), "second", 202),
+    ("secret_create", Right("create", "secret"), "", 201),
+    ("secret_list", Right("get", "secret"), "", 200),
+    ("secret_get", Right("get", "secret"), "x", 200),
+    ("secret_update", Right("update", "secret"), "x", 201),
+    ("secret_delete", Right("delete", "secret"), "x", 204),
+    ("api_create", Right("create", "api"), "", 200),
+    ("api_list", Right("get", "api"), "", 200),
+    ("api_get", Right("get", "api"), "x", 200),
+    ("api_update", Right("update", "api"), "x", 200),
+    ("api_delete", Right("delete", "api"), "x", 200),
+    ("application_create", Right("create", "application"), "", 200),
+    ("application_list", Right("get", "application"), "", 200),
+    ("application_get", Right("get", "application"), "x", 200),
+    ("application_update", Right("update", "application"), "x", 200),
+    ("application_delete", Right("delete", "application"), "x", 200),
+    ("policy_create", Right("create", "iam"), "", 201),
+    ("policy_list", Right("get", "iam"), "", 200),
+    ("policy_get", Right("get", "iam"), "x", 200),
+    ("policy_update", Right("update", "iam"), "x", 200),
+    ("policy_delete", Right("delete", "iam"), "x", 200),
+    ("service_account_create", Right("create", "iam"), "", 201),
+    ("service_account_list", Right("get", "iam"), "", 200),
+    ("service_account_get", Right("get", "iam"), "x", 200),
+    ("service_account_update", Right("update", "iam"), "x", 200),
+    ("service_account_delete", Right("delete", "iam"), "x", 200),
+    ("organization_create", Everywhere("create", "iam"), "", 201),
+    ("organization_list", Right("get", "iam"), "", 200),
+    ("organization_get", Right("get", "iam"), "acme", 200),
+    ("organization_update", Everywhere("update", "iam"), "x", 200),
+    ("organization_delete", Everywhere("delete", "iam"), "x", 200),
+];
+
+const ACTIONS: [&str; 4] = ["get", "create", "update", "delete"];
+
+/// Every right but one.
+fn all_but(action: &str, resource: &str) -> Value {
+    let other = |all: &[&'static str], one: &str| {
+        all.iter().copied().filter(|word| *word != one).collect::<Vec<_>>()
+    };
+    let (actions, resources) = (other(&ACTIONS, action), other(&RESOURCES, resource));
+    json!([rule("rest", &actions, &[resource]), rule("rest", &["*"], &resources)])
 }
 
-/// A body that the operation would take, so that only the caller can be what is wrong.
-fn body(path: &str) -> Value {
-    match path.split('/').nth(if path.starts_with("/v1/iam") { 3 } else { 2 }).unwrap() {
-        "baseimage" => json!({"name": "x", "dockerUrl": "host:wasm", "language": "wasm"}),
-        "image" => json!({"name": "x", "baseImageName": "x"}),
-        "function" => json!({"name": "x", "image": "x", "source": "YQ=="}),
-        "secret" => json!({"name": "x", "secrets": {"k": "v"}}),
-        "api" => json!({"name": "x", "function": "x"}),
-        "runs" => json!({"functionName": "x", "input": {}}),
-        "serviceaccount" => json!({"name": "x", "publicKey": STANDARD.encode(PUBLIC)}),
-        "policy" => {
-            let rule = json!({"subjects": ["x"], "actions": ["get"], "resources": ["function"]});
-            json!({"name": "x", "rules": [rule]})
-        }
-        _ => json!({"name": "x"}),
+/// A body that the operation takes, so that only the caller can be what is wrong.
+fn body(path: &str, method: &Method) -> Value {
+    let noun = path.trim_start_matches("/v1/").trim_start_matches("iam/").split('/').next();
+    let mut body = match noun.unwrap() {
+        "baseimage" => json!({"dockerUrl": "host:wasm", "language": "wasm"}),
+        "image" => json!({"baseImageName": "wasm-base"}),
+        "function" => json!({"image": "wasm", "source": "YQ=="}),
+        "secret" => json!({"secrets": {"k": "v"}}),
+        "api" => json!({"function": "x"}),
+        "runs" => return json!({"functionName": "failing", "input": {}}),
+        "serviceaccount" => json!({"publicKey": public_key()}),
+        "policy" => json!({"rules": [rule("x", &["get"], &["function"])]}),
+        _ => json!({}),
+    };
+    if *method == Method::POST {
+        body["name"] = "x".into();
     }
+    body
 }
 
-struct Fixture {
-    server: Server,
-}
-
-impl Fixture {
-    async fn start() -> Self {
-        let settings = format!(
-            "[auth]\nmode = \"required\"\n[bootstrap]\nuser = \"boot\"\npublic_key = \"{}\"\n",
-            STANDARD.encode(PUBLIC)
-        );
-        let server = Server::start_with(Options { settings }).await;
-        let fixture = Self { server };
-        for org in ["acme", "other"] {
-            let made = json!({"name": org});
-            fixture.call("boot", None, Method::POST, "/v1/iam/organization", &made).await;
-        }
-        for (org, name) in [("acme", "full"), ("acme", "small"), ("other", "eve")] {
-            let account = json!({"name": name, "publicKey": STANDARD.encode(PUBLIC)});
-            let path = "/v1/iam/serviceaccount";
-            fixture.call("boot", Some(org), Method::POST, path, &account).await.expect(201);
-        }
-        let policy = |name: &str, subject: &str, resource: &str, global: bool| {
-            let rule = json!({"subjects": [subject], "actions": ["*"], "resources": [resource]});
-            json!({"name": name, "global": global, "rules": [rule]})
-        };
-        for (org, policy) in [
-            ("acme", policy("everything", "full", "*", true)),
-            ("acme", policy("little", "small", "serviceclass", false)),
-            ("other", policy("own", "eve", "*", false)),
-        ] {
-            let path = "/v1/iam/policy";
-            fixture.call("boot", Some(org), Method::POST, path, &policy).await.expect(201);
-        }
-        fixture
-    }
-
-    async fn call(
-        &self,
-        issuer: &str,
-        org: Option<&str>,
-        method: Method,
-        path: &str,
-        body: &Value,
-    ) -> Answer {
-        let mut request = self.server.request(method.clone(), path);
-        if !issuer.is_empty() {
-            request = request.bearer_auth(token(issuer));
-        }
-        if let Some(org) = org {
-            request = request.header("x-dispatch-org", org);
-        }
-        if matches!(method, Method::POST | Method::PUT) {
-            request = request.json(body);
-        }
-        send(request).await
-    }
-}
-
-fn operations() -> Vec<(Method, String)> {
+/// Method and path template of every operation, by its id.
+fn operations() -> Vec<(String, Method, String)> {
     let document = dispatch_server::http::openapi::document_text();
     let document: Value = serde_json::from_str(&document).unwrap();
     let mut found = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
-        for method in ["get", "post", "put", "delete", "patch"] {
-            if item.get(method).is_some() {
-                found.push((method.to_uppercase().parse().unwrap(), path.clone()));
-            }
+        for (method, operation) in item.as_object().unwrap() {
+            let Ok(method) = method.to_uppercase().parse::<Method>() else { continue };
+            let id = operation["operationId"].as_str().expect("an operation has an id");
+            found.push((id.to_owned(), method, path.clone()));
         }
     }
-    assert!(found.len() > 40, "the document lost operations: {}", found.len());
     found
 }
 
+#[test]
+fn the_table_holds_every_operation_and_no_other() {
+    let documented: BTreeSet<String> = operations().into_iter().map(|(id, ..)| id).collect();
+    let listed: BTreeSet<String> = TABLE.iter().map(|(id, ..)| (*id).to_owned()).collect();
+    assert_eq!(documented, listed);
+    assert_eq!(listed.len(), TABLE.len(), "an operation stands in the table twice");
+}
+
+/// Two runs of a function that failed for good.
+async fn dead_letters(iam: &Iam) -> Vec<String> {
+    let call = async |method: Method, path: &str, body: Value| {
+        iam.call("acme/admin", None, method, path, &body).await
+    };
+    let base = json!({"name": "wasm-base", "dockerUrl": "host:wasm", "language": "wasm"});
+    call(Method::POST, "/v1/baseimage", base).await.expect(201);
+    let image = json!({"name": "wasm", "baseImageName": "wasm-base"});
+    call(Method::POST, "/v1/image", image).await.expect(201);
+    let source = STANDARD.encode(include_bytes!("../../../../examples/wasm/echo.wat"));
+    let function = json!({"name": "failing", "image": "wasm", "source": source,
+        "schema": {"out": {"required": ["never"]}}});
+    call(Method::POST, "/v1/function", function).await.expect(201);
+    eventually("the function is READY", async || {
+        let answer = call(Method::GET, "/v1/function/failing", Value::Null).await;
+        (answer.json()["status"] == "READY").then_some(()).ok_or(answer.text)
+    })
+    .await;
+    for _ in 0..2 {
+        call(Method::POST, "/v1/runs?functionName=failing", json!({})).await.expect(202);
+    }
+    eventually("both runs are dead", async || {
+        let answer = call(Method::GET, "/v1/deadletters", Value::Null).await;
+        let names = answer.names();
+        (names.len() == 2).then_some(names).ok_or(answer.text)
+    })
+    .await
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_operation_refuses_who_may_not() {
-    let fixture = Fixture::start().await;
+async fn every_operation_asks_for_exactly_its_right() {
+    let iam = Iam::start().await;
+    let dead = dead_letters(&iam).await;
+    let operations = operations();
     let mut wrong = Vec::new();
-    for (method, template) in operations() {
-        if OPEN.contains(&template.as_str()) {
-            continue;
-        }
-        let id = "01890a5d-ac96-774b-bcce-b302099a8057";
-        let path = template.replace("{name}", "nothing").replace("{id}", id);
-        assert!(!path.contains('{'), "unknown parameter in {template}");
-        let mut body = body(&path);
-        if method == Method::PUT {
-            body.as_object_mut().unwrap().remove("name");
-        }
-        let mut check = |who: &str, status: u16, right: bool| {
-            if !right {
-                wrong.push(format!("{method} {template} as {who}: {status}"));
-            }
+    for (id, asks, name, success) in TABLE {
+        let found = operations.iter().find(|(found, ..)| found == id);
+        let (_, method, template) = found.unwrap_or_else(|| panic!("no operation {id}"));
+        let name = match *name {
+            "first" => &dead[0],
+            "second" => &dead[1],
+            name => name,
         };
-        let answer = fixture.call("", Some("acme"), method.clone(), &path, &body).await;
-        check("nobody", answer.status, answer.status == 401);
-        if !SIGNED_IN.contains(&template.as_str()) {
-            for who in ["other/eve", "acme/small"] {
-                let answer = fixture.call(who, Some("acme"), method.clone(), &path, &body).await;
-                check(who, answer.status, answer.status == 403);
+        let path = template.replace("{name}", name).replace("{id}", name);
+        let body = body(&path, method);
+        let mut cases: Vec<(&str, &str, u16)> = Vec::new();
+        match *asks {
+            Nothing => cases.push(("nobody", "", *success)),
+            SigningIn => cases.extend([("nobody", "", 401), ("anybody", "acme/one", *success)]),
+            Right(action, resource) | Everywhere(action, resource) => {
+                let everywhere = matches!(asks, Everywhere(..));
+                iam.policy("acme", "rest", true, all_but(action, resource)).await;
+                let exactly = json!([rule("one", &[action], &[resource])]);
+                if everywhere {
+                    iam.policy("acme", "one", false, exactly.clone()).await;
+                    let got = iam.call("acme/one", None, method.clone(), &path, &body).await;
+                    if got.status != 403 {
+                        wrong.push(format!("{id} by a rule of one organization: {}", got.status));
+                    }
+                }
+                iam.policy("acme", "one", everywhere, exactly).await;
+                cases.push(("nobody", "", 401));
+                cases.push(("another organization", "other/eve", 403));
+                cases.push(("all rights but this", "acme/rest", 403));
+                cases.push(("this right only", "acme/one", *success));
             }
         }
-        let answer = fixture.call("acme/full", Some("acme"), method.clone(), &path, &body).await;
-        check("full", answer.status, !matches!(answer.status, 401 | 403 | 500..));
+        for (who, issuer, expected) in cases {
+            let got = iam.call(issuer, Some("acme"), method.clone(), &path, &body).await;
+            if got.status != expected {
+                wrong.push(format!("{id} by {who}: {}, not {expected}: {}", got.status, got.text));
+            }
+        }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[tokio::test]
 async fn an_administrator_of_one_organization_cannot_become_one_of_all() {
-    let fixture = Fixture::start().await;
-    let rule = json!({"subjects": ["eve"], "actions": ["*"], "resources": ["*"]});
+    let iam = Iam::start().await;
+    let rule = rule("eve", &["*"], &["*"]);
     let policy = json!({"name": "mine", "global": true, "rules": [rule]});
     let path = "/v1/iam/policy";
-    fixture.call("other/eve", None, Method::POST, path, &policy).await.expect(403);
+    iam.call("other/eve", None, Method::POST, path, &policy).await.expect(403);
     let local = json!({"name": "mine", "rules": [rule]});
-    fixture.call("other/eve", None, Method::POST, path, &local).await.expect(201);
+    iam.call("other/eve", None, Method::POST, path, &local).await.expect(201);
     let path = "/v1/iam/policy/mine";
-    fixture.call("other/eve", None, Method::PUT, path, &policy).await.expect(403);
+    iam.call("other/eve", None, Method::PUT, path, &policy).await.expect(403);
     let org = json!({"name": "third"});
     let path = "/v1/iam/organization";
-    fixture.call("other/eve", None, Method::POST, path, &org).await.expect(403);
-    let seen = fixture.call("other/eve", None, Method::GET, path, &Value::Null).await;
+    iam.call("other/eve", None, Method::POST, path, &org).await.expect(403);
+    let seen = iam.call("other/eve", None, Method::GET, path, &Value::Null).await;
     assert_eq!(seen.expect(200).names(), ["other"]);
+    let path = "/v1/iam/organization/acme";
+    iam.call("other/eve", None, Method::GET, path, &Value::Null).await.expect(404);
 }
 
 #[tokio::test]
 async fn a_thing_of_another_organization_is_not_there() {
-    let fixture = Fixture::start().await;
+    let iam = Iam::start().await;
     let application = json!({"name": "app"});
     let path = "/v1/application";
-    fixture.call("acme/full", None, Method::POST, path, &application).await.expect(200);
+    iam.call("acme/admin", None, Method::POST, path, &application).await.expect(200);
     let path = "/v1/application/app";
     let none = Value::Null;
-    fixture.call("acme/full", None, Method::GET, path, &none).await.expect(200);
-    fixture.call("other/eve", None, Method::GET, path, &none).await.expect(404);
-    fixture.call("other/eve", None, Method::DELETE, path, &none).await.expect(404);
+    iam.call("acme/admin", None, Method::GET, path, &none).await.expect(200);
+    iam.call("other/eve", None, Method::GET, path, &none).await.expect(404);
+    iam.call("other/eve", None, Method::DELETE, path, &none).await.expect(404);
 }
 
 #[tokio::test]
 async fn an_organization_with_things_in_it_stays() {
-    let fixture = Fixture::start().await;
+    let iam = Iam::start().await;
     let path = "/v1/iam/organization/other";
-    let refused = fixture.call("boot", None, Method::DELETE, path, &Value::Null).await;
+    let refused = iam.call(crate::iam::BOOT, None, Method::DELETE, path, &Value::Null).await;
     let message = refused.expect(409).error().message;
-    assert!(message.contains("service account"), "{message}");
+    assert!(message.contains("service account") && message.contains("policy"), "{message}");
+}
+
+#[tokio::test]
+async fn a_proxy_is_told_whether_a_request_would_be_allowed() {
+    let iam = Iam::start().await;
+    let rules = json!([rule("one", &["get", "create"], &["function"])]);
+    iam.policy("acme", "one", false, rules).await;
+    let cases = [
+        ("acme/one", "acme", "GET", "/v1/function", 202),
+        ("acme/one", "acme", "", "/v1/function/f?tags=a=b", 202),
+        ("acme/one", "acme", "post", "/v1/function/", 202),
+        ("acme/one", "acme", "PUT", "/v1/function/f", 403),
+        ("acme/one", "acme", "PROPFIND", "/v1/function/f", 403),
+        ("acme/one", "acme", "GET", "/v1/runs?functionName=function", 403),
+        ("acme/one", "acme", "GET", "/v1/nothing", 403),
+        ("acme/one", "acme", "GET", "/", 202),
+        ("acme/one", "acme", "GET", "", 202),
+        ("acme/one", "other", "GET", "/v1/function", 403),
+        ("acme/one", "none", "GET", "/", 403),
+        ("acme/one", "no such/name", "GET", "/", 403),
+        ("boot", "acme", "DELETE", "/v1/iam/policy/p", 202),
+        ("boot", "acme", "GET", "/v1/function", 403),
+        ("other/eve", "other", "PATCH", "/v1/secret/s", 202),
+        ("acme/nobody", "acme", "GET", "/v1/function", 401),
+        ("", "acme", "GET", "/v1/function", 401),
+    ];
+    for (issuer, org, method, path, expected) in cases {
+        let mut request = iam.request(issuer, Method::GET, "/v1/iam/auth");
+        for (name, value) in [
+            ("x-dispatch-org", org),
+            ("x-original-method", method),
+            ("x-auth-request-redirect", path),
+        ] {
+            request = request.header(name, value);
+        }
+        let answer = dispatch_testkit::send(request).await;
+        assert_eq!(answer.status, expected, "{issuer} {org} {method} {path}: {}", answer.text);
+        match expected {
+            202 => assert_eq!((answer.header("x-dispatch-org"), &*answer.text), (org, "")),
+            _ => assert_eq!(answer.error().code, expected),
+        }
+    }
+    let own = dispatch_testkit::send(iam.request("other/eve", Method::GET, "/v1/iam/auth")).await;
+    assert_eq!(own.expect(202).header("x-dispatch-org"), "other");
+}
+
+#[tokio::test]
+async fn browsers_are_told_that_they_cannot_sign_in() {
+    let iam = Iam::start().await;
+    for path in ["/v1/iam/oauth2/start?rd=/", "/v1/iam/redirect?redirect=http://localhost:1/x"] {
+        let error = iam.server.get(path).await.expect(501).error();
+        assert_eq!(error.error_code.as_deref(), Some("IAM003"), "{error:?}");
+        assert!(error.message.contains("sign in with a service account"), "{error:?}");
+        assert!(error.hint.is_some() && error.request_id.is_some(), "{error:?}");
+    }
 }

@@ -65,6 +65,30 @@ async fn an_update_without_a_source_keeps_it_and_a_new_one_takes_over() {
 }
 
 #[tokio::test]
+async fn states_show_what_is_being_done() {
+    let server = Server::start().await;
+    server.image("python3").await;
+    let slow = |word: &str| {
+        let text = "import time\ntime.sleep(1)\ndef handle(ctx, payload):\n    return '";
+        source(&format!("{text}{word}'\n"))
+    };
+    let shape = json!({"name": "f", "image": "python3", "source": slow("one")});
+    let created = server.post("/v1/function", shape).await.expect(201).json();
+    assert_eq!(created["status"], "INITIALIZED");
+    server.wait_for("/v1/function/f", "CREATING").await;
+    server.wait_for("/v1/function/f", "READY").await;
+
+    let other = json!({"image": "python3", "source": slow("two")});
+    let updated = server.put("/v1/function/f", other).await.expect(200).json();
+    assert_eq!(updated["status"], "UPDATING");
+    let during = server.get("/v1/function/f").await.json();
+    assert_eq!(during["status"], "UPDATING");
+    assert_eq!(run(&server, "f").await["output"], "one", "the version before goes on serving");
+    server.wait_for("/v1/function/f", "READY").await;
+    assert_eq!(run(&server, "f").await["output"], "two");
+}
+
+#[tokio::test]
 async fn a_failed_update_leaves_the_old_version_serving() {
     let mut server = Server::start().await;
     server.image("wasm").await;

@@ -21,11 +21,17 @@ impl Events {
     }
 
     /// The next event's data; `None` when the server ended the stream.
+    ///
+    /// # Errors
+    /// Also the error the server ended it with, such as rights that were taken away.
     pub async fn next(&mut self) -> Result<Option<Value>> {
         loop {
             while let Some(end) = self.buffer.windows(2).position(|pair| pair == b"\n\n") {
                 let event = self.buffer.split_to(end + 2);
                 if let Some(data) = data(&event) {
+                    if is_error(&event) {
+                        return Err(Error::answer(0, data.as_bytes()));
+                    }
                     let parsed = serde_json::from_str(&data);
                     return parsed.map(Some).map_err(|e| Error::NotJson(e.to_string()));
                 }
@@ -40,6 +46,11 @@ impl Events {
             }
         }
     }
+}
+
+/// Whether an event is the error that ends a stream.
+fn is_error(event: &[u8]) -> bool {
+    event.split(|byte| *byte == b'\n').any(|line| line == b"event: error")
 }
 
 /// The data lines of an event; a heartbeat has none.

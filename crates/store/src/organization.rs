@@ -1,0 +1,86 @@
+//! Organizations and what lies in them: nothing is stored in one that is being deleted, and none is
+//! deleted that holds something.
+
+use dispatch_model::organization::Organization;
+use dispatch_model::{Resource, ResourceKind};
+
+use crate::database::write;
+use crate::resource::log_change;
+use crate::row::ResourceRow;
+use crate::{Error, Op, Result, Store};
+
+/// Finds the organization a resource is to be stored in. PostgreSQL then lets nobody delete it
+/// before the end of the transaction; SQLite has one writer anyway.
+pub(crate) fn hold(sqlite: bool) -> &'static str {
+    match sqlite {
+        true => "SELECT revision FROM resource WHERE kind = 'Organization' AND name = $1",
+        false => {
+            "SELECT revision FROM resource WHERE kind = 'Organization' AND name = $1 \
+             FOR KEY SHARE"
+        }
+    }
+}
+
+impl Store {
+    /// Deletes an organization that holds nothing but runs, and these with it. Returns what else it
+    /// holds, by kind: when that is not empty, nothing was deleted.
+    ///
+    /// # Errors
+    /// [`Error::Stale`] when someone changed it since it was read, [`Error::Missing`] when it is
+    /// gone.
+    pub async fn organization_remove(
+        &self,
+        organization: &Resource<Organization>,
+    ) -> Result<Vec<(ResourceKind, u64)>> {
+        let row = ResourceRow::from_resource(organization)?;
+        let find = match self.is_sqlite() {
+            true => "SELECT revision FROM resource WHERE id = $1",
+            false => "SELECT revision FROM resource WHERE id = $1 FOR UPDATE",
+        };
+        let kinds = ResourceKind::ALL.iter().filter(|kind| **kind != ResourceKind::Organization);
+        let kinds: Vec<_> = kinds.map(|kind| format!("'{kind}'")).collect();
+        let count = format!(
+            "SELECT kind, COUNT(*) FROM resource WHERE kind IN ({}) AND org = $1 \
+             GROUP BY kind ORDER BY kind",
+            kinds.join(", ")
+        );
+        // Runs that have ended but are not written yet shall not outlive the others.
+        self.flush().await?;
+        let (left, seq) = write!(&self.0.database, |tx| {
+            let found: Option<(i64,)> =
+                sqlx::query_as(find).bind(row.id).fetch_optional(&mut *tx).await?;
+            match found {
+                None => return Err(Error::Missing),
+                Some((current,)) if current != row.revision => {
+                    return Err(Error::Stale { current });
+                }
+                Some(_) => {}
+            }
+            let left: Vec<(String, i64)> = sqlx::query_as(sqlx::AssertSqlSafe(count.clone()))
+                .bind(&row.org)
+                .fetch_all(&mut *tx)
+                .await?;
+            if left.is_empty() {
+                for sql in [
+                    "DELETE FROM run WHERE org = $1",
+                    "DELETE FROM run_key WHERE org = $1",
+                    "DELETE FROM resource_label WHERE kind = 'Organization' AND org = $1",
+                    "DELETE FROM resource WHERE kind = 'Organization' AND org = $1",
+                ] {
+                    sqlx::query(sql).bind(&row.org).execute(&mut *tx).await?;
+                }
+                let seq = log_change!(self, tx, row, ResourceKind::Organization, Op::Removed);
+                (left, Some(seq))
+            } else {
+                (left, None)
+            }
+        });
+        if let Some(seq) = seq {
+            self.signal(organization, seq, Op::Removed);
+        }
+        let known = |(kind, count): (String, i64)| {
+            Some((ResourceKind::parse(&kind)?, u64::try_from(count).unwrap_or(0)))
+        };
+        Ok(left.into_iter().filter_map(known).collect())
+    }
+}
