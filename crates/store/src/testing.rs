@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,23 @@ const GUARD: &str = r#"folder=$1; shift
 "$@" </dev/null >"$folder/log" 2>&1 & server=$!
 read -r _
 kill -INT "$server"; wait "$server"; rm -rf "$folder""#;
+
+/// One server for all tests of this process; it ends with the process.
+static SHARED: LazyLock<Result<Postgres, String>> = LazyLock::new(Postgres::start);
+
+/// The server that all tests of this process share; none, said loudly, where it cannot be had.
+/// `DISPATCH_TEST_REQUIRE_POSTGRES` makes that a failure.
+pub fn postgres() -> Option<&'static Postgres> {
+    match &*SHARED {
+        Ok(server) => Some(server),
+        Err(missing) => {
+            let required = std::env::var_os("DISPATCH_TEST_REQUIRE_POSTGRES").is_some();
+            assert!(!required, "{missing}");
+            eprintln!("could not run on PostgreSQL: {missing}");
+            None
+        }
+    }
+}
 
 /// A running server with a superuser `dispatch` that needs no password on its socket.
 pub struct Postgres {
