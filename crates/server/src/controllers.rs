@@ -45,14 +45,16 @@ impl Controllers {
         self.spawn(function::Functions(self.clone())).await?;
         let (seal, gateway) = (self.seal.clone(), self.gateway.clone());
         let apis = api::Apis { store: store.clone(), seal, gateway };
-        apis.load().await?;
         self.spawn(apis).await?;
         self.spawn(application::Applications { store: store.clone() }).await
     }
 
     async fn spawn<C: reconcile::Controller>(&self, controller: C) -> crate::app::Result<()> {
         let (store, stop) = (self.store.clone(), self.stop.clone());
-        let runner = reconcile::Runner::new(store, Arc::new(controller), stop).await?;
+        let controller = Arc::new(controller);
+        let runner = reconcile::Runner::new(store, controller.clone(), stop).await?;
+        // Now that no change is missed any more.
+        controller.load().await?;
         self.tasks.spawn(runner.run());
         Ok(())
     }

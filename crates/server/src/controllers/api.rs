@@ -32,6 +32,24 @@ impl Controller for Apis {
     const DEPENDS_ON: &'static [ResourceKind] = &[ResourceKind::Secret];
     const FOLLOWS_SETTLED: bool = true;
 
+    /// Tells the gateway all routes there are; once, before it serves.
+    async fn load(&self) -> Result<()> {
+        let mut query = ListQuery { limit: Some(MAX_LIMIT), ..ListQuery::default() };
+        loop {
+            let page = self.store.list_all::<Api>(&query).await?;
+            for api in page.items.iter().filter(|api| api.meta.state != State::Deleting) {
+                if let Err(violation) = self.apply(api).await? {
+                    let (org, name) = (&api.meta.org, &api.meta.name);
+                    tracing::warn!(%org, %name, %violation, "an API is not served");
+                }
+            }
+            query.continue_token = page.continue_token;
+            if query.continue_token.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
     async fn concerned(&self, change: &Change) -> Result<Vec<(OrgName, Name)>> {
         let spec = vec![("tls".to_owned(), change.name.to_string())];
         let query = ListQuery { spec, ..ListQuery::default() };
@@ -64,24 +82,6 @@ impl Controller for Apis {
 }
 
 impl Apis {
-    /// Tells the gateway all routes there are; once, before it serves.
-    pub async fn load(&self) -> Result<()> {
-        let mut query = ListQuery { limit: Some(MAX_LIMIT), ..ListQuery::default() };
-        loop {
-            let page = self.store.list_all::<Api>(&query).await?;
-            for api in page.items.iter().filter(|api| api.meta.state != State::Deleting) {
-                if let Err(violation) = self.apply(api).await? {
-                    let (org, name) = (&api.meta.org, &api.meta.name);
-                    tracing::warn!(%org, %name, %violation, "an API is not served");
-                }
-            }
-            query.continue_token = page.continue_token;
-            if query.continue_token.is_none() {
-                return Ok(());
-            }
-        }
-    }
-
     /// The certificate first, so that no route is served without the one it asks for.
     async fn apply(&self, api: &Resource<Api>) -> Result<std::result::Result<(), Violation>> {
         let (org, name, spec) = (&api.meta.org, &api.meta.name, &api.spec);

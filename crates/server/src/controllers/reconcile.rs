@@ -39,6 +39,11 @@ pub trait Controller: Send + Sync + 'static {
     /// may have made it.
     const FOLLOWS_SETTLED: bool = false;
 
+    /// Takes in what is there, once, before the first change is looked at.
+    async fn load(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// The objects a change of one of [`Controller::DEPENDS_ON`] concerns.
     async fn concerned(&self, _change: &Change) -> Result<Vec<(OrgName, Name)>> {
         Ok(Vec::new())
