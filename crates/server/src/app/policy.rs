@@ -82,7 +82,15 @@ impl App {
 
     /// Lets changed policies, organizations and keys hold from now on.
     pub async fn reload_access(&self) -> Result<()> {
-        self.authorizer.reload(&self.store).await.map_err(super::Error::internal)?;
-        self.authn.reload(&self.store).await.map_err(super::Error::internal)
+        self.authorizer.reload(&self.store).await.map_err(unread)?;
+        self.authn.reload(&self.store).await.map_err(unread)
+    }
+}
+
+/// A store that does not answer is worth another try, and is said to be; the rest is ours.
+fn unread(error: anyhow::Error) -> super::Error {
+    match error.downcast::<dispatch_store::Error>() {
+        Ok(error) => error.into(),
+        Err(error) => super::Error::internal(error),
     }
 }
