@@ -8,6 +8,8 @@ mod authorization;
 mod base_image;
 #[path = "http/edge.rs"]
 mod edge;
+#[path = "http/fault.rs"]
+mod fault;
 #[path = "http/function.rs"]
 mod function;
 #[path = "http/image.rs"]
@@ -16,8 +18,12 @@ mod image;
 mod list;
 #[path = "http/openapi.rs"]
 mod openapi;
+#[path = "http/random.rs"]
+mod random;
 #[path = "http/restart.rs"]
 mod restart;
+#[path = "http/retention.rs"]
+mod retention;
 #[path = "http/revision.rs"]
 mod revision;
 #[path = "http/run.rs"]
