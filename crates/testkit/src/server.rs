@@ -76,7 +76,9 @@ fn client(running: &Running) -> Client {
 
 async fn start(dir: &Path, database: &Database, options: &Options) -> Running {
     let config = config(dir, database, options).expect("the settings are good");
-    boot::start(config).await.expect("the server starts")
+    let running = boot::start(config).await.expect("the server starts");
+    assert_eq!(running.app.store.is_sqlite(), database.is_sqlite());
+    running
 }
 
 fn config(dir: &Path, database: &Database, options: &Options) -> anyhow::Result<Config> {
