@@ -24,7 +24,7 @@ const PACKAGES: &[Package] = &[
     Package { name: "openjdk-17-jdk-headless", programs: &["javac"], why: "Java functions" },
     Package { name: "ruby", programs: &["ruby"], why: "Ruby functions" },
     Package { name: "php-cli", programs: &["php"], why: "PHP functions" },
-    Package { name: "postgresql", programs: &[], why: "the store's tests on PostgreSQL" },
+    Package { name: "postgresql", programs: &[], why: "tests on PostgreSQL" },
 ];
 
 /// What setup could not bring.

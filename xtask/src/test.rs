@@ -26,9 +26,26 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     shell::say("building");
     demo::build()?;
     shell::say("testing");
+    let postgres = !missing.contains(&"postgresql");
+    shell::run(&mut tests(arguments, postgres, &[]))?;
+    if postgres {
+        shell::say("testing the API again, on PostgreSQL");
+        let mut again = tests(arguments, postgres, &["--test=http"]);
+        shell::run(again.env("DISPATCH_TEST_DATABASE", "postgres"))?;
+    }
+    ordinary::run(arguments.filter.as_deref())?;
+    for name in missing {
+        println!("could not run: tests that need the Debian package {name}");
+    }
+    shell::say(&format!("all tests passed in {} s", began.elapsed().as_secs()));
+    Ok(())
+}
+
+/// `cargo test` for the tests a user asked for, with what they need to know.
+fn tests(arguments: &Arguments, postgres: bool, which: &[&str]) -> Command {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.current_dir(shell::root()).args(["test", "--workspace", "--no-fail-fast"]);
-    if !missing.contains(&"postgresql") {
+    cargo.current_dir(shell::root()).args(["test", "--no-fail-fast", "--workspace"]).args(which);
+    if postgres {
         cargo.env("DISPATCH_TEST_REQUIRE_POSTGRES", "1");
     }
     cargo.env("DISPATCH_WASM__TOOLS_DIR", setup::tools());
@@ -37,13 +54,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if let Some(filter) = &arguments.filter {
         cargo.args(["--", filter]);
     }
-    shell::run(&mut cargo)?;
-    ordinary::run(arguments.filter.as_deref())?;
-    for name in missing {
-        println!("could not run: tests that need the Debian package {name}");
-    }
-    shell::say(&format!("all tests passed in {} s", began.elapsed().as_secs()));
-    Ok(())
+    cargo
 }
 
 fn prepare() -> Result<Vec<&'static str>> {

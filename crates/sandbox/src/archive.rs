@@ -90,7 +90,9 @@ impl Unpack<'_> {
                 continue;
             }
             match entry.header().entry_type() {
-                EntryType::Directory => self.make_directory(&path).map_err(&refuse)?,
+                EntryType::Directory => {
+                    self.make_directory(&path).map_err(|e| e.named(&name))?;
+                }
                 EntryType::Regular | EntryType::Continuous => {
                     self.file(&mut entry, &path).map_err(|e| e.named(&name))?;
                 }
@@ -112,16 +114,15 @@ impl Unpack<'_> {
         // Last, so that nothing is ever written through a link.
         for (path, target) in links {
             let at = self.destination.join(&path);
-            self.make_directory(path.parent().unwrap_or(Path::new(""))).map_err(|rule| {
-                ArchiveError::Refused { entry: path.to_string_lossy().into_owned(), rule }
-            })?;
+            let parent = path.parent().unwrap_or(Path::new(""));
+            self.make_directory(parent).map_err(|e| e.named(&path.to_string_lossy()))?;
             std::os::unix::fs::symlink(target, at)?;
         }
         Ok(())
     }
 
-    fn make_directory(&self, path: &Path) -> Result<(), String> {
-        directory(&self.destination.join(path)).map_err(|e| format!("cannot be made: {e}"))
+    fn make_directory(&self, path: &Path) -> Result<(), Unfit> {
+        directory(&self.destination.join(path)).map_err(Unfit::Io)
     }
 
     fn file(&mut self, entry: &mut Entry<'_, impl Read>, path: &Path) -> Result<(), Unfit> {
@@ -137,7 +138,7 @@ impl Unpack<'_> {
             return Err(Unfit::Rule(text));
         }
         if let Some(parent) = path.parent() {
-            self.make_directory(parent).map_err(Unfit::Rule)?;
+            self.make_directory(parent)?;
         }
         let executable = entry.header().mode().unwrap_or(0o644) & 0o111 != 0;
         let mode = if executable { 0o755 } else { 0o644 };
@@ -160,11 +161,17 @@ impl Unfit {
         let entry = shorten(entry);
         match self {
             Unfit::Rule(rule) => ArchiveError::Refused { entry, rule },
+            // The disk's fault, not the archive's: there may be room later.
+            Unfit::Io(error) if is_full(&error) => ArchiveError::Io(error),
             Unfit::Io(error) => {
                 ArchiveError::Refused { entry, rule: format!("cannot be written: {error}") }
             }
         }
     }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// The path below the destination, or the rule it breaks.

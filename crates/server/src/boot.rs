@@ -11,6 +11,8 @@ mod lock;
 mod rotate;
 mod running;
 mod start;
+#[cfg(test)]
+mod tests;
 
 pub use rotate::rotate_root_key;
 pub use running::Running;

@@ -169,7 +169,8 @@ fn openapi() -> Result<()> {
 async fn rotate(config: &Config) -> Result<()> {
     let (resealed, file) = boot::rotate_root_key(config).await?;
     print(&format!(
-        "{} has a new root key; {resealed} secrets were sealed with it",
+        "{} has a new root key; {resealed} secrets were sealed with it, and the keys below it may \
+         be removed",
         file.display()
     ));
     Ok(())

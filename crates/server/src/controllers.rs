@@ -40,23 +40,18 @@ impl Controllers {
     pub async fn start(&self) -> crate::app::Result<()> {
         let (store, engines) = (&self.store, &self.engines);
         let base_image = base_image::BaseImages { store: store.clone(), engines: engines.clone() };
-        self.spawn(base_image, Vec::new()).await?;
-        self.spawn(image::Images { store: store.clone() }, Vec::new()).await?;
-        self.spawn(function::Functions(self.clone()), Vec::new()).await?;
+        self.spawn(base_image).await?;
+        self.spawn(image::Images { store: store.clone() }).await?;
+        self.spawn(function::Functions(self.clone())).await?;
         let (seal, gateway) = (self.seal.clone(), self.gateway.clone());
         let apis = api::Apis { store: store.clone(), seal, gateway };
-        let unsure = apis.load().await?;
-        self.spawn(apis, unsure).await?;
-        self.spawn(application::Applications { store: store.clone() }, Vec::new()).await
+        self.spawn(apis).await?;
+        self.spawn(application::Applications { store: store.clone() }).await
     }
 
-    async fn spawn<C: reconcile::Controller>(
-        &self,
-        controller: C,
-        first: Vec<queue::Key>,
-    ) -> crate::app::Result<()> {
+    async fn spawn<C: reconcile::Controller>(&self, controller: C) -> crate::app::Result<()> {
         let (store, stop) = (self.store.clone(), self.stop.clone());
-        let runner = reconcile::Runner::new(store, Arc::new(controller), first, stop).await?;
+        let runner = reconcile::Runner::new(store, Arc::new(controller), stop).await?;
         self.tasks.spawn(runner.run());
         Ok(())
     }

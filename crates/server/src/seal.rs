@@ -23,33 +23,54 @@ use root_key::RootKey;
 /// Most secrets resealed before the next page is read.
 const PAGE: u32 = 200;
 
-/// The setting that remembers which root key seals.
-const KEY_ID: &str = "seal.root_key_id";
+/// The setting that remembers which root keys secrets may be sealed with: ids, comma-separated.
+const KEY_IDS: &str = "seal.root_key_id";
 
 /// Seals and opens secrets.
 pub struct Seal {
-    /// The first one seals.
+    /// At least one; the first one seals.
     keys: Vec<RootKey>,
 }
 
 impl Seal {
-    /// Reads the root keys, and makes the key file at the first start.
-    pub fn open(data_dir: &Path, source: &KeySource) -> anyhow::Result<Self> {
-        Ok(Self { keys: root_key::load(data_dir, source)? })
-    }
-
-    /// Refuses a database whose secrets were sealed with a key that is not here: a lost key file
-    /// must not be replaced by a new one silently.
-    pub async fn check(&self, store: &Store) -> anyhow::Result<()> {
-        let known = store.setting_get(KEY_ID).await?;
-        if let Some(known) = known.filter(|known| self.keys.iter().all(|key| key.id() != known)) {
+    /// Reads the root keys, and makes the key file of a new database.
+    ///
+    /// # Errors
+    /// When the database was sealed with a key that is not here: a lost key file must not be
+    /// replaced by a new one silently.
+    pub async fn open(data_dir: &Path, source: &KeySource, store: &Store) -> anyhow::Result<Self> {
+        let known = known(store).await?;
+        if known.is_empty() {
+            root_key::make(data_dir, source)?;
+        }
+        let keys = root_key::load(data_dir, source)?;
+        let lost = known.iter().find(|known| keys.iter().all(|key| key.id() != known.as_str()));
+        if let Some(lost) = lost {
             let code = dispatch_model::code::SECRET002;
             anyhow::bail!(
-                "{code}: the database was sealed with root key {known}, which is not among the \
+                "{code}: the database was sealed with root key {lost}, which is not among the \
                  server's keys: put the root.key it had back, or give it as seal.root_key"
             );
         }
-        Ok(store.setting_put(KEY_ID, self.keys[0].id()).await?)
+        Ok(Self { keys })
+    }
+
+    /// Makes every secret one of the first root key, so that the others may be dropped. Returns
+    /// how many were another's. Safe to repeat when it was interrupted: until the end the database
+    /// remembers the other keys, and asks for them.
+    pub async fn adopt(&self, store: &Store) -> anyhow::Result<u64> {
+        let first = self.keys[0].id();
+        let mut ids = known(store).await?;
+        if ids == [first] {
+            return Ok(0);
+        }
+        if !ids.iter().any(|id| id == first) {
+            ids.push(first.to_owned());
+            store.setting_put(KEY_IDS, &ids.join(",")).await?;
+        }
+        let changed = self.reseal_all(store).await?;
+        store.setting_put(KEY_IDS, first).await?;
+        Ok(changed)
     }
 
     /// Encrypts the values of a secret.
@@ -78,8 +99,7 @@ impl Seal {
     }
 
     /// Wraps every stored secret's data key with the first root key; the values stay as they are.
-    /// Returns how many were changed. Safe to repeat.
-    pub async fn reseal_all(&self, store: &Store) -> anyhow::Result<u64> {
+    async fn reseal_all(&self, store: &Store) -> anyhow::Result<u64> {
         let mut changed = 0;
         let mut query = ListQuery { limit: Some(PAGE), ..ListQuery::default() };
         loop {
@@ -105,6 +125,11 @@ impl Seal {
             }
         }
     }
+}
+
+async fn known(store: &Store) -> anyhow::Result<Vec<String>> {
+    let ids = store.setting_get(KEY_IDS).await?.unwrap_or_default();
+    Ok(ids.split(',').filter(|id| !id.is_empty()).map(str::to_owned).collect())
 }
 
 impl From<Error> for crate::app::Error {

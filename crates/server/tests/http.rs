@@ -8,6 +8,8 @@ mod authorization;
 mod base_image;
 #[path = "http/edge.rs"]
 mod edge;
+#[path = "http/fault.rs"]
+mod fault;
 #[path = "http/function.rs"]
 mod function;
 #[path = "http/iam.rs"]
@@ -22,8 +24,12 @@ mod list;
 mod openapi;
 #[path = "http/postgres.rs"]
 mod postgres;
+#[path = "http/random.rs"]
+mod random;
 #[path = "http/restart.rs"]
 mod restart;
+#[path = "http/retention.rs"]
+mod retention;
 #[path = "http/revision.rs"]
 mod revision;
 #[path = "http/revocation.rs"]

@@ -97,8 +97,14 @@ pub(crate) enum Database {
 macro_rules! read {
     ($store:expr, |$pool:ident| $body:expr) => {
         match &$store.0.database {
-            $crate::database::Database::Sqlite { readers: $pool, .. } => $body,
-            $crate::database::Database::Postgres($pool) => $body,
+            $crate::database::Database::Sqlite { readers: $pool, .. } => {
+                $crate::fault::point($pool)?;
+                $body
+            }
+            $crate::database::Database::Postgres($pool) => {
+                $crate::fault::point($pool)?;
+                $body
+            }
         }
     };
 }
@@ -113,6 +119,7 @@ macro_rules! write {
     ($database:expr, |$tx:ident| $body:expr) => {
         match $database {
             $crate::database::Database::Sqlite { writer, .. } => {
+                $crate::fault::point(writer)?;
                 let mut connection = writer.acquire().await?;
                 $crate::database::begin(&mut connection).await?;
                 let outcome: $crate::Result<_> = async {
@@ -123,6 +130,7 @@ macro_rules! write {
                 $crate::database::end(&mut connection, outcome).await?
             }
             $crate::database::Database::Postgres(pool) => {
+                $crate::fault::point(pool)?;
                 let mut transaction = pool.begin().await?;
                 let outcome: $crate::Result<_> = async {
                     let $tx = &mut *transaction;
@@ -131,6 +139,8 @@ macro_rules! write {
                 .await;
                 let value = outcome?;
                 transaction.commit().await?;
+                // The connection may break before the answer is here.
+                $crate::fault::point(pool)?;
                 value
             }
         }

@@ -9,6 +9,8 @@ mod change_follow;
 mod database;
 mod dead_letter;
 mod error;
+#[cfg(not(feature = "testing"))]
+mod fault;
 mod label;
 mod organization;
 mod resource;
@@ -26,6 +28,9 @@ mod run_writer;
 mod setting;
 #[cfg(feature = "testing")]
 pub mod testing;
+
+#[cfg(feature = "testing")]
+use testing as fault;
 
 pub use change::{Change, Op};
 pub use database::{Options, Store, Synchronous};

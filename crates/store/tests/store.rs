@@ -9,28 +9,11 @@ mod suite {
     pub mod runs;
 }
 
-use std::sync::LazyLock;
-
 use dispatch_model::function::{Function, FunctionSpec};
 use dispatch_model::{Name, OrgName, Resource, Run, State, Tags};
-use dispatch_store::testing::Postgres;
+use dispatch_store::testing::postgres;
 use dispatch_store::{Options, Store};
 use uuid::Uuid;
-
-/// One server for all tests; it ends with this process.
-static POSTGRES: LazyLock<Result<Postgres, String>> = LazyLock::new(Postgres::start);
-
-fn postgres() -> Option<&'static Postgres> {
-    match &*POSTGRES {
-        Ok(server) => Some(server),
-        Err(missing) => {
-            let required = std::env::var_os("DISPATCH_TEST_REQUIRE_POSTGRES").is_some();
-            assert!(!required, "{missing}");
-            eprintln!("could not run on PostgreSQL: {missing}");
-            None
-        }
-    }
-}
 
 /// A store under test with what keeps it alive.
 struct Subject {

@@ -1,12 +1,16 @@
-//! A Dispatch server in a test: started in this process on free ports with its own directory, and
-//! called over HTTP like any other.
+//! A Dispatch server in a test: started in this process or as one of its own, on free ports with
+//! its own directory and database, and called over HTTP like any other.
 
 mod answer;
 mod cli;
+mod client;
+mod database;
 mod process;
 mod server;
 
 pub use answer::Answer;
 pub use cli::{Cli, Outcome};
-pub use process::{Process, binary, server_binary};
-pub use server::{Options, Server, eventually, send};
+pub use client::{Client, eventually, send};
+pub use database::Database;
+pub use process::{Environment, Process, binary, server_binary};
+pub use server::{Options, Server};

@@ -1,22 +1,24 @@
 //! The real server as a process of its own: for what only a process can show, such as `kill -9`.
 
 use std::io::{BufRead as _, BufReader};
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use serde_json::Value;
 
-/// A running `dispatch-server`; killed when dropped.
+use crate::{Client, Database};
+
+/// A running `dispatch-server` and its client; killed when dropped.
 pub struct Process {
     child: Child,
-    /// `http://ADDRESS`.
-    pub api: String,
-    pub gateway: String,
-    /// `https://ADDRESS`.
-    pub gateway_https: String,
+    client: Client,
     /// All that the server said when it was ready.
     pub ready: Value,
 }
+
+/// Settings as the environment gives them: `DISPATCH_SECTION__KEY` and its value.
+pub type Environment<'a> = &'a [(&'a str, &'a str)];
 
 /// Where a binary of ours is: cargo puts it one directory above the tests.
 pub fn binary(name: &str) -> PathBuf {
@@ -31,22 +33,25 @@ pub fn server_binary() -> PathBuf {
     binary("dispatch-server")
 }
 
+impl Deref for Process {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
 impl Process {
     /// Starts the server on a data directory and free ports; its log goes to `server.log` there.
     pub fn start(data: &Path) -> Self {
-        Self::start_with(data, &[])
+        Self::start_on(data, &Database::sqlite(), &[])
     }
 
-    /// The same with more variables in its environment.
-    pub fn start_with(data: &Path, environment: &[(&str, &str)]) -> Self {
+    /// The same on a database and with settings.
+    pub fn start_on(data: &Path, database: &Database, settings: Environment<'_>) -> Self {
         let log = data.join("server.log");
         let file = std::fs::OpenOptions::new().create(true).append(true).open(&log);
-        let mut command = Command::new(server_binary());
-        command.args(["run", "--ready-json", "--data-dir"]).arg(data);
-        for flag in ["--api", "--gateway-http", "--gateway-https"] {
-            command.args([flag, "127.0.0.1:0"]);
-        }
-        command.envs(environment.iter().copied());
+        let mut command = run(data, database, settings);
         command.stdout(Stdio::piped()).stderr(file.expect("a log file"));
         let mut child = command.spawn().expect("the server starts");
         let stdout = child.stdout.take().expect("its output is piped");
@@ -55,10 +60,16 @@ impl Process {
         let ready: Value = serde_json::from_str(&line).unwrap_or_else(|_| {
             panic!("no ready line: {}", std::fs::read_to_string(&log).unwrap_or_default())
         });
-        let url = |scheme, key| format!("{scheme}://{}", ready[key].as_str().unwrap_or_default());
-        let (api, gateway) = (url("http", "api"), url("http", "gatewayHttp"));
-        let gateway_https = url("https", "gatewayHttps");
-        Self { child, api, gateway, gateway_https, ready }
+        let address = |key: &str| ready[key].as_str().unwrap_or_default().to_owned();
+        Self { child, client: Client::new(address("api"), address("gatewayHttp")), ready }
+    }
+
+    /// What a server says that does not start.
+    pub fn refused(data: &Path, settings: Environment<'_>) -> String {
+        let mut command = run(data, &Database::sqlite(), settings);
+        let output = command.output().expect("the server can be tried");
+        assert!(!output.status.success(), "it started");
+        String::from_utf8_lossy(&output.stderr).into_owned()
     }
 
     pub fn pid(&self) -> u32 {
@@ -83,6 +94,17 @@ impl Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn run(data: &Path, database: &Database, settings: Environment<'_>) -> Command {
+    let mut command = Command::new(server_binary());
+    command.args(["run", "--ready-json", "--data-dir"]).arg(data);
+    command.args(["--database", database.url()]);
+    for flag in ["--api", "--gateway-http", "--gateway-https"] {
+        command.args([flag, "127.0.0.1:0"]);
+    }
+    command.envs(settings.iter().copied());
+    command
 }
 
 impl Drop for Process {

@@ -6,7 +6,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
-use dispatch_testkit::{Process, server_binary};
+use dispatch_testkit::{Database, Process, server_binary};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 const CANARY: &str = "c4n4ry-9d1e77";
@@ -105,11 +106,31 @@ async fn a_second_start_finds_everything_again() {
 
 #[tokio::test]
 async fn a_secret_is_written_nowhere() {
-    let data = tempfile::tempdir().unwrap();
-    let server = Process::start(data.path());
-    let mut client = Client::of(&server);
-    client.deploy().await;
-    route_answers(&server).await;
+    for format in ["text", "json"] {
+        let data = tempfile::tempdir().unwrap();
+        let settings = [("DISPATCH_LOG__FORMAT", format), ("DISPATCH_LOG", "debug")];
+        let server = Process::start_on(data.path(), &Database::sqlite(), &settings);
+        let mut client = Client::of(&server);
+        let watched = server.request(Method::GET, "/v1/secret?watch=true").send().await.unwrap();
+        client.deploy().await;
+        route_answers(&server).await;
+        provoke(&mut client).await;
+        client.seen.push_str(&two_events(watched).await);
+        assert!(!client.seen.contains(CANARY), "an answer holds the secret's value");
+        // With the write-ahead log of the database, then after a kill, then after a stop.
+        look_through(data.path());
+        server.kill();
+        look_through(data.path());
+        let server = Process::start_on(data.path(), &Database::sqlite(), &settings);
+        assert!(server.terminate().success());
+        look_through(data.path());
+        let log = std::fs::read_to_string(data.path().join("server.log")).unwrap();
+        assert!(log.contains("missing") || log.contains("answered"), "nothing was logged: {log}");
+    }
+}
+
+/// Everything that could tell: runs good and bad, errors about the secret, lists, metrics.
+async fn provoke(client: &mut Client) {
     let run = json!({"functionName": "f", "blocking": true, "input": {}});
     client.post("/v1/runs", &run).await;
     client.post("/v1/runs", &json!({"functionName": "f", "input": {}})).await;
@@ -118,15 +139,32 @@ async fn a_secret_is_written_nowhere() {
     client.post("/v1/secret", &json!({"name": "s", "secrets": {"password": CANARY}})).await;
     let broken = json!({"name": "b", "secrets": {"password": CANARY, "number": 7}});
     client.post("/v1/secret", &broken).await;
+    let unknown = json!({"name": "b", "secret": {"password": CANARY}});
+    client.post("/v1/secret", &unknown).await;
+    let api = json!({"name": "tls", "function": "f", "uris": ["/t"], "hosts": ["t.example"],
+        "tls": "s"});
+    client.post("/v1/api", &api).await;
     for path in ["secret", "function", "function/f", "api", "image", "runs", "deadletters"] {
         client.get(&format!("/v1/{path}")).await;
     }
-    for path in ["/metrics", "/readyz", "/healthz"] {
+    for path in ["/metrics", "/readyz", "/healthz", "/v1/api/tls"] {
         client.get(path).await;
     }
-    assert!(!client.seen.contains(CANARY), "an answer holds the secret's value");
-    assert!(server.terminate().success());
-    look_through(data.path());
+    let url = format!("{}/v1/secret/s", client.api);
+    let changed = json!({"secrets": {"password": CANARY, "more": CANARY}});
+    let answer = client.http.put(url).json(&changed).send().await.unwrap();
+    client.seen.push_str(&answer.text().await.unwrap());
+}
+
+/// What a watch has told once it told of the secret twice.
+async fn two_events(mut watched: reqwest::Response) -> String {
+    let mut text = String::new();
+    while text.matches("\"object\"").count() < 2 {
+        let chunk = tokio::time::timeout(PATIENCE, watched.chunk()).await;
+        let chunk = chunk.expect("events come").unwrap().expect("the watch goes on");
+        text.push_str(&String::from_utf8_lossy(&chunk));
+    }
+    text
 }
 
 /// Fails when any file below a folder, the server's log among them, holds the canary.

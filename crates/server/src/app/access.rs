@@ -48,8 +48,8 @@ impl App {
     /// Makes policies, organizations and keys hold as they are stored now, also for answers that
     /// are under way.
     pub async fn reload_access(&self) -> Result<()> {
-        self.authorizer.reload(&self.store).await.map_err(Error::internal)?;
-        self.authn.reload(&self.store).await.map_err(Error::internal)?;
+        self.authorizer.reload(&self.store).await.map_err(unread)?;
+        self.authn.reload(&self.store).await.map_err(unread)?;
         self.access.send_replace(());
         Ok(())
     }
@@ -70,5 +70,13 @@ impl App {
             }
             let _ = tokio::time::timeout(EXPIRY_LOOK, changed.changed()).await;
         }
+    }
+}
+
+/// A store that does not answer is worth another try, and is said to be; the rest is ours.
+fn unread(error: anyhow::Error) -> Error {
+    match error.downcast::<dispatch_store::Error>() {
+        Ok(error) => error.into(),
+        Err(error) => Error::internal(error),
     }
 }

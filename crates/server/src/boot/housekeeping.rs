@@ -36,12 +36,21 @@ pub async fn run(store: Store, change_log: i64, stop: CancellationToken) {
 /// Lets changes of policies, organizations and keys that other servers made hold here too.
 pub async fn follow_access(app: Arc<App>, stop: CancellationToken) {
     let mut changes = app.store.changes();
+    // What changed between the first reading and now was not heard of.
+    let mut concerns = true;
     loop {
+        while concerns && let Err(error) = app.reload_access().await {
+            tracing::error!(%error, "policies and keys cannot be read");
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(RETRY) => {}
+            }
+        }
         let change = tokio::select! {
             () = stop.cancelled() => return,
             change = changes.recv() => change,
         };
-        let concerns = match change {
+        concerns = match change {
             Ok(change) => matches!(
                 change.kind,
                 ResourceKind::Organization | ResourceKind::Policy | ResourceKind::ServiceAccount
@@ -50,15 +59,5 @@ pub async fn follow_access(app: Arc<App>, stop: CancellationToken) {
             Err(RecvError::Lagged(_)) => true,
             Err(RecvError::Closed) => return,
         };
-        if !concerns {
-            continue;
-        }
-        while let Err(error) = app.reload_access().await {
-            tracing::error!(%error, "policies and keys cannot be read");
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = tokio::time::sleep(RETRY) => {}
-            }
-        }
     }
 }

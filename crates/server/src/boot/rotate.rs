@@ -21,10 +21,10 @@ pub async fn rotate_root_key(config: &Config) -> Result<(u64, PathBuf)> {
     let data_dir = config.data_dir();
     let _lock = lock(&data_dir)?;
     let store = open_store(config).await?;
-    // Makes the file if there is none yet.
-    Seal::open(&data_dir, &config.seal)?;
+    // Makes the file if there is none yet, and refuses one that is not this database's.
+    Seal::open(&data_dir, &config.seal, &store).await?;
     rotate(&data_dir)?;
-    let resealed = Seal::open(&data_dir, &config.seal)?.reseal_all(&store).await?;
+    let resealed = Seal::open(&data_dir, &config.seal, &store).await?.adopt(&store).await?;
     store.close().await;
     Ok((resealed, data_dir.join("root.key")))
 }

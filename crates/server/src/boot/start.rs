@@ -24,7 +24,7 @@ use crate::controllers::Controllers;
 use crate::gateway::tls::Certificates;
 use crate::gateway::{Gateway, GatewayMetrics};
 use crate::http::router::{router, without_trailing_slash};
-use crate::invoke::{Invoker, RunMetrics};
+use crate::invoke::{Engines, Invoker, RunMetrics};
 use crate::seal::Seal;
 use crate::telemetry::Metrics;
 
@@ -37,7 +37,7 @@ pub fn prepare() {
 /// Builds everything but the listeners, and takes it down again.
 pub async fn check(config: &Config) -> Result<Vec<String>> {
     let api = config.api.listen;
-    let built = build(config, api).await?;
+    let built = build(config, api, engines::build).await?;
     let running = built.running([api, config.gateway.http, config.gateway.https]);
     let notes = running.notes();
     running.stop().await;
@@ -46,11 +46,19 @@ pub async fn check(config: &Config) -> Result<Vec<String>> {
 
 /// Starts a server. When this returns it serves.
 pub async fn start(config: Config) -> Result<Running> {
+    start_with(config, engines::build).await
+}
+
+/// The same with engines of the caller's making.
+pub(super) async fn start_with(
+    config: Config,
+    engines: impl AsyncFnOnce(&Config, &Store) -> Result<Engines>,
+) -> Result<Running> {
     let api = bind(config.api.listen, "the API").await?;
     let http = bind(config.gateway.http, "the gateway").await?;
     let https = bind(config.gateway.https, "the gateway's TLS").await?;
     let addresses = [api.local_addr()?, http.local_addr()?, https.local_addr()?];
-    let built = build(&config, addresses[0]).await?;
+    let built = build(&config, addresses[0], engines).await?;
     if !built.app.authn.can_sign_in() {
         bail!(
             "nobody could sign in to the API on {}: configure bootstrap.user and \
@@ -125,19 +133,26 @@ impl Built {
     }
 }
 
-async fn build(config: &Config, api: SocketAddr) -> Result<Built> {
+async fn build(
+    config: &Config,
+    api: SocketAddr,
+    engines: impl AsyncFnOnce(&Config, &Store) -> Result<Engines>,
+) -> Result<Built> {
     let data_dir = config.data_dir();
     let lock = lock(&data_dir)?;
     let store = open_store(config).await?;
-    let seal = Arc::new(Seal::open(&data_dir, &config.seal)?);
-    seal.check(&store).await?;
+    let seal = Arc::new(Seal::open(&data_dir, &config.seal, &store).await?);
+    let resealed = seal.adopt(&store).await?;
+    if resealed > 0 {
+        tracing::info!(resealed, "secrets were sealed with the first root key");
+    }
     first::organization(&store).await?;
     let authorizer = Authorizer::load(&store).await?;
     let bootstrap =
         Bootstrap::load(&data_dir, &config.bootstrap.user, &config.bootstrap.public_key)?;
     let auth = config.auth.clone();
     let authn = Authn::load(&store, authorizer.clone(), auth, bootstrap, api).await?;
-    let engines = engines::build(config, &store).await?;
+    let engines = engines(config, &store).await?;
     let metrics = Arc::new(Metrics::default());
     let run_metrics = Arc::new(metrics.register(RunMetrics::register));
     let runs = config.runs.clone();

@@ -36,6 +36,32 @@ impl Controller for Apis {
     const DEPENDS_ON: &'static [ResourceKind] = &[ResourceKind::Secret];
     const FOLLOWS_SETTLED: bool = true;
 
+    /// Tells the gateway all routes there are; once, before it serves. Returns the APIs whose state
+    /// may not be what it should be any more: where the server ended between a route and its state.
+    async fn load(&self) -> Result<Vec<Key>> {
+        let mut query = ListQuery { limit: Some(MAX_LIMIT), ..ListQuery::default() };
+        let mut unsure = Vec::new();
+        loop {
+            let page = self.store.list_all::<Api>(&query).await?;
+            for api in page.items.iter().filter(|api| api.meta.state != State::Deleting) {
+                let key = (api.meta.org.clone(), api.meta.name.clone());
+                let others = self.apply(api).await?.unwrap_or_else(|violation| {
+                    tracing::warn!(org = %key.0, name = %key.1, %violation, "an API is not served");
+                    Vec::new()
+                });
+                let conflict = self.gateway.conflict(&key.0, &key.1).is_some();
+                if conflict || api.meta.state == State::Error {
+                    unsure.push(key);
+                }
+                unsure.extend(others);
+            }
+            query.continue_token = page.continue_token;
+            if query.continue_token.is_none() {
+                return Ok(unsure);
+            }
+        }
+    }
+
     async fn concerned(&self, change: &Change) -> Result<Vec<(OrgName, Name)>> {
         let spec = vec![("tls".to_owned(), change.name.to_string())];
         let query = ListQuery { spec, ..ListQuery::default() };
@@ -66,32 +92,6 @@ impl Controller for Apis {
 }
 
 impl Apis {
-    /// Tells the gateway all routes there are; once, before it serves. Returns the APIs whose state
-    /// may not be what it should be any more: where the server ended between a route and its state.
-    pub async fn load(&self) -> Result<Vec<Key>> {
-        let mut query = ListQuery { limit: Some(MAX_LIMIT), ..ListQuery::default() };
-        let mut unsure = Vec::new();
-        loop {
-            let page = self.store.list_all::<Api>(&query).await?;
-            for api in page.items.iter().filter(|api| api.meta.state != State::Deleting) {
-                let key = (api.meta.org.clone(), api.meta.name.clone());
-                let others = self.apply(api).await?.unwrap_or_else(|violation| {
-                    tracing::warn!(org = %key.0, name = %key.1, %violation, "an API is not served");
-                    Vec::new()
-                });
-                let conflict = self.gateway.conflict(&key.0, &key.1).is_some();
-                if conflict || api.meta.state == State::Error {
-                    unsure.push(key);
-                }
-                unsure.extend(others);
-            }
-            query.continue_token = page.continue_token;
-            if query.continue_token.is_none() {
-                return Ok(unsure);
-            }
-        }
-    }
-
     /// The certificate first, so that no route is served without the one it asks for. Returns the
     /// other APIs for which it made a difference.
     async fn apply(&self, api: &Resource<Api>) -> Result<std::result::Result<Vec<Key>, Violation>> {

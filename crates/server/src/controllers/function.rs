@@ -21,9 +21,7 @@ use super::Controllers;
 use super::reconcile::{Controller, Step, settle, write};
 use crate::app::Result;
 use crate::invoke::deployment::deployment;
-
-/// How long an old deployment is kept after the switch, for calls that found it just before.
-const GRACE: Duration = Duration::from_secs(2);
+use crate::invoke::{GRACE, retire};
 
 pub struct Functions(pub Controllers);
 
@@ -88,9 +86,9 @@ impl Controller for Functions {
             return Ok(Step::Done);
         }
         match make(&*engine, &new).await {
-            Ok(()) => self.switch(function, engine, new, hash).await,
+            Ok(()) => self.switch(function, &engine, new, hash).await,
             Err(error) => {
-                engine.remove(new.id).await.map_err(unremoved)?;
+                retire(&engine, new.id, Duration::ZERO);
                 self.stopped(function, error.into(), wait).await
             }
         }
@@ -144,7 +142,7 @@ impl Functions {
     async fn switch(
         &self,
         mut function: Resource<Function>,
-        engine: Arc<dyn Engine>,
+        engine: &Arc<dyn Engine>,
         new: Deployment,
         hash: String,
     ) -> Result<Step> {
@@ -159,32 +157,23 @@ impl Functions {
         let old = std::mem::replace(&mut function.status, status);
         function.meta.state = State::Ready;
         function.meta.reason = Vec::new();
-        if !write(&self.0.store, &mut function).await? {
-            // Whoever was faster brings the function here again.
-            engine.remove(new.id).await.map_err(unremoved)?;
-            return Ok(Step::Done);
+        let written = write(&self.0.store, &mut function).await;
+        if !matches!(written, Ok(true)) {
+            // Whoever was faster brings the function here again; so does a store that fails. Should
+            // it have been written all the same, the next call ensures it anew.
+            retire(engine, new.id, Duration::ZERO);
+            return written.map(|_| Step::Done);
         }
         self.0.invoker.forget(&function.meta.org, &function.meta.name);
-        self.retire(&old);
+        if let Some((engine, id)) = self.deployed(&old) {
+            retire(engine, id, GRACE);
+        }
         Ok(Step::Done)
     }
 
-    /// Removes a deployment nobody is sent to any more, once calls that found it before have
-    /// begun.
-    fn retire(&self, old: &FunctionStatus) {
-        let Some((engine, id)) = self.deployed(old) else { return };
-        let stop = self.0.stop.clone();
-        self.0.tasks.spawn(async move {
-            let _ = tokio::time::timeout(GRACE, stop.cancelled()).await;
-            if let Err(error) = engine.remove(id).await {
-                tracing::warn!(%id, %error, "an old deployment could not be removed");
-            }
-        });
-    }
-
-    fn deployed(&self, status: &FunctionStatus) -> Option<(Arc<dyn Engine>, Uuid)> {
+    fn deployed(&self, status: &FunctionStatus) -> Option<(&Arc<dyn Engine>, Uuid)> {
         let engine = self.0.engines.get(status.engine.as_deref()?)?;
-        Some((engine.clone(), status.faas_id?))
+        Some((engine, status.faas_id?))
     }
 
     /// Says on the function what it waits for or what is wrong with it.

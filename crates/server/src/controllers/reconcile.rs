@@ -39,6 +39,12 @@ pub trait Controller: Send + Sync + 'static {
     /// may have made it.
     const FOLLOWS_SETTLED: bool = false;
 
+    /// Takes in what is there, once, before the first change is looked at. Returns the objects to
+    /// begin with, beside those in no settled state.
+    async fn load(&self) -> Result<Vec<Key>> {
+        Ok(Vec::new())
+    }
+
     /// The objects a change of one of [`Controller::DEPENDS_ON`] concerns.
     async fn concerned(&self, _change: &Change) -> Result<Vec<(OrgName, Name)>> {
         Ok(Vec::new())
@@ -76,17 +82,17 @@ pub struct Runner<C> {
 }
 
 impl<C: Controller> Runner<C> {
-    /// Begins with the objects given, and all that are in no settled state.
+    /// Has the controller take in what is there, from a moment on from which no change is missed.
     pub async fn new(
         store: Store,
         controller: Arc<C>,
-        first: Vec<Key>,
         stop: CancellationToken,
     ) -> Result<Self> {
         let mut kinds = C::DEPENDS_ON.to_vec();
         kinds.push(C::Kind::KIND);
         let feed = Feed::new(store.clone(), None, &kinds, None).await?;
         let (mut queue, running) = (Queue::default(), JoinSet::new());
+        let first = controller.load().await?;
         first.into_iter().for_each(|key| queue.add(key, true, i64::MAX));
         Ok(Self { store, controller, feed, stop, queue, running })
     }

@@ -4,7 +4,7 @@ use std::sync::Weak;
 use std::time::Duration;
 
 use dispatch_model::{OrgName, ResourceKind};
-use dispatch_store::Store;
+use dispatch_store::{Op, Store};
 use tokio_util::sync::CancellationToken;
 
 use super::invoker::Invoker;
@@ -43,6 +43,9 @@ async fn read(invoker: &Weak<Invoker>, store: &Store) -> Result<()> {
         let Some(invoker) = invoker.upgrade() else { return Ok(()) };
         for change in changes {
             invoker.changed(change.kind, &change.org, change.name.as_str());
+            if change.kind == ResourceKind::Function && change.op == Op::Removed {
+                invoker.loader.placed.remove(&change.org, &change.name, change.id);
+            }
         }
     }
 }

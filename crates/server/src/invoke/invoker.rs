@@ -19,6 +19,7 @@ use super::loader::Loader;
 use super::metrics::RunMetrics;
 use super::perform::new_run;
 use super::permits::Permits;
+use super::placed::Placed;
 use super::queue::{Queue, keep_leases, poll};
 use super::request::RunRequest;
 use super::retention::retain;
@@ -62,6 +63,7 @@ impl Invoker {
             engines,
             secrets: Cache::new(),
             permits: Permits::default(),
+            placed: Placed::default(),
             changed: Notify::new(),
             ready_wait: Duration::from_millis(settings.ready_wait_ms),
         };

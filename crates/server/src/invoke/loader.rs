@@ -20,6 +20,7 @@ use super::deployment::deployment;
 use super::engines::Engines;
 use super::metrics::RunMetrics;
 use super::permits::Permits;
+use super::placed::Placed;
 use super::schema::Schema;
 use super::secrets::{OpenSealed, OwnSecrets, Values};
 use crate::app::{self, Error};
@@ -35,6 +36,7 @@ pub struct Loader {
     pub engines: Engines,
     pub secrets: Cache<Values>,
     pub permits: Permits,
+    pub placed: Placed,
     /// Told whenever a function changed.
     pub changed: Notify,
     /// Longest wait for a function that is being made.
@@ -95,6 +97,8 @@ impl Loader {
             None => self.engines.for_language(&deployment.language, wanted).map_err(unavailable)?,
         };
         engine.ensure(&deployment).await.map_err(unavailable)?;
+        let key = (org, &function.meta.name, function.meta.id);
+        self.placed.put(key, &engine, faas_id);
         let compile = |field: &str, schema: &Option<serde_json::Value>| {
             schema.as_ref().map(|s| Schema::compile(field, s)).transpose()
         };

@@ -23,6 +23,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+pub use super::callable::function_error;
 use super::metrics::RunMetrics;
 use super::secrets::{OpenSealed, Values};
 use super::{Engines, Invoker, RunRequest, Settings, json};
@@ -34,6 +35,8 @@ pub struct TestEngine {
     answer: Answer,
     pub ensured: Mutex<HashSet<Uuid>>,
     pub calls: AtomicUsize,
+    /// In how many steps of its contract it fails, once; 0 for never.
+    pub fails_in: AtomicUsize,
 }
 
 impl TestEngine {
@@ -43,12 +46,22 @@ impl TestEngine {
         A: Future<Output = Result<Outcome>> + Send + 'static,
     {
         let answer: Answer = Box::new(move |n, call| Box::pin(answer(n, call)));
-        Arc::new(Self { answer, ensured: Mutex::default(), calls: AtomicUsize::new(0) })
+        let (ensured, calls, fails_in) = Default::default();
+        Arc::new(Self { answer, ensured, calls, fails_in })
     }
 
     /// Answers with the payload.
     pub fn echo() -> Arc<Self> {
         Self::new(|_, call| async move { ok(call.payload) })
+    }
+
+    /// One step of its contract.
+    fn step(&self) -> Result<()> {
+        let count_down = |left: usize| left.checked_sub(1);
+        match self.fails_in.fetch_update(Ordering::SeqCst, Ordering::SeqCst, count_down) {
+            Ok(1) => Err(Error::backend(code::ENGINE006, Retry::Now, "a fault that a test wants")),
+            _ => Ok(()),
+        }
     }
 
     pub fn calls(&self) -> usize {
@@ -80,20 +93,23 @@ impl Engine for TestEngine {
     }
 
     async fn build(&self, _: &Deployment) -> Result<()> {
-        Ok(())
+        self.step()
     }
 
     async fn ensure(&self, deployment: &Deployment) -> Result<()> {
+        self.step()?;
         self.ensured.lock().unwrap().insert(deployment.id);
         Ok(())
     }
 
     async fn remove(&self, id: Uuid) -> Result<()> {
+        self.step()?;
         self.ensured.lock().unwrap().remove(&id);
         Ok(())
     }
 
     async fn invoke(&self, id: Uuid, call: Call) -> Result<Outcome> {
+        self.step()?;
         if !self.ensured.lock().unwrap().contains(&id) {
             return Err(Error::backend(code::ENGINE007, Retry::Now, "unknown deployment"));
         }

@@ -83,21 +83,31 @@ pub fn random_key() -> Zeroizing<[u8; LENGTH]> {
     bytes
 }
 
-/// Reads all root keys; there is at least one.
+/// Makes the data directory's key file, unless keys come from elsewhere or it is there.
+pub fn make(data_dir: &Path, source: &KeySource) -> anyhow::Result<()> {
+    let file = data_dir.join(FILE);
+    if *source != KeySource::default() || file.exists() {
+        return Ok(());
+    }
+    let text = Zeroizing::new(STANDARD.encode(random_key().as_slice()));
+    replace(&file, &text).with_context(|| format!("cannot make {}", file.display()))
+}
+
+/// Reads all root keys: at least one, or none when the data directory's file is not there.
 pub fn load(data_dir: &Path, source: &KeySource) -> anyhow::Result<Vec<RootKey>> {
     let given = &source.root_key.0;
     if !given.trim().is_empty() {
-        return given.split(',').map(RootKey::parse).collect();
+        let keys = given.split(',').map(RootKey::parse).collect::<anyhow::Result<_>>();
+        return keys.context("seal.root_key");
     }
     let file = source.root_key_file.clone().unwrap_or_else(|| data_dir.join(FILE));
-    if !file.exists() && source.root_key_file.is_none() {
-        create(&file)?;
+    if source.root_key_file.is_none() && !file.exists() {
+        return Ok(Vec::new());
     }
     let shown = file.display();
-    let mode = std::fs::metadata(&file)
-        .with_context(|| format!("seal.root_key_file: {shown}"))?
-        .permissions()
-        .mode();
+    let metadata = std::fs::metadata(&file);
+    let metadata = metadata.with_context(|| format!("seal.root_key_file: {shown}"))?;
+    let mode = metadata.permissions().mode();
     if mode & 0o077 != 0 {
         bail!("{shown} may be read by others (mode {:o}): chmod 600 {shown}", mode & 0o777);
     }
@@ -117,22 +127,22 @@ pub fn rotate(data_dir: &Path) -> anyhow::Result<()> {
     let file = data_dir.join(FILE);
     let old = Zeroizing::new(std::fs::read_to_string(&file)?);
     let key = Zeroizing::new(STANDARD.encode(random_key().as_slice()));
-    let text = Zeroizing::new(format!("{}\n{}", key.as_str(), old.as_str()));
+    let text = Zeroizing::new(format!("{}\n{}", key.as_str(), old.trim_end()));
+    Ok(replace(&file, &text)?)
+}
+
+/// Writes a file whole or not at all, and on the disk when this returns: what a key seals must not
+/// be there without it.
+pub fn replace(file: &Path, text: &str) -> std::io::Result<()> {
     let next = file.with_extension("key.new");
-    write(&next, &text)?;
-    std::fs::rename(&next, &file)?;
-    Ok(())
-}
-
-fn create(file: &Path) -> anyhow::Result<()> {
-    let text = Zeroizing::new(STANDARD.encode(random_key().as_slice()));
-    write(file, &text).with_context(|| format!("cannot make {}", file.display()))
-}
-
-fn write(file: &Path, text: &str) -> std::io::Result<()> {
     let mut options = std::fs::OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(file)?;
-    file.write_all(text.as_bytes())?;
-    file.write_all(b"\n")?;
-    file.sync_all()
+    let mut open = options.write(true).create(true).truncate(true).mode(0o600).open(&next)?;
+    open.write_all(text.as_bytes())?;
+    open.write_all(b"\n")?;
+    open.sync_all()?;
+    std::fs::rename(&next, file)?;
+    match file.parent() {
+        Some(folder) => std::fs::File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
 }

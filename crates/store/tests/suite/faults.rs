@@ -1,9 +1,9 @@
 //! What is left after an unclean end, and what a full disk does.
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use dispatch_model::function::Function;
+use dispatch_store::testing::SmallDisk;
 use dispatch_store::{Error, Options, Store};
 use sqlx::{Connection, SqliteConnection};
 
@@ -46,38 +46,12 @@ async fn a_full_database_refuses_and_keeps_what_it_has() {
     store.close().await;
 }
 
-/// A disk of its own that can be filled.
-struct SmallDisk(tempfile::TempDir);
-
-impl SmallDisk {
-    /// None, loudly, when this user may not mount one.
-    fn mount() -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", "size=4m", "tmpfs"]).arg(folder.path());
-        if mount.status().is_ok_and(|status| status.success()) {
-            return Some(Self(folder));
-        }
-        eprintln!("could not run: a small disk cannot be mounted by this user");
-        None
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let unmounted = Command::new("umount").arg("-l").arg(self.0.path()).status();
-        assert!(unmounted.is_ok_and(|status| status.success()));
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn runs_recorded_while_the_disk_is_full_are_written_when_it_has_room() {
-    let Some(disk) = SmallDisk::mount() else { return };
-    let url = format!("sqlite:{}/small.db", disk.0.path().display());
+    let Some(disk) = SmallDisk::mount(4) else { return };
+    let url = format!("sqlite:{}/small.db", disk.path().display());
     let store = Store::open(&url, Options::default()).await.unwrap();
-    let ballast = disk.0.path().join("ballast");
-    let full = std::fs::write(&ballast, vec![0_u8; 8 << 20]);
-    assert!(full.is_err(), "the ballast takes all there is");
+    disk.fill();
     let runs: Vec<_> = (0..500).map(|_| ended(run_of("a", "f"))).collect();
     for run in &runs {
         store.run_record(run).await;
@@ -86,7 +60,7 @@ async fn runs_recorded_while_the_disk_is_full_are_written_when_it_has_room() {
     assert!(matches!(refused, Err(Error::Full)), "{refused:?}");
     let stats = store.run_writer_stats();
     assert!(stats.failures > 0 && stats.last_error.is_some() && stats.lost == 0, "{stats:?}");
-    std::fs::remove_file(&ballast).unwrap();
+    disk.free();
     let deadline = Instant::now() + Duration::from_secs(30);
     while store.flush().await.is_err() {
         assert!(Instant::now() < deadline, "still failing with room on the disk");
