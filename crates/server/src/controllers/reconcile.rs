@@ -83,11 +83,7 @@ pub struct Runner<C> {
 
 impl<C: Controller> Runner<C> {
     /// Has the controller take in what is there, from a moment on from which no change is missed.
-    pub async fn new(
-        store: Store,
-        controller: Arc<C>,
-        stop: CancellationToken,
-    ) -> Result<Self> {
+    pub async fn new(store: Store, controller: Arc<C>, stop: CancellationToken) -> Result<Self> {
         let mut kinds = C::DEPENDS_ON.to_vec();
         kinds.push(C::Kind::KIND);
         let feed = Feed::new(store.clone(), None, &kinds, None).await?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use dispatch_testkit::{Options, Process, Server, eventually, send};
+use dispatch_testkit::{Database, Options, Process, Server, eventually, send};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, UnixStream};
@@ -266,7 +266,7 @@ async fn a_server_whose_database_is_away_is_not_ready() {
 async fn a_request_id_goes_from_the_gateway_to_the_handler_and_into_the_log() {
     let folder = tempfile::tempdir().unwrap();
     let environment = [("DISPATCH_LOG", "dispatch_server=debug"), ("DISPATCH_LOG__FORMAT", "json")];
-    let process = Arc::new(Process::start_with(folder.path(), &environment));
+    let process = Arc::new(Process::start_on(folder.path(), &Database::sqlite(), &environment));
     let http = reqwest::Client::new();
     let post = async |path: &str, body: Value| {
         send(http.post(format!("{}{path}", process.api)).json(&body)).await

@@ -66,7 +66,7 @@ fn no_server_or_not_this_one() {
     let cli = Cli::new();
     let port = |url: &str| url.rsplit_once(':').unwrap().1.to_owned();
     let api = port(&bench.server.api);
-    let tls = port(&bench.server.gateway_https);
+    let tls = port(bench.server.ready["gatewayHttps"].as_str().unwrap());
     for (line, error, hint) in [
         ("--port 1".to_owned(), "Connection refused", "dispatch-server run"),
         (
