@@ -64,11 +64,25 @@ pub enum Refusal {
 }
 
 impl Egress {
+    /// The operator says whether functions may name the machine itself: what listens there for
+    /// loopback only mostly trusts whoever reaches it, the server's own API among it.
+    ///
     /// # Errors
-    /// Names the entry that is none.
-    pub fn new(entries: &[String]) -> Result<Self, Violation> {
-        let rules: Result<_, _> = entries.iter().map(|entry| Rule::parse(entry)).collect();
-        Ok(Self { rules: rules? })
+    /// Names the entry that is none, or is the machine where that is not allowed.
+    pub fn new(entries: &[String], to_machine: bool) -> Result<Self, Violation> {
+        let rules: Result<Arc<[Rule]>, _> = entries.iter().map(|e| Rule::parse(e)).collect();
+        let rules = rules?;
+        let machine = rules.iter().position(Rule::is_machine).filter(|_| !to_machine);
+        match machine.and_then(|at| entries.get(at)) {
+            None => Ok(Self { rules }),
+            Some(entry) => {
+                let rule = format!(
+                    "{entry:?} is the machine the server runs on; the operator has to allow that \
+                     with `egress_to_machine = true`"
+                );
+                Err(Violation::new("egress", rule))
+            }
+        }
     }
 
     pub fn rules(&self) -> &[Rule] {
@@ -181,6 +195,14 @@ impl Rule {
             None => Host::Name(name),
         };
         Ok(Self { host, port })
+    }
+
+    fn is_machine(&self) -> bool {
+        match &self.host {
+            Host::Name(name) => is_localhost(name),
+            Host::Below(_) => false,
+            Host::Address(address) => Reach::of(*address) == Reach::Machine,
+        }
     }
 
     fn allows(&self, host: &str, port: u16) -> bool {

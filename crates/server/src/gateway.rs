@@ -110,9 +110,9 @@ impl Gateway {
         Arc::new(Self { invoker, settings, table, certificates, metrics })
     }
 
-    /// Makes an API's routes what its spec says, in place of what they were. Where several APIs want
-    /// the same, the one that was created first has it. Returns the other APIs for which that made
-    /// a difference.
+    /// Makes an API's routes what its spec says, in place of what they were. Where several APIs
+    /// want the same, the one that was created first has it. Returns the other APIs for which that
+    /// made a difference.
     ///
     /// # Errors
     /// A [`Violation`] when the spec can be no route's at all; then nothing is changed.

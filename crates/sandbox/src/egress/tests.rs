@@ -10,7 +10,7 @@ fn allows(entry: &str, host: &str, port: u16) -> bool {
 
 /// What a host's addresses come to under one entry, when it has these.
 async fn resolved(entry: &str, host: &str, addresses: &[&str]) -> Result<Vec<IpAddr>, Refusal> {
-    let egress = Egress::new(&[entry.to_owned()]).unwrap();
+    let egress = Egress::new(&[entry.to_owned()], true).unwrap();
     let addresses = addresses.iter().map(|a| a.parse().unwrap()).collect();
     egress.resolve(host, 443, async |_: &str| Ok(addresses)).await
 }
@@ -95,7 +95,7 @@ async fn of_several_addresses_the_open_ones_are_left() {
 /// A name that changes its address after the check has no second chance: it is not asked again.
 #[tokio::test]
 async fn a_name_is_looked_up_once() {
-    let egress = Egress::new(&["a.org".to_owned()]).unwrap();
+    let egress = Egress::new(&["a.org".to_owned()], true).unwrap();
     let asked = Cell::new(0);
     let look_up = async |_: &str| {
         asked.set(asked.get() + 1);
@@ -111,8 +111,21 @@ async fn a_name_is_looked_up_once() {
 #[tokio::test]
 async fn numbers_in_disguise_lead_nowhere() {
     for name in ["2852039166", "0xa9fea9fe", "2130706433", "127.1"] {
-        let egress = Egress::new(&[name.to_owned()]).unwrap();
+        let egress = Egress::new(&[name.to_owned()], true).unwrap();
         let refused = egress.connect(name, 80).await.unwrap_err();
         assert!(matches!(refused, Refusal::Closed { .. }), "{name}: {refused}");
     }
+}
+
+#[test]
+fn the_machine_is_named_only_where_the_operator_allows_it() {
+    for entry in ["localhost", "LocalHost.:8080", "127.0.0.1:8080", "127.8.8.8", "[::1]:443"] {
+        let entries = ["example.org".to_owned(), entry.to_owned()];
+        let refused = Egress::new(&entries, false).unwrap_err();
+        assert!(refused.rule.contains("egress_to_machine = true"), "{}", refused.rule);
+        assert!(refused.rule.contains(entry), "{}", refused.rule);
+        assert!(Egress::new(&entries, true).is_ok());
+    }
+    let elsewhere = ["10.0.0.5:5432".to_owned(), "*.example.org".to_owned()];
+    assert!(Egress::new(&elsewhere, false).is_ok());
 }

@@ -27,6 +27,8 @@ pub struct ProcessConfig {
     pub max_cpus: f64,
     /// The private `/tmp` of a worker, in MiB. It counts as the worker's memory.
     pub tmp_mib: u64,
+    /// Whether functions may name the machine itself (`localhost`) in their `egress`.
+    pub egress_to_machine: bool,
     /// Connections to the hosts of its `egress` one worker may have; more wait.
     pub max_connections: usize,
     /// After so long without a byte either way such a connection is closed.
@@ -58,6 +60,7 @@ impl Default for ProcessConfig {
             max_processes: 64,
             max_cpus: 0.0,
             tmp_mib: 64,
+            egress_to_machine: false,
             max_connections: 64,
             connection_idle_ms: 300_000,
             load_timeout_ms: 30_000,

@@ -106,7 +106,7 @@ impl ProcessEngine {
             self.java.get_or_try_init(|| self.starter.prepare_java(host)).await?;
         }
         check_image(deployment)?;
-        let network = Network::of(&deployment.egress)?;
+        let network = Network::of(&deployment.egress, self.starter.config.egress_to_machine)?;
         let source = self.sources.ensure(deployment).await?;
         let made = Arc::new(Deployed::new(deployment.clone(), source, network));
         Ok(self.deployments.entry(deployment.id).or_insert(made).clone())

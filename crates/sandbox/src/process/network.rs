@@ -48,12 +48,12 @@ impl Network {
     /// The network a function's `egress` asks for; none when it is empty.
     ///
     /// # Errors
-    /// `Fault::Caller` when an entry is not a host.
-    pub fn of(entries: &[String]) -> Result<Option<Self>> {
+    /// `Fault::Caller` when an entry is not a host, or is none that is allowed.
+    pub fn of(entries: &[String], to_machine: bool) -> Result<Option<Self>> {
         if entries.is_empty() {
             return Ok(None);
         }
-        let egress = Egress::new(entries);
+        let egress = Egress::new(entries, to_machine);
         let egress = egress.map_err(|v| Error::caller(code::ENGINE003, v.to_string()))?;
         let mut routes = BTreeMap::new();
         let mut standins = BTreeMap::new();
@@ -152,7 +152,7 @@ mod tests {
 
     fn network(entries: &[&str]) -> Network {
         let entries: Vec<_> = entries.iter().map(|e| (*e).to_owned()).collect();
-        Network::of(&entries).unwrap().unwrap()
+        Network::of(&entries, true).unwrap().unwrap()
     }
 
     #[test]
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn without_egress_there_is_nothing() {
-        assert!(Network::of(&[]).unwrap().is_none());
-        assert!(Network::of(&["a b".to_owned()]).is_err());
+        assert!(Network::of(&[], false).unwrap().is_none());
+        assert!(Network::of(&["a b".to_owned()], true).is_err());
     }
 }

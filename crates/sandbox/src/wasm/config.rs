@@ -16,6 +16,8 @@ pub struct WasmConfig {
     pub tools_dir: PathBuf,
     /// Certificates (PEM) that a component's HTTPS trusts besides the machine's. Empty: none.
     pub ca_file: PathBuf,
+    /// Whether functions may name the machine itself (`localhost`) in their `egress`.
+    pub egress_to_machine: bool,
     /// Linear memories that may exist at the same time: instances, for most components.
     pub max_instances: u32,
     /// Most memory one instance can be given, in MiB.
@@ -34,6 +36,7 @@ impl Default for WasmConfig {
             cache_dir: PathBuf::from("wasm-cache"),
             tools_dir: PathBuf::new(),
             ca_file: PathBuf::new(),
+            egress_to_machine: false,
             max_instances: 1_000,
             max_memory_mib: 1_024,
             max_log_bytes: 256 << 10,

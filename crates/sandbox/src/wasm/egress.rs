@@ -19,8 +19,8 @@ pub struct Egress {
 impl Egress {
     /// # Errors
     /// `Fault::Caller` when an entry is not a host; `Fault::Ours` without certificates to trust.
-    pub async fn new(entries: &[String], tls: &Tls) -> Result<Self> {
-        let rules = Rules::new(entries);
+    pub async fn new(entries: &[String], to_machine: bool, tls: &Tls) -> Result<Self> {
+        let rules = Rules::new(entries, to_machine);
         let rules = rules.map_err(|v| Error::caller(code::ENGINE003, v.to_string()))?;
         let tls = if entries.is_empty() { None } else { Some(tls.trust().await?) };
         Ok(Self { rules, tls })

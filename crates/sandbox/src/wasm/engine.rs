@@ -64,7 +64,8 @@ impl WasmEngine {
         if self.stopped.load(Ordering::Relaxed) {
             return Err(Error::backend(code::ENGINE006, Retry::Never, "the engine has stopped"));
         }
-        let egress = Egress::new(&deployment.egress, &self.tls).await?;
+        let to_machine = self.config.egress_to_machine;
+        let egress = Egress::new(&deployment.egress, to_machine, &self.tls).await?;
         let compiled = self.cache.get(deployment).await?;
         let pool = self.pool.clone();
         Ok(Arc::new(Deployed::new(deployment, compiled, egress, &self.config, pool)?))

@@ -46,6 +46,7 @@ impl Bed {
         let mut config = ProcessConfig {
             state_dir: directory.path().join("state"),
             init_exe: init_exe(),
+            egress_to_machine: true,
             ..ProcessConfig::default()
         };
         change(&mut config);

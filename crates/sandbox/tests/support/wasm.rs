@@ -43,6 +43,7 @@ impl Bench {
         let mut config = WasmConfig {
             cache_dir: dir.path().join("cache"),
             max_instances: 64,
+            egress_to_machine: true,
             ..WasmConfig::default()
         };
         change(&mut config);

@@ -74,7 +74,9 @@ fn log(run: &Run, request_id: &str) {
         }
         error => {
             let outcome = error.as_ref().map_or("ok", |error| error.kind.as_str());
-            tracing::debug!(request_id, run = %id, %org, %function, attempt, outcome, "a run ended");
+            tracing::debug!(
+                request_id, run = %id, %org, %function, attempt, outcome, "a run ended"
+            );
         }
     }
 }
