@@ -3,7 +3,8 @@
 //! A worker is made by carrying out a [`plan`]: namespaces, a read-only root of its own, an
 //! unprivileged user, Landlock, seccomp, limits. Python workers are forked from a warm interpreter
 //! that waits inside a sandbox itself, one ahead of need; the others are started by an [`init`]
-//! process, which is this binary re-executed. The server talks to workers in frames (`runtimes/PROTOCOL.md`).
+//! process, which is this binary re-executed. The server talks to workers in frames
+//! (`runtimes/PROTOCOL.md`).
 
 mod bridge;
 mod cgroup;

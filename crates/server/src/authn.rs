@@ -3,7 +3,8 @@
 //! Local mode: while the API listens on loopback only, `auth.mode` is `auto` and there has never
 //! been a policy, requests without a token are the local administrator's. It ends with the first
 //! policy and does not come back with the end of the last. Browsers are kept out of it: the Host
-//! must be this machine, and no other site may be behind the request. A token that does not check out is never taken for the local user.
+//! must be this machine, and no other site may be behind the request. A token
+//! that does not check out is never taken for the local user.
 
 mod keys;
 mod local;
