@@ -22,8 +22,6 @@ mod limits;
 mod list;
 #[path = "http/openapi.rs"]
 mod openapi;
-#[path = "http/postgres.rs"]
-mod postgres;
 #[path = "http/random.rs"]
 mod random;
 #[path = "http/restart.rs"]

@@ -17,6 +17,11 @@ impl Database {
         Self::default()
     }
 
+    /// One that is there already.
+    pub fn at(url: impl Into<String>) -> Self {
+        Self { url: Some(url.into()) }
+    }
+
     /// A fresh one on PostgreSQL; none, said loudly, where that is not installed.
     pub async fn postgres() -> Option<Self> {
         Some(Self { url: Some(postgres()?.database().await) })

@@ -39,8 +39,12 @@ impl Server {
     }
 
     pub async fn start_with(options: Options) -> Self {
+        Self::start_on(Database::chosen().await, options).await
+    }
+
+    /// On a database that the test has chosen itself.
+    pub async fn start_on(database: Database, options: Options) -> Self {
         boot::prepare();
-        let database = Database::chosen().await;
         let dir = tempfile::tempdir().expect("a temporary directory");
         let running = start(dir.path(), &database, &options).await;
         Self { client: client(&running), running: Some(running), options, database, dir }

@@ -1,7 +1,7 @@
 //! APIs: the REST side of the gateway's routes.
 
 use base64::Engine as _;
-use dispatch_testkit::{Options, Server, eventually, send};
+use dispatch_testkit::{Database, Options, Server, eventually, send};
 use reqwest::Method;
 use serde_json::json;
 
@@ -79,14 +79,12 @@ async fn an_older_api_that_comes_to_want_a_route_takes_it() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn servers_that_share_a_database_serve_the_same() {
-    let Some(postgres) = crate::postgres::start() else { return };
+    let Some(database) = Database::postgres().await else { return };
     // Servers that share a database share the root key of its secrets.
     let key = base64::engine::general_purpose::STANDARD.encode([7; 32]);
-    let url = postgres.database().await;
-    let settings = format!("[server]\ndatabase = \"{url}\"\n[seal]\nroot_key = \"{key}\"");
-    let options = Options { settings };
-    let one = Server::start_with(options.clone()).await;
-    let two = Server::start_with(options.clone()).await;
+    let options = Options { settings: format!("[seal]\nroot_key = \"{key}\"") };
+    let one = Server::start_on(database.clone(), options.clone()).await;
+    let two = Server::start_on(database.clone(), options.clone()).await;
     let shape = |name: &str| json!({"name": name, "function": name, "uris": ["/x"]});
     one.post("/v1/api", shape("older")).await.expect(200);
     two.post("/v1/api", shape("younger")).await.expect(200);
@@ -105,7 +103,7 @@ async fn servers_that_share_a_database_serve_the_same() {
         server.wait_for("/v1/api/older", "READY").await;
     }
     agree(&[&one, &two], "older").await;
-    let late = Server::start_with(options).await;
+    let late = Server::start_on(database, options).await;
     agree(&[&late], "older").await;
     two.delete("/v1/api/older").await.expect(200);
     agree(&[&one, &two, &late], "younger").await;

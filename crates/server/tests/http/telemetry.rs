@@ -230,14 +230,12 @@ impl Way {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_whose_database_is_away_is_not_ready() {
-    let Some(postgres) = crate::postgres::start() else { return };
-    let url = postgres.database().await;
-    let (start, folder) = url.split_once("?host=").unwrap();
+    let Some(database) = Database::postgres().await else { return };
+    let (start, folder) = database.url().split_once("?host=").unwrap();
     let database = start.rsplit('/').next().unwrap();
     let mut way = Way::new(format!("{folder}/.s.PGSQL.5432")).await;
-    let settings =
-        format!("[server]\ndatabase = \"postgres://dispatch@{}/{database}\"", way.address);
-    let server = Server::start_with(Options { settings }).await;
+    let by_way = Database::at(format!("postgres://dispatch@{}/{database}", way.address));
+    let server = Server::start_on(by_way, Options::default()).await;
     server.get("/readyz").await.expect(200);
 
     way.cut().await;
