@@ -9,9 +9,12 @@ use std::convert::Infallible;
 use std::io::{Read, Write};
 use std::os::fd::FromRawFd;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, setrlimit};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -29,6 +32,7 @@ struct Order {
     directory: PathBuf,
     max_payload_bytes: usize,
     load_timeout_ms: u64,
+    max_address_bytes: Option<u64>,
 }
 
 /// What came of a call.
@@ -42,7 +46,7 @@ enum Answer {
 
 /// How the function's executable is called.
 enum Program {
-    Started(PathBuf),
+    Started(PathBuf, Limit),
     Served(Box<Served>),
 }
 
@@ -76,16 +80,32 @@ pub fn run(environment: &Environment) -> Result<Infallible, String> {
     std::process::exit(0);
 }
 
+/// Bytes of addresses an executable may have; no limit where a cgroup limits its memory.
+#[derive(Clone, Copy)]
+struct Limit(Option<u64>);
+
+impl Limit {
+    #[allow(unsafe_code)]
+    fn apply(self, command: &mut Command) {
+        let Some(bytes) = self.0 else { return };
+        let limit = Rlimit { current: Some(bytes), maximum: Some(bytes) };
+        let set = move || Ok(setrlimit(Resource::As, limit)?);
+        // SAFETY: between fork and exec it makes one system call, which allocates nothing.
+        unsafe { command.pre_exec(set) };
+    }
+}
+
 fn load(order: &Order, environment: &Environment) -> Result<Program, String> {
+    let limit = Limit(order.max_address_bytes);
     match order.handler.strip_prefix(HTTP) {
         Some(path) => {
             let path = find(&order.directory, path)?;
             // A little less than the server waits, so that it still hears the reason.
             let ready = Duration::from_millis(order.load_timeout_ms) * 9 / 10;
-            let served = Served::start(&path, environment, order.max_payload_bytes, ready)?;
+            let served = Served::start(&path, environment, limit, order.max_payload_bytes, ready)?;
             Ok(Program::Served(Box::new(served)))
         }
-        None => find(&order.directory, &order.handler).map(Program::Started),
+        None => find(&order.directory, &order.handler).map(|path| Program::Started(path, limit)),
     }
 }
 
@@ -95,10 +115,12 @@ fn call(program: &mut Program, environment: &Environment, body: &[u8], max_bytes
     };
     let input = [br#"{"context":"#, context, br#","payload":"#, payload, b"}"].concat();
     match program {
-        Program::Started(path) => match started::call(path, environment, input, max_bytes) {
-            Ok(result) => Answer::Result(result),
-            Err(message) => Answer::Failed(report(&message)),
-        },
+        Program::Started(path, limit) => {
+            match started::call(path, environment, *limit, input, max_bytes) {
+                Ok(result) => Answer::Result(result),
+                Err(message) => Answer::Failed(report(&message)),
+            }
+        }
         Program::Served(served) => served.call(input),
     }
 }

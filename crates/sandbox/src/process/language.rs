@@ -68,11 +68,16 @@ pub fn program(host: &HostLanguage, memory_mib: u64, network: Option<&Network>) 
 }
 
 /// Limits of a worker whose memory no cgroup limits. Node and Java reserve far more addresses
-/// than they use, so only their own heap limits hold them.
+/// than they use, so only their own heap limits hold them. An executable is limited by the bridge,
+/// which is this binary and maps more itself than some functions may have.
 pub fn address_space(language: &str, memory_mib: u64) -> Vec<Step> {
-    if matches!(language, "nodejs" | "java" | "powershell") {
+    if matches!(language, "nodejs" | "java" | "powershell" | "binary") {
         return Vec::new();
     }
-    let limit = (memory_mib + ADDRESS_SPACE_MIB) << 20;
-    vec![Step::Rlimit { resource: libc::RLIMIT_AS, limit }]
+    vec![Step::Rlimit { resource: libc::RLIMIT_AS, limit: addresses(memory_mib) }]
+}
+
+/// Bytes of addresses that stand in for a limit on memory.
+pub fn addresses(memory_mib: u64) -> u64 {
+    (memory_mib + ADDRESS_SPACE_MIB) << 20
 }

@@ -68,6 +68,9 @@ struct Order<'a> {
     environment: HashMap<String, String>,
     max_payload_bytes: usize,
     load_timeout_ms: u64,
+    /// For the executables of a bridge, where no cgroup limits memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_address_bytes: Option<u64>,
     /// Where the host looks for what it had kept, and may ask to have kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     classes: Option<String>,
@@ -194,6 +197,8 @@ impl Starter {
             directory: FUNCTION,
             environment: environment(d).into_iter().collect(),
             max_payload_bytes: self.config.max_payload_bytes,
+            max_address_bytes: (!self.cgroups.limits_memory())
+                .then(|| language::addresses(d.deployment.memory_mib)),
             load_timeout_ms: self.config.load_timeout_ms,
             classes: classes.as_ref().map(|name| format!("{FUNCTION}/{name}")),
         };

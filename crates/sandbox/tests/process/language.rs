@@ -174,6 +174,18 @@ esac
     assert_eq!(bed.result(id, r#"{"secret": "key"}"#).await, json!("value"));
 }
 
+/// Not the bridge that calls it, which maps more than that itself: it could not start anything.
+#[tokio::test]
+async fn an_executables_addresses_are_limited_where_no_group_limits_memory() {
+    let bed = Bed::new().await;
+    let source = "#!/bin/bash\necho \"\\\"$(ulimit -v)\\\"\"\n";
+    let deployment = bed.deployment("binary", source, |d| d.memory_mib = 16);
+    bed.engine.build(&deployment).await.unwrap();
+    let expected =
+        if bed.limits("memory") { "unlimited".to_owned() } else { (144 << 10).to_string() };
+    assert_eq!(bed.result(deployment.id, "{}").await, json!(expected));
+}
+
 /// What any framework's server looks like, in few lines.
 const SERVED: &str = r#"#!/usr/bin/env python3
 import json, os, sys

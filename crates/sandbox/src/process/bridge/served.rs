@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 
-use super::{Answer, Environment, report, shown};
+use super::{Answer, Environment, Limit, report, shown};
 
 /// Every worker has a network of its own, so mostly the first port is free: only what its `egress`
 /// names can be in the way.
@@ -77,6 +77,7 @@ impl Served {
     pub fn start(
         program: &Path,
         environment: &Environment,
+        limit: Limit,
         max_payload_bytes: usize,
         max_ready: Duration,
     ) -> Result<Self, String> {
@@ -85,6 +86,7 @@ impl Served {
         let mut command = Command::new(program);
         command.env_clear().envs(environment.iter().map(|(k, v)| (k, v)));
         let port = free_port().ok_or_else(|| format!("no port of {PORTS:?} is free"))?;
+        limit.apply(&mut command);
         command.env("PORT", port.to_string()).stdin(Stdio::null());
         let name = shown(program);
         let child = command.spawn().map_err(|e| format!("{name} does not start: {e}"))?;

@@ -10,15 +10,16 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 
-use super::{Environment, shown};
+use super::{Environment, Limit, shown};
 
 pub fn call(
     program: &Path,
     environment: &Environment,
+    limit: Limit,
     input: Vec<u8>,
     max_bytes: usize,
 ) -> Result<Vec<u8>, String> {
-    let answer = run(program, environment, input, max_bytes);
+    let answer = run(program, environment, limit, input, max_bytes);
     sweep();
     answer
 }
@@ -26,12 +27,14 @@ pub fn call(
 fn run(
     program: &Path,
     environment: &Environment,
+    limit: Limit,
     input: Vec<u8>,
     max_bytes: usize,
 ) -> Result<Vec<u8>, String> {
     let mut command = Command::new(program);
     command.env_clear().envs(environment.iter().map(|(k, v)| (k, v)));
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    limit.apply(&mut command);
     let started = command.spawn();
     let mut child = started.map_err(|e| format!("{} does not start: {e}", shown(program)))?;
     let mut stdin = child.stdin.take().expect("it was asked for");
