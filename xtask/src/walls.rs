@@ -38,7 +38,7 @@ type Graph = BTreeMap<String, BTreeSet<String>>;
 
 pub fn run() -> Result<()> {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.current_dir(shell::root()).args(["metadata", "--format-version", "1", "--offline"]);
+    cargo.current_dir(shell::root()).args(["metadata", "--format-version", "1", "--locked"]);
     let metadata: serde_json::Value =
         serde_json::from_str(&shell::run_quietly("reading the crate graph", &mut cargo)?)?;
     let graph = graph(&metadata)?;
