@@ -89,6 +89,9 @@ pub struct Deployment {
     pub language: String,
     /// The image's URL: `host:LANGUAGE` or an OCI reference.
     pub image_url: String,
+    /// Digest of the manifest of the image it runs on, to be had from the [`crate::ImageStore`].
+    /// `None`: the machine's own programs.
+    pub image_digest: Option<String>,
     /// May be empty: the language's default applies.
     pub handler: String,
     /// `sha256:<hex>` of the source, to be read from the [`crate::SourceStore`].

@@ -43,6 +43,7 @@ fn java() -> Deployment {
     Deployment {
         language: "java".to_owned(),
         image_url: "host:java".to_owned(),
+        image_digest: None,
         handler: "handler".to_owned(),
         source_digest: digest_of("java"),
         ..deployment(1)
@@ -56,6 +57,7 @@ fn deployment(concurrency: u32) -> Deployment {
         function: Name::new("bench").expect("it is a name"),
         language: "python3".to_owned(),
         image_url: "host:python3".to_owned(),
+        image_digest: None,
         handler: "handler.handle".to_owned(),
         source_digest: digest_of("python3"),
         environment: BTreeMap::new(),

@@ -39,6 +39,7 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
         function: Name::trusted("bench"),
         language: "wasm".to_owned(),
         image_url: "host:wasm".to_owned(),
+        image_digest: None,
         handler: String::new(),
         source_digest: digest,
         environment: Default::default(),

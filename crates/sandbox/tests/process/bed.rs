@@ -70,6 +70,7 @@ impl Bed {
             function: Name::new("tested").unwrap(),
             language: language.to_owned(),
             image_url: format!("host:{language}"),
+            image_digest: None,
             handler: String::new(),
             source_digest: digest,
             environment: BTreeMap::new(),

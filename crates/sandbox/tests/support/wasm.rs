@@ -77,6 +77,7 @@ impl Bench {
             function: Name::new("function").unwrap(),
             language: "wasm".to_owned(),
             image_url: "host:wasm".to_owned(),
+            image_digest: None,
             handler: String::new(),
             source_digest: digest,
             environment: Default::default(),

@@ -31,6 +31,7 @@ pub fn deployment(
         function: function.meta.name.clone(),
         language,
         image_url,
+        image_digest: None,
         handler: spec.handler.clone(),
         source_digest: spec.source.as_ref().map(|s| s.digest.clone()).unwrap_or_default(),
         environment: spec.environment.clone(),
