@@ -35,4 +35,19 @@ pub struct ImageStatus {
     pub docker_url: Option<String>,
     /// Copied from the base image.
     pub language: Option<String>,
+    /// Digest of its manifest; absent where functions run on the machine's own programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// Digest of the base image it was built on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_digest: Option<String>,
+    /// Digest of all that went into the build: another one means another build.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub built_from: Option<String>,
+    /// Bytes of its layers as they are transferred.
+    #[serde(default)]
+    pub size: u64,
+    /// Packages found in it.
+    #[serde(default)]
+    pub packages: u64,
 }

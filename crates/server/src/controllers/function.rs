@@ -150,6 +150,8 @@ impl Functions {
             faas_id: Some(new.id),
             engine: Some(engine.name().to_owned()),
             function_image_url: Some(new.image_url),
+            digest: None,
+            image_digest: new.image_digest,
             deployed_hash: Some(hash),
             serving: None,
             keep_runs: false,
