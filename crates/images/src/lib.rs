@@ -7,6 +7,8 @@
 
 pub mod digest;
 pub mod rootfs;
+pub mod system;
 
 pub use digest::Digest;
 pub use rootfs::Rootfs;
+pub use system::PackageManager;

@@ -90,16 +90,19 @@ impl ToModel for Image {
             let rule = format!("must be at most {MAX_MANIFEST} bytes");
             return Err(Violation::new("runtimeDependencies.manifest", rule));
         }
+        let given = |version: &Option<String>| version.clone().filter(|v| !v.is_empty());
         let packages = self.system_dependencies.as_ref().map_or(&[][..], |d| &d.packages);
         let package =
-            |p: &SystemPackage| ModelPackage { name: p.name.clone(), version: p.version.clone() };
-        Ok(ImageSpec {
+            |p: &SystemPackage| ModelPackage { name: p.name.clone(), version: given(&p.version) };
+        let spec = ImageSpec {
             base_image_name: self.base_image_name.clone(),
             runtime_manifest: manifest.filter(|m| !m.is_empty()),
             system_packages: packages.iter().map(package).collect(),
             groups: self.groups.clone(),
             spec: self.spec.clone(),
-        })
+        };
+        spec.check()?;
+        Ok(spec)
     }
 }
 

@@ -23,6 +23,9 @@ use crate::app::Result;
 use crate::invoke::deployment::deployment;
 use crate::invoke::{GRACE, retire};
 
+/// How long to leave a store alone that did not answer.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
 pub struct Functions(pub Controllers);
 
 /// Why a function has no new deployment.
@@ -159,18 +162,42 @@ impl Functions {
         let old = std::mem::replace(&mut function.status, status);
         function.meta.state = State::Ready;
         function.meta.reason = Vec::new();
-        let written = write(&self.0.store, &mut function).await;
-        if !matches!(written, Ok(true)) {
-            // Whoever was faster brings the function here again; so does a store that fails. Should
-            // it have been written all the same, the next call ensures it anew.
-            retire(engine, new.id, Duration::ZERO);
-            return written.map(|_| Step::Done);
+        match write(&self.0.store, &mut function).await {
+            Ok(true) => {}
+            // Whoever was faster brings the function here again.
+            Ok(false) => {
+                retire(engine, new.id, Duration::ZERO);
+                return Ok(Step::Done);
+            }
+            Err(error) => {
+                let old = self.deployed(&old).map(|(engine, id)| (engine.clone(), id));
+                let either = old.into_iter().chain([(engine.clone(), new.id)]).collect();
+                self.retire_unnamed(&function, either);
+                return Err(error);
+            }
         }
         self.0.invoker.forget(&function.meta.org, &function.meta.name);
         if let Some((engine, id)) = self.deployed(&old) {
             retire(engine, id, GRACE);
         }
         Ok(Step::Done)
+    }
+
+    /// The store did not say which deployment it names now. Once it does, the others go.
+    fn retire_unnamed(&self, function: &Resource<Function>, all: Vec<(Arc<dyn Engine>, Uuid)>) {
+        let store = self.0.store.clone();
+        let (org, name) = (function.meta.org.clone(), function.meta.name.clone());
+        self.0.tasks.spawn(self.0.stop.clone().run_until_cancelled_owned(async move {
+            let named = loop {
+                match store.by_name::<Function>(&org, &name).await {
+                    Ok(found) => break found.and_then(|function| function.status.faas_id),
+                    Err(_) => tokio::time::sleep(LOOK_AGAIN).await,
+                }
+            };
+            for (engine, id) in all.into_iter().filter(|(_, id)| Some(*id) != named) {
+                retire(&engine, id, GRACE);
+            }
+        }));
     }
 
     fn deployed(&self, status: &FunctionStatus) -> Option<(&Arc<dyn Engine>, Uuid)> {

@@ -63,6 +63,7 @@ impl Images {
         let status = ImageStatus {
             docker_url: Some(base.spec.docker_url.clone()),
             language: Some(base.spec.language.clone()),
+            ..ImageStatus::default()
         };
         let reason: Vec<String> = note(&image).into_iter().collect();
         let meta = &image.meta;
