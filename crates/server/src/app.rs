@@ -26,6 +26,7 @@ pub mod feed;
 pub mod function;
 pub mod image;
 pub mod organization;
+pub mod package;
 pub mod policy;
 pub mod resource;
 pub mod run;

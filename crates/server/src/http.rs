@@ -16,6 +16,7 @@ pub mod iam;
 pub mod image;
 pub mod measure;
 pub mod openapi;
+pub mod package;
 pub mod query;
 pub mod reply;
 pub mod request_id;
