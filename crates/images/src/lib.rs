@@ -5,10 +5,21 @@
 //! licences, vulnerabilities, signatures. Nothing here knows resources, SQL or HTTP servers; a
 //! build's commands run in a [`dispatch_driver::Workshop`].
 
+pub mod base;
+pub mod content;
 pub mod digest;
+pub mod error;
+pub mod layer;
+pub mod manifest;
+pub mod registry;
 pub mod rootfs;
 pub mod system;
 
+pub use base::Base;
+pub use content::Content;
 pub use digest::Digest;
+pub use dispatch_driver::ImageRoot;
+pub use error::{Error, Result};
+pub use manifest::Image;
 pub use rootfs::Rootfs;
 pub use system::PackageManager;

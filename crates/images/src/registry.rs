@@ -1,0 +1,116 @@
+//! Registries: images fetched from them and pushed to them (OCI distribution specification).
+//!
+//! `oci-client` signs in and uploads. Documents and layers are fetched here, because everything
+//! that comes from elsewhere has a limit: bytes, time without a byte, redirects.
+
+mod failure;
+mod fetch;
+mod push;
+mod reference;
+
+use std::time::Duration;
+
+use oci_client::Client;
+use oci_client::client::{Certificate, CertificateEncoding, ClientConfig, ClientProtocol};
+use oci_client::secrets::RegistryAuth;
+
+use crate::{Error, Result};
+
+pub use reference::Reference;
+
+/// How registries are spoken to.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// `host:port`s that are spoken to without TLS.
+    pub plain_http: Vec<String>,
+    /// Certificates (PEM) trusted besides the machine's.
+    pub certificates: Vec<Vec<u8>>,
+    pub connect_timeout: Duration,
+    /// Time without a byte after which a transfer is given up.
+    pub stall_timeout: Duration,
+    /// Bytes of one image's layers together.
+    pub max_image_bytes: u64,
+}
+
+/// Who asks a registry.
+#[derive(Clone, Default)]
+pub enum Credentials {
+    #[default]
+    Nobody,
+    Password {
+        user: String,
+        password: String,
+    },
+    Token(String),
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Credentials::Nobody => "Nobody",
+            Credentials::Password { .. } => "Password",
+            Credentials::Token(_) => "Token",
+        })
+    }
+}
+
+impl Credentials {
+    fn auth(&self) -> RegistryAuth {
+        match self {
+            Credentials::Nobody => RegistryAuth::Anonymous,
+            Credentials::Password { user, password } => {
+                RegistryAuth::Basic(user.clone(), password.clone())
+            }
+            Credentials::Token(token) => RegistryAuth::Bearer(token.clone()),
+        }
+    }
+}
+
+/// Speaks to registries; clones share connections.
+#[derive(Clone)]
+pub struct Registries {
+    settings: Settings,
+    http: reqwest::Client,
+}
+
+impl Registries {
+    /// # Errors
+    /// When a certificate is none.
+    pub fn new(settings: Settings) -> Result<Self> {
+        let mut http = reqwest::Client::builder()
+            .connect_timeout(settings.connect_timeout)
+            .read_timeout(settings.stall_timeout)
+            .redirect(reqwest::redirect::Policy::limited(5));
+        for pem in &settings.certificates {
+            let all = reqwest::Certificate::from_pem_bundle(pem);
+            for certificate in all.map_err(|e| Error::refused(format!("images.ca_file: {e}")))? {
+                http = http.add_root_certificate(certificate);
+            }
+        }
+        let http = http.build().map_err(|e| Error::refused(format!("images.ca_file: {e}")))?;
+        Ok(Self { settings, http })
+    }
+
+    /// A client of the library. Each has its own memory of who signed in, so that one image's
+    /// credentials are never used for another's.
+    fn client(&self) -> Result<Client> {
+        let settings = &self.settings;
+        let certificates = settings
+            .certificates
+            .iter()
+            .map(|pem| Certificate { encoding: CertificateEncoding::Pem, data: pem.clone() });
+        let config = ClientConfig {
+            protocol: ClientProtocol::HttpsExcept(settings.plain_http.clone()),
+            extra_root_certificates: certificates.collect(),
+            connect_timeout: Some(settings.connect_timeout),
+            read_timeout: Some(settings.stall_timeout),
+            user_agent: concat!("dispatch/", env!("CARGO_PKG_VERSION")),
+            ..ClientConfig::default()
+        };
+        Client::try_from(config).map_err(|e| Error::refused(format!("images.ca_file: {e}")))
+    }
+
+    fn is_plain(&self, host: &str) -> bool {
+        self.settings.plain_http.iter().any(|plain| plain == host)
+    }
+}

@@ -1,0 +1,10 @@
+//! Images against the tools that others read and write them with: Debian's docker-registry, skopeo
+//! and umoci.
+
+mod oci {
+    pub mod bed;
+    pub mod hostile;
+    pub mod layers;
+    pub mod registry;
+    pub mod wrong_registry;
+}
