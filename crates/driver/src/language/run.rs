@@ -32,6 +32,9 @@ pub enum Start {
     Exec,
     /// The command waits warm, and forks workers when it is told to.
     Fork,
+    /// The command becomes the worker too, but the host is Java's: it is compiled to
+    /// `{host}/host.jar` before, and `{host}/host.jsa` is an archive of what a start needs.
+    Jar,
     /// The engine itself starts or calls an executable of the function.
     Bridge,
 }
