@@ -9,6 +9,7 @@ const childProcess = require("node:child_process");
 
 const LOAD = 1, CALL = 2;
 const HELLO = 16, LOADED = 17, LOAD_FAILED = 18, RESULT = 19, ERROR = 20;
+const LAST = 0x80;
 const SOCKET = 3;
 const TOKEN = 8;
 
@@ -93,15 +94,19 @@ childProcess.ChildProcess.prototype.spawn = function (...options) {
   return spawn.apply(this, options);
 };
 
+// Ends them; or says that the worker has to end with them.
 function sweep() {
-  if (!spawned) return;
+  if (!spawned) return false;
   spawned = false;
+  // Otherwise -1 would be everything of this user.
+  if (process.pid !== 1) return true;
   try {
     // This is process 1 of its namespace: -1 is everything else in it.
     process.kill(-1, "SIGKILL");
   } catch {
     // Nothing was left.
   }
+  return false;
 }
 
 async function call(handler, body, most) {
@@ -158,8 +163,9 @@ async function main() {
     if (!frame || frame.kind !== CALL) return;
     const token = Buffer.from(frame.body.subarray(0, TOKEN));
     const [kind, answer] = await call(handler, frame.body.subarray(TOKEN), order.max_payload_bytes);
-    sweep();
-    send(kind, answer, token);
+    const last = sweep();
+    send(last ? kind | LAST : kind, answer, token);
+    if (last) return;
   }
 }
 
