@@ -3,6 +3,7 @@
 "use strict";
 
 const fs = require("node:fs");
+const module_ = require("node:module");
 const path = require("node:path");
 const { pathToFileURL } = require("node:url");
 const childProcess = require("node:child_process");
@@ -68,18 +69,67 @@ function scriptOf(directory, handler) {
   throw new Error("the handler is not named; write ./FILE.js");
 }
 
-async function find(directory, handler) {
-  const script = scriptOf(directory, handler);
-  let loaded;
+// Makes packages known to `import`, which does not read NODE_PATH as `require` does: what a
+// function's own files do not find is looked for from beside each `node_modules` named there.
+function addPackages(directory) {
+  const places = (process.env.NODE_PATH || "").split(path.delimiter);
+  const named = places.filter((place) => path.basename(place) === "node_modules");
+  const parents = named.map((place) => pathToFileURL(path.join(place, "../host.js")).href);
+  if (parents.length === 0 || !hasImport(directory)) return;
+  if (module_.registerHooks) {
+    module_.registerHooks({ resolve: eval(`(${resolveWith("", "")})`)(parents) });
+  } else if (module_.register) {
+    const source = `export const resolve = (${resolveWith("async", "await")})(${JSON.stringify(parents)});`;
+    module_.register(`data:text/javascript,${encodeURIComponent(source)}`);
+  }
+}
+
+// Whether a script of the function may import something. The hook is a thread of its own in most
+// versions of Node, which takes as long as Node's own start.
+function hasImport(directory) {
+  const entries = fs.readdirSync(directory, { withFileTypes: true });
+  return entries.some((entry) => {
+    const file = path.join(directory, entry.name);
+    if (entry.isDirectory()) return entry.name !== "node_modules" && hasImport(file);
+    return /\.[cm]?js$/.test(entry.name) && fs.readFileSync(file).includes("import");
+  });
+}
+
+// The hook as source: older versions of Node want it in a module, and asynchronous.
+const resolveWith = (isAsync, wait) => `(parents) => ${isAsync} (specifier, context, next) => {
   try {
-    loaded = require(script);
+    return ${wait} next(specifier, context);
   } catch (error) {
-    const isModule = error.code === "ERR_REQUIRE_ESM" || error instanceof SyntaxError;
-    if (!isModule) throw error;
-    loaded = await import(pathToFileURL(script)).catch((second) => {
-      throw error.code === "ERR_REQUIRE_ESM" ? second : error;
+    const bare = !/^(\\.{0,2}\\/|[a-z]+:)/.test(specifier);
+    if (error.code !== "ERR_MODULE_NOT_FOUND" || !bare) throw error;
+    for (const parentURL of parents) {
+      try {
+        return ${wait} next(specifier, { ...context, parentURL });
+      } catch (other) {
+        if (other.code !== "ERR_MODULE_NOT_FOUND") throw other;
+      }
+    }
+    throw error;
+  }
+}`;
+
+// A script that turns out to be an ES module is imported.
+async function load(script) {
+  try {
+    return require(script);
+  } catch (error) {
+    const isModule = ["ERR_REQUIRE_ESM", "ERR_MODULE_NOT_FOUND"].includes(error.code);
+    if (!isModule && !(error instanceof SyntaxError)) throw error;
+    return import(pathToFileURL(script)).catch((second) => {
+      throw isModule ? second : error;
     });
   }
+}
+
+async function find(directory, handler) {
+  addPackages(directory);
+  const script = scriptOf(directory, handler);
+  const loaded = script.endsWith(".mjs") ? await import(pathToFileURL(script)) : await load(script);
   const found = [loaded, loaded.default, loaded.handle, loaded.handler];
   const callable = found.find((candidate) => typeof candidate === "function");
   if (!callable) throw new TypeError(`${path.basename(script)} exports no function`);
