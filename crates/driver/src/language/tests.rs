@@ -40,6 +40,8 @@ fn what_is_built_in_can_be_read() {
     assert_eq!(names, ["binary", "java", "nodejs", "php", "powershell", "python3", "ruby"]);
     for language in languages.iter().filter(|language| language.name != "binary") {
         assert!(!language.files.is_empty() && language.detect.is_some(), "{}", language.name);
+        let files: Vec<_> = language.files.iter().map(|file| &file.name).collect();
+        assert_eq!(files, language.names.iter().collect::<Vec<_>>());
         let entry = language.entry_point("a.b").unwrap();
         assert_eq!(entry[0], language.program());
         assert!(language.running()[0].1.contains(PACKAGES_AT), "{:?}", language.running());
