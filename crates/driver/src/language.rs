@@ -85,8 +85,9 @@ impl Language {
         self.serve.entry_point(&self.name, self.program(), handler)
     }
 
-    /// What has to be run once when a function image is made, with the host's files in place:
-    /// commands that write below [`HOST_AT`] only.
+    /// What has to be run once when a function image is made, with the host's files, the function
+    /// and the packages in place and [`Language::running`] as its environment: commands that write
+    /// below [`HOST_AT`] only.
     pub fn prepare(&self) -> Vec<Vec<String>> {
         self.serve.prepare(self.program())
     }

@@ -26,7 +26,7 @@ pub const FOLDERS: &[Folder] = &[
     folder!("java" "Host.java" "Serve.java" "Json.java"),
     folder!("nodejs" "host.js" "serve.js"),
     folder!("php" "host.php" "serve.php"),
-    folder!("powershell" "host.ps1"),
+    folder!("powershell" "host.ps1" "handler.ps1" "serve.ps1"),
     folder!("python3" "host.py" "serve.py"),
     folder!("ruby" "host.rb" "serve.rb"),
 ];

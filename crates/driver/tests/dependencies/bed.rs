@@ -78,8 +78,8 @@ impl Bed {
         (done.status.success(), String::from_utf8_lossy(&said).into_owned())
     }
 
-    /// Installs twice and compares all that is there then; at another time of day, since some
-    /// tools write it down.
+    /// Installs twice and compares all that is there then. The second time is a later second, which
+    /// some tools would write down.
     pub fn installs_the_same_again(&self, manifest: &str, mirror: &str) {
         let (well, said) = self.install(manifest, mirror);
         assert!(well, "{said}");

@@ -3,13 +3,10 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
 
 /// Serves until the test ends.
 pub struct Mirror {
     pub url: String,
-    /// Paths that were asked for.
-    pub asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl Mirror {
@@ -17,26 +14,23 @@ impl Mirror {
     pub fn start(roots: Vec<PathBuf>) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let asked = Arc::<Mutex<Vec<String>>>::default();
-        let seen = asked.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (roots, seen) = (roots.clone(), seen.clone());
-                std::thread::spawn(move || serve(stream, &roots, &seen));
+                let roots = roots.clone();
+                std::thread::spawn(move || serve(stream, &roots));
             }
         });
-        Self { url, asked }
+        Self { url }
     }
 }
 
-fn serve(mut stream: TcpStream, roots: &[PathBuf], seen: &Mutex<Vec<String>>) {
+fn serve(mut stream: TcpStream, roots: &[PathBuf]) {
     let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
     let Some(Ok(first)) = lines.next() else { return };
     while lines.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
     let mut words = first.split(' ');
     let (method, path) = (words.next().unwrap(), words.next().unwrap_or("/"));
     let path = path.split('?').next().unwrap().replace("%2f", "/");
-    seen.lock().unwrap().push(path.clone());
     let found = roots.iter().find_map(|root| read(root, &path));
     let (status, kind, body) = match found {
         Some((kind, body)) => ("200 OK", kind, body),

@@ -78,7 +78,9 @@ impl Image {
             words.into_iter().map(word).collect()
         };
         for words in language.prepare().into_iter().map(here) {
-            let done = Command::new(&words[0]).args(&words[1..]).output().unwrap();
+            let mut command = Command::new(&words[0]);
+            let variables = variables.iter().copied();
+            let done = command.args(&words[1..]).envs(variables).output().unwrap();
             let said = String::from_utf8_lossy(&done.stderr);
             assert!(done.status.success(), "{words:?}: {said}");
         }
