@@ -35,6 +35,8 @@ pub struct ProcessConfig {
     pub connection_idle_ms: u64,
     /// Longest time a worker may take to start and load its handler.
     pub load_timeout_ms: u64,
+    /// Directory of the operator's own languages, a folder each; empty: there are none.
+    pub languages_dir: PathBuf,
     /// The user and group handlers run as when the server is root.
     pub uid: u32,
     /// The binary re-executed as `<exe> __sandbox-init`.
@@ -64,6 +66,7 @@ impl Default for ProcessConfig {
             max_connections: 64,
             connection_idle_ms: 300_000,
             load_timeout_ms: 30_000,
+            languages_dir: PathBuf::new(),
             uid: 64_200,
             init_exe: PathBuf::from("/proc/self/exe"),
         }

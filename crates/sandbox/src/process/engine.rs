@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dashmap::DashMap;
+use dispatch_driver::language::Start;
 use dispatch_driver::{
     Call, Capabilities, Deployment, Engine, Error, Health, Outcome, Phases, Result, Retry,
     SourceStore,
 };
 use dispatch_model::{Logs, code};
-use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
@@ -20,7 +21,7 @@ use super::cgroup::{Cgroup, Cgroups};
 use super::config::ProcessConfig;
 use super::deployed::Deployed;
 use super::failure;
-use super::host::{self, host_languages};
+use super::host::host_languages;
 use super::network::Network;
 use super::pool::Pools;
 use super::probe::{self, Probe};
@@ -45,8 +46,6 @@ pub struct ProcessEngine {
     slots: Arc<Semaphore>,
     busy: AtomicU64,
     probe: Probe,
-    /// Filled when the Java host was compiled, which the first Java function needs.
-    java: OnceCell<()>,
     /// Held as long as the state directory is in use.
     _lock: std::fs::File,
 }
@@ -61,15 +60,19 @@ impl ProcessEngine {
         let failed = |e: std::io::Error| failure::engine("the process engine's directory", e);
         let config = prepare(config).map_err(failed)?;
         let lock = lock(&config).map_err(failed)?;
-        language::write_hosts(&config.state_dir.join("runtimes")).map_err(failed)?;
+        let languages = language::all(&config.languages_dir);
+        let languages = languages.map_err(|e| failure::engine("process.languages_dir", e))?;
+        let runtimes = config.state_dir.join("runtimes");
+        language::write_hosts(&runtimes, &languages).map_err(failed)?;
         let (cgroups, missing) = Cgroups::detect(config.max_processes, config.max_cpus);
         let (graves, buried) = mpsc::unbounded_channel();
-        let hosts = host_languages().await.into_iter().map(|h| (h.language.clone(), h)).collect();
+        let hosts = host_languages(&languages).await;
+        let hosts = hosts.into_iter().map(|h| (h.language.clone(), h)).collect();
         let slots = Arc::new(Semaphore::new(config.max_workers));
         let sources = Sources::new(config.state_dir.join("sources"), store);
         let site = Site::new(&config);
         let pools = Pools::default();
-        let starter = Arc::new(Starter { config, site, cgroups, hosts, graves, pools });
+        let starter = Arc::new(Starter { config, site, cgroups, languages, hosts, graves, pools });
         let probe = probe::run(&starter, missing).await;
         let engine = Arc::new(Self {
             starter,
@@ -79,7 +82,6 @@ impl ProcessEngine {
             slots,
             busy: AtomicU64::new(0),
             probe,
-            java: OnceCell::new(),
             _lock: lock,
         });
         tokio::spawn(bury(buried));
@@ -102,12 +104,12 @@ impl ProcessEngine {
         }
         self.able()?;
         let host = self.starter.host(&deployment.language)?;
-        if host.language == "java" {
-            self.java.get_or_try_init(|| self.starter.prepare_java(host)).await?;
+        if host.rules.run.start == Start::Jar {
+            host.prepared.get_or_try_init(|| self.starter.prepare_java(host)).await?;
         }
         check_image(deployment)?;
         let network = Network::of(&deployment.egress, self.starter.config.egress_to_machine)?;
-        let source = self.sources.ensure(deployment).await?;
+        let source = self.sources.ensure(deployment, &host.rules.source).await?;
         let made = Arc::new(Deployed::new(deployment.clone(), source, network));
         Ok(self.deployments.entry(deployment.id).or_insert(made).clone())
     }
@@ -210,7 +212,8 @@ impl Engine for ProcessEngine {
 
     fn needs(&self, language: &str) -> Option<String> {
         let found = self.starter.hosts.contains_key(language);
-        let program = host::program(language).filter(|_| !found)?;
+        let detect = self.starter.languages.get(language)?.detect.as_ref();
+        let program = detect.map(|detect| &detect.program).filter(|_| !found)?;
         Some(format!("The process engine needs `{program}` in PATH for it"))
     }
 

@@ -31,7 +31,7 @@ pub async fn run(starter: &Starter, mut missing: Vec<String>) -> Probe {
     }
     let unable = alone(starter).await.err();
     if unable.is_none() {
-        for host in starter.hosts.values().filter(|h| language::is_forked(&h.language)) {
+        for host in starter.hosts.values().filter(|h| language::is_forked(h)) {
             if let Err(error) = starter.fill(host).await {
                 missing.push(format!("No warm {}: {error}.", host.language));
             }
@@ -46,12 +46,8 @@ pub async fn run(starter: &Starter, mut missing: Vec<String>) -> Probe {
 
 /// Carries out the whole plan of a worker and has it say hello.
 async fn alone(starter: &Starter) -> Result<(), String> {
-    let none = HostLanguage {
-        language: "binary".to_owned(),
-        interpreter: Default::default(),
-        version: String::new(),
-        prefixes: Vec::new(),
-    };
+    let any = starter.languages.iter().next().ok_or("no language is known")?;
+    let none = HostLanguage::bare(any);
     let launch = Launch {
         steps: starter.site.alone(&none, ".", &[], None),
         program: Program::Bridge,

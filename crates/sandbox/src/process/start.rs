@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dispatch_driver::Error;
+use dispatch_driver::language::Languages;
 use dispatch_model::{InvocationError, code};
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -26,9 +27,9 @@ use super::network::Carrier;
 use super::plan::{Launch, Step};
 use super::pool::Pools;
 use super::root::{FUNCTION, Site};
+use super::source;
 use super::wires::Wires;
 use super::worker::{Parts, Worker};
-use super::{java, source};
 
 /// Besides the result itself: quotes of an error's stack trace and such.
 const FRAME_SLACK_BYTES: usize = 1 << 20;
@@ -53,6 +54,8 @@ pub struct Starter {
     pub config: ProcessConfig,
     pub site: Site,
     pub cgroups: Cgroups,
+    /// All that are known, also those this machine has no interpreter for.
+    pub languages: Languages,
     pub hosts: HashMap<String, HostLanguage>,
     pub graves: mpsc::UnboundedSender<Cgroup>,
     pub pools: Pools,
@@ -88,9 +91,9 @@ impl Starter {
         let host = self.host(&deployment.language)?;
         let limits = match self.cgroups.limits_memory() {
             true => Vec::new(),
-            false => language::address_space(&host.language, deployment.memory_mib),
+            false => language::address_space(host, deployment.memory_mib),
         };
-        if language::is_forked(&host.language) {
+        if language::is_forked(host) {
             let steps = self.site.forked(source, &limits, network);
             let spare = self.spare(host).await?;
             let limited = spare.cgroup.limit_memory(deployment.memory_mib);
@@ -190,7 +193,8 @@ impl Starter {
         steps: &[Step],
     ) -> Result<Worker, StartError> {
         let limit = Duration::from_millis(self.config.load_timeout_ms);
-        let classes = java::classes(self.host(&d.deployment.language)?);
+        let host = self.host(&d.deployment.language)?;
+        let classes = host.rules.run.keep(&host.version);
         let order = Order {
             steps,
             handler: &d.deployment.handler,
