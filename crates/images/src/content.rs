@@ -11,7 +11,9 @@
 //! Nothing half is ever seen: what is complete gets its name by a rename, after it is on disk.
 
 mod blob;
+mod names;
 mod prune;
+mod root;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -39,6 +41,7 @@ struct Inner {
     turns: Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>,
     /// Images that deployments run on, by the digest of their manifest.
     users: Mutex<HashMap<Digest, usize>>,
+    names: Mutex<()>,
 }
 
 impl Content {
@@ -57,8 +60,8 @@ impl Content {
         }
         // Mounts are made elsewhere, so paths must not depend on where the server runs.
         let root = root.canonicalize().map_err(failed)?;
-        let (turns, users) = (Mutex::default(), Mutex::default());
-        Ok(Self(Arc::new(Inner { root, limits, turns, users })))
+        let (turns, users, names) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Ok(Self(Arc::new(Inner { root, limits, turns, users, names })))
     }
 
     pub fn limits(&self) -> &Limits {
@@ -89,7 +92,7 @@ impl Content {
     pub async fn put(&self, bytes: impl AsRef<[u8]>) -> Result<Digest> {
         let bytes = bytes.as_ref();
         let mut writer = self.writer()?;
-        writer.write(bytes).await?;
+        writer.write(bytes)?;
         writer.finish(None).await.map(|(digest, _)| digest)
     }
 
@@ -107,8 +110,12 @@ impl Content {
             let mut hashing = Hashing::new(file);
             let size = std::io::copy(&mut hashing, &mut std::io::sink()).map_err(failed())?;
             let (digest, file) = hashing.finish();
-            file.sync_all().map_err(failed())?;
-            std::fs::rename(&path, content.blob_path(&digest)).map_err(failed())?;
+            let place = content.blob_path(&digest);
+            let named = content.name(&file, &place, |place| {
+                file.sync_all()?;
+                std::fs::rename(&path, place)
+            });
+            named.map_err(failed())?;
             Ok((digest, size))
         });
         adopted.await.map_err(|e| Error::Unavailable(format!("a blob failed: {e}")))?
@@ -143,14 +150,15 @@ impl Content {
         let place = self.layer_path(diff_id);
         let turn = self.turn(diff_id.as_str());
         let _turn = turn.lock().await;
-        if place.is_dir() {
+        let failed = || Error::io(format!("{} cannot be used", place.display()));
+        if self.found(&place).map_err(failed())? {
             return Ok(place);
         }
         let scratch = self.scratch()?;
         let (path, limits) = (self.blob_path(blob), self.0.limits.clone());
         let (name, wanted) = (blob.clone(), diff_id.clone());
         let directory = scratch.path().join("layer");
-        let target = place.clone();
+        let (content, target) = (self.clone(), place.clone());
         let unpacked = tokio::task::spawn_blocking(move || {
             let file = std::fs::File::open(&path);
             let file = file.map_err(|_| Error::refused(format!("layer {name} is not here")))?;
@@ -160,7 +168,7 @@ impl Content {
                 let text = format!("layer {name} unpacks to {diff_id}, its image says {wanted}");
                 return Err(Error::refused(text));
             }
-            settle(&directory, &target)
+            content.settle(&directory, &target)
         });
         unpacked.await.map_err(|e| Error::Unavailable(format!("unpacking failed: {e}")))??;
         Ok(place)
@@ -171,11 +179,9 @@ impl Content {
         let place = self.layer_path(diff_id);
         let turn = self.turn(diff_id.as_str());
         let _turn = turn.lock().await;
-        if !place.is_dir() {
-            let (from, to) = (directory.to_owned(), place.clone());
-            let settled = tokio::task::spawn_blocking(move || settle(&from, &to));
-            settled.await.map_err(|e| Error::Unavailable(format!("a layer failed: {e}")))??;
-        }
+        let (content, from, to) = (self.clone(), directory.to_owned(), place.clone());
+        let settled = tokio::task::spawn_blocking(move || content.settle(&from, &to));
+        settled.await.map_err(|e| Error::Unavailable(format!("a layer failed: {e}")))??;
         Ok(place)
     }
 
@@ -207,17 +213,17 @@ impl Content {
         }
     }
 
+    /// Gives a complete directory its name, once all of it is on disk.
+    fn settle(&self, from: &Path, to: &Path) -> Result<()> {
+        let failed = || Error::io(format!("{} cannot be stored", to.display()));
+        let directory = std::fs::File::open(from).map_err(failed())?;
+        rustix::fs::syncfs(&directory).map_err(|e| failed()(e.into()))?;
+        self.name(&directory, to, |to| std::fs::rename(from, to)).map_err(failed())
+    }
+
     fn users(&self) -> std::sync::MutexGuard<'_, HashMap<Digest, usize>> {
         self.0.users.lock().expect("nothing panics while it holds this lock")
     }
-}
-
-/// Gives a complete directory its name, once all of it is on disk.
-fn settle(from: &Path, to: &Path) -> Result<()> {
-    let failed = || Error::io(format!("{} cannot be stored", to.display()));
-    let directory = std::fs::File::open(from).map_err(failed())?;
-    rustix::fs::syncfs(&directory).map_err(|e| failed()(e.into()))?;
-    std::fs::rename(from, to).map_err(failed())
 }
 
 #[cfg(test)]

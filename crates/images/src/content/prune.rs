@@ -4,6 +4,8 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use oci_spec::image::{ImageIndex, ImageManifest};
+
 use super::Content;
 use crate::{Digest, Error, Image, Result};
 
@@ -16,70 +18,105 @@ pub struct Pruned {
     pub bytes: u64,
 }
 
+/// File names of what is needed.
+#[derive(Default)]
+struct Needed {
+    blobs: HashSet<String>,
+    layers: HashSet<String>,
+}
+
+struct Sweep {
+    content: Content,
+    oldest: SystemTime,
+    dry: bool,
+    pruned: Pruned,
+}
+
 impl Content {
-    /// Deletes blobs and layers that are of none of the images kept, of none that a deployment
-    /// runs on, and older than `min_age`: what is younger may be of a build that nobody has
-    /// written down yet. Killed in the middle it leaves whole things only.
+    /// Deletes blobs and layers that are of none of the images, artifacts and indexes kept, of none
+    /// that a deployment runs on, and older than `min_age`: what is younger may be of a build that
+    /// nobody has written down yet. Killed in the middle it leaves whole things only.
     pub async fn prune(&self, kept: &[Digest], min_age: Duration, dry: bool) -> Result<Pruned> {
+        // Before looking at what is needed: what is found from now on counts as new.
+        let oldest = SystemTime::now() - min_age;
         let mut roots: HashSet<Digest> = kept.iter().cloned().collect();
         roots.extend(self.users().keys().cloned());
-        let (mut blobs, mut layers) = (HashSet::new(), HashSet::new());
+        let mut needed = Needed::default();
         for root in roots {
-            blobs.insert(root.hex().to_owned());
-            // An image that is only partly here keeps what is here by the parts it names.
-            let Ok(image) = Image::load(self, &root).await else { continue };
-            blobs.extend(image.blobs().map(|digest| digest.hex().to_owned()));
-            layers.extend(image.diff_ids().iter().map(|digest| digest.hex().to_owned()));
+            self.reach(&root, &mut needed).await;
         }
-        let root = self.0.root.clone();
+        let mut sweep = Sweep { content: self.clone(), oldest, dry, pruned: Pruned::default() };
         let swept = tokio::task::spawn_blocking(move || {
-            let mut pruned = Pruned::default();
-            let oldest = SystemTime::now() - min_age;
-            sweep(&root, "blobs/sha256", &blobs, oldest, dry, &mut pruned)?;
-            sweep(&root, "layers", &layers, oldest, dry, &mut pruned)?;
-            Ok(pruned)
+            sweep.directory("blobs/sha256", &needed.blobs)?;
+            sweep.directory("layers", &needed.layers)?;
+            Ok(sweep.pruned)
         });
         let swept = swept.await.map_err(|e| Error::Unavailable(format!("pruning failed: {e}")))?;
         swept.map_err(Error::io("content cannot be pruned"))
     }
-}
 
-fn sweep(
-    root: &Path,
-    directory: &str,
-    kept: &HashSet<String>,
-    oldest: SystemTime,
-    dry: bool,
-    pruned: &mut Pruned,
-) -> std::io::Result<()> {
-    for entry in std::fs::read_dir(root.join(directory))? {
-        let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let metadata = entry.metadata()?;
-        if kept.contains(&name) || metadata.modified()? > oldest {
-            continue;
-        }
-        let place = entry.path();
-        if metadata.is_dir() {
-            pruned.layers += 1;
-            pruned.bytes += tree_size(&place)?;
-        } else {
-            pruned.blobs += 1;
-            pruned.bytes += metadata.len();
-        }
-        if dry {
-            continue;
-        }
-        if metadata.is_dir() {
-            // Its name goes first, so that nobody finds half a layer.
-            let doomed = root.join("new").join(format!("pruned-{name}"));
-            std::fs::rename(&place, &doomed)?;
-            std::fs::remove_dir_all(&doomed)?;
-        } else {
-            std::fs::remove_file(&place)?;
+    /// All that a document needs. Of what is only partly here, what is here is kept.
+    async fn reach(&self, root: &Digest, needed: &mut Needed) {
+        let mut digests = vec![root.clone()];
+        while let Some(digest) = digests.pop() {
+            if !needed.blobs.insert(digest.hex().to_owned()) {
+                continue;
+            }
+            let Ok(bytes) = self.document(&digest).await else { continue };
+            if let Ok(index) = serde_json::from_slice::<ImageIndex>(&bytes) {
+                digests.extend(index.manifests().iter().filter_map(|d| crate::manifest::of(d).ok()));
+            }
+            if let Ok(manifest) = serde_json::from_slice::<ImageManifest>(&bytes) {
+                let parts = manifest.layers().iter().chain([manifest.config()]);
+                let parts = parts.filter_map(|part| crate::manifest::of(part).ok());
+                needed.blobs.extend(parts.map(|part| part.hex().to_owned()));
+            }
+            if let Ok(image) = Image::load(self, &digest).await {
+                let layers = image.diff_ids().iter().map(|diff_id| diff_id.hex().to_owned());
+                needed.layers.extend(layers);
+            }
         }
     }
-    Ok(())
+}
+
+impl Sweep {
+    fn directory(&mut self, directory: &str, needed: &HashSet<String>) -> std::io::Result<()> {
+        for entry in std::fs::read_dir(self.content.0.root.join(directory))? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if !needed.contains(&name) {
+                self.one(&entry.path(), &name)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn one(&mut self, place: &Path, name: &str) -> std::io::Result<()> {
+        let before = place.symlink_metadata()?;
+        let size = if before.is_dir() { tree_size(place)? } else { before.len() };
+        let doomed = self.content.0.root.join("new").join(format!("pruned-{name}"));
+        {
+            let _names = self.content.names();
+            if place.symlink_metadata()?.modified()? > self.oldest {
+                return Ok(());
+            }
+            match (self.dry, before.is_dir()) {
+                (true, _) => {}
+                // Its name goes first, so that nobody finds half a layer.
+                (false, true) => std::fs::rename(place, &doomed)?,
+                (false, false) => std::fs::remove_file(place)?,
+            }
+        }
+        self.pruned.bytes += size;
+        match before.is_dir() {
+            false => self.pruned.blobs += 1,
+            true => self.pruned.layers += 1,
+        }
+        match before.is_dir() && !self.dry {
+            true => std::fs::remove_dir_all(&doomed),
+            false => Ok(()),
+        }
+    }
 }
 
 fn tree_size(directory: &Path) -> std::io::Result<u64> {

@@ -34,7 +34,7 @@ async fn what_was_left_half_written_is_gone_after_a_start() {
     let directory = tempfile::tempdir().expect("a directory");
     let first = content(directory.path());
     let mut writer = first.writer().expect("a writer");
-    writer.write(b"half").await.expect("written");
+    writer.write(b"half").expect("written");
     std::mem::forget(writer);
     std::mem::forget(first.scratch().expect("a directory"));
     let new = directory.path().join("content/new");
@@ -52,7 +52,7 @@ async fn a_blob_is_what_its_name_says() {
     assert_eq!(digest, Digest::of(b"text"));
     assert_eq!(content.document(&digest).await.expect("read"), b"text");
     let mut writer = content.writer().expect("a writer");
-    writer.write(b"text").await.expect("written");
+    writer.write(b"text").expect("written");
     let other = Digest::of(b"other");
     assert!(writer.finish(Some((&other, 4))).await.is_err());
     std::fs::write(content.blob_path(&digest), "changed").expect("written");

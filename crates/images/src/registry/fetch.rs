@@ -209,7 +209,7 @@ impl Session<'_> {
                 let text = format!("registry {host} sends more than the {size} bytes of a layer");
                 return Err(Error::refused(text));
             }
-            writer.write(piece).await?;
+            writer.write(piece)?;
         }
         match writer.size() == size {
             true => Ok(()),
