@@ -6,6 +6,8 @@
 //! build's commands run in a [`dispatch_driver::Workshop`].
 
 pub mod base;
+pub mod build;
+pub mod built;
 pub mod content;
 pub mod digest;
 pub mod error;
