@@ -49,8 +49,6 @@ pub struct Recipe<'a> {
     /// `None`: packages for the machine's own interpreter.
     pub base: Option<&'a Base>,
     pub language: &'a Language,
-    /// Of this machine, where there is no base.
-    pub interpreter: &'a str,
     pub system: &'a [SystemPackage],
     /// The text that names the language's packages.
     pub manifest: Option<&'a str>,
@@ -159,10 +157,19 @@ impl Builder {
         image: &Image,
     ) -> Result<NewLayer> {
         let language = recipe.language;
+        let mut inputs = Vec::new();
         let interpreter = match recipe.base {
-            Some(_) => language.program(),
-            None => recipe.interpreter,
+            Some(_) => language.program().to_owned(),
+            None => {
+                let found = self.workshop.interpreter(&language.name).ok_or_else(|| {
+                    Error::refused(format!("this machine has no {}", language.name))
+                })?;
+                let elsewhere = found.prefixes.iter().filter(|prefix| !prefix.starts_with("/usr"));
+                inputs.extend(elsewhere.map(|p| (p.clone(), p.to_string_lossy().into_owned())));
+                found.path.to_string_lossy().into_owned()
+            }
         };
+        let interpreter = interpreter.as_str();
         let mirror = self.limits.mirrors.get(&language.name).map(String::as_str);
         let place = Place { interpreter, packages: PACKAGES_AT, directory: DIRECTORY, mirror };
         let Step { files, command, environment } = step(language, manifest, &place)
@@ -191,7 +198,8 @@ impl Builder {
         let outputs =
             vec![(packages.clone(), PACKAGES_AT.to_owned()), (work, DIRECTORY.to_owned())];
         let directory = DIRECTORY.to_owned();
-        let task = Task { layers, upper, outputs, command, directory, environment, ..self.task() };
+        let task =
+            Task { layers, upper, inputs, outputs, command, directory, environment, ..self.task() };
         self.run(&language.name, task).await?;
         let prefix = Path::new(PACKAGES_AT.trim_start_matches('/'));
         let by = format!("dispatch: packages of {}", language.name);
@@ -200,7 +208,7 @@ impl Builder {
         Ok(layer)
     }
 
-    fn task(&self) -> Task {
+    pub(crate) fn task(&self) -> Task {
         Task {
             directory: "/".to_owned(),
             egress: self.limits.egress.clone(),
@@ -213,13 +221,16 @@ impl Builder {
     }
 
     /// A step's own environment, then what the operator adds.
-    fn environment(&self, own: impl Iterator<Item = (String, String)>) -> Vec<(String, String)> {
+    pub(crate) fn environment(
+        &self,
+        own: impl Iterator<Item = (String, String)>,
+    ) -> Vec<(String, String)> {
         let path = ("PATH".to_owned(), PATH.to_owned());
         let all = [path].into_iter().chain(own).chain(self.limits.environment.clone());
         all.collect::<BTreeMap<_, _>>().into_iter().collect()
     }
 
-    async fn run(&self, what: &str, task: Task) -> Result<()> {
+    pub(crate) async fn run(&self, what: &str, task: Task) -> Result<()> {
         let offline = task.egress.is_empty();
         let ran = self.workshop.run(task).await;
         let TaskOutput { status, output } = ran.map_err(|error| match error.retry {
@@ -239,7 +250,7 @@ impl Builder {
     }
 
     /// A directory that belongs to who builds.
-    fn directory(&self, above: &Path, name: &str) -> Result<std::path::PathBuf> {
+    pub(crate) fn directory(&self, above: &Path, name: &str) -> Result<std::path::PathBuf> {
         let place = above.join(name);
         let failed = || Error::io(format!("{} cannot be made", place.display()));
         std::fs::create_dir(&place).map_err(failed())?;
@@ -247,7 +258,7 @@ impl Builder {
         Ok(place)
     }
 
-    fn write(&self, place: &Path, text: &str) -> Result<()> {
+    pub(crate) fn write(&self, place: &Path, text: &str) -> Result<()> {
         let failed = || Error::io(format!("{} cannot be written", place.display()));
         let mut made = Vec::new();
         let mut above = place.parent();
