@@ -15,4 +15,4 @@ pub use error::{Error, Fault, Result, Retry};
 pub use image::{ImageRoot, ImageStore};
 pub use language::{Language, Languages};
 pub use source::SourceStore;
-pub use workshop::{Task, TaskOutput, Workshop};
+pub use workshop::{Interpreter, Task, TaskOutput, Workshop};

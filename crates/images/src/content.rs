@@ -5,6 +5,7 @@
 //! ```text
 //! blobs/sha256/HEX   manifests, configurations, packed layers
 //! layers/HEX         unpacked layers, by the digest of their uncompressed tar
+//! built/HEX          which layer a build step made, by the digest of all that went in
 //! new/               what is being written; emptied at every start
 //! ```
 //!
@@ -55,7 +56,7 @@ impl Content {
         if new.exists() {
             std::fs::remove_dir_all(&new).map_err(failed)?;
         }
-        for directory in ["blobs/sha256", "layers", "new"] {
+        for directory in ["blobs/sha256", "layers", "built", "new"] {
             std::fs::create_dir_all(root.join(directory)).map_err(failed)?;
         }
         // Mounts are made elsewhere, so paths must not depend on where the server runs.
@@ -71,6 +72,10 @@ impl Content {
     /// Where a blob is, or would be.
     pub fn blob_path(&self, digest: &Digest) -> PathBuf {
         self.0.root.join("blobs/sha256").join(digest.hex())
+    }
+
+    pub(crate) fn directory(&self, name: &str) -> PathBuf {
+        self.0.root.join(name)
     }
 
     pub fn has_blob(&self, digest: &Digest) -> bool {

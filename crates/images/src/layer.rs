@@ -64,7 +64,7 @@ impl Refusal {
 }
 
 /// A layer that was just packed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct NewLayer {
     pub digest: Digest,
     /// Bytes, compressed.

@@ -6,9 +6,12 @@
 //! build's commands run in a [`dispatch_driver::Workshop`].
 
 pub mod base;
+pub mod build;
+pub mod built;
 pub mod content;
 pub mod digest;
 pub mod error;
+pub mod function;
 pub mod layer;
 pub mod manifest;
 pub mod registry;
@@ -16,6 +19,7 @@ pub mod rootfs;
 pub mod system;
 
 pub use base::Base;
+pub use build::Builder;
 pub use content::Content;
 pub use digest::Digest;
 pub use dispatch_driver::ImageRoot;

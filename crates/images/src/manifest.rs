@@ -59,6 +59,23 @@ impl Image {
         Self::from_documents(digest.clone(), manifest, &config)
     }
 
+    /// An image for this machine without anything in it.
+    pub async fn empty(content: &Content) -> Result<Self> {
+        let mut config = ImageConfiguration::default();
+        config.set_rootfs(rootfs(Vec::new())?);
+        let config = serde_json::to_vec(&sorted(&config)?).map_err(invalid)?;
+        let digest = content.put(&config).await?;
+        let manifest = ImageManifestBuilder::default()
+            .schema_version(SCHEMA_VERSION)
+            .media_type(MediaType::ImageManifest)
+            .config(descriptor(MediaType::ImageConfig, config.len() as u64, &digest))
+            .layers(Vec::new())
+            .build()
+            .map_err(invalid)?;
+        let bytes = serde_json::to_vec(&sorted(&manifest)?).map_err(invalid)?;
+        Self::from_documents(content.put(&bytes).await?, manifest, &config)
+    }
+
     pub(crate) fn from_documents(
         digest: Digest,
         manifest: ImageManifest,

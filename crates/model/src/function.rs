@@ -73,6 +73,9 @@ pub struct FunctionStatus {
     pub faas_id: Option<Uuid>,
     /// The engine that serves it.
     pub engine: Option<String>,
+    /// The language it was deployed as: the function outlives its image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
     pub function_image_url: Option<String>,
     /// Digest of the manifest of the function's own image, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -200,7 +200,8 @@ impl Check<'_> {
             return self.wrong(field, "is empty; write the commands that install");
         }
         manifest.install.iter().try_for_each(|command| self.command(field, command, known))?;
-        let paths = manifest.files.keys().chain(manifest.extract.keys()).chain(&manifest.at);
+        let paths = manifest.files.keys().chain(manifest.mirrored.keys());
+        let paths = paths.chain(manifest.extract.keys()).chain(&manifest.at);
         for path in paths {
             let below = ["{directory}/", "{packages}/"].iter().any(|b| path.starts_with(b));
             if !below || path.split('/').any(|part| part == "..") {
@@ -211,7 +212,7 @@ impl Check<'_> {
             }
             self.template("dependencies.manifests", path, &["directory", "packages"])?;
         }
-        let texts = manifest.files.values();
+        let texts = manifest.files.values().chain(manifest.mirrored.values());
         texts.into_iter().try_for_each(|t| self.template("dependencies.manifests.files", t, known))
     }
 }

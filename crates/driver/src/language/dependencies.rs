@@ -1,7 +1,7 @@
 //! What installs the packages a manifest names: files to write, a command, an environment.
 //!
-//! Nothing is run here. The command writes below the directory of packages only, and what it
-//! fetches comes from one mirror, which the operator may name.
+//! Nothing is run here. The command writes below the directory of packages only. What it fetches
+//! comes from where its tool looks by itself, or from the one mirror that the operator names.
 
 use std::collections::BTreeMap;
 
@@ -18,6 +18,9 @@ pub const MAX_MANIFEST_BYTES: usize = 4 << 20;
 pub(super) const PLACEHOLDERS: &[&str] =
     &["interpreter", "packages", "manifest", "directory", "mirror"];
 
+/// What only has a value where there is a mirror.
+const MIRROR: &str = "{mirror}";
+
 /// The time packages are said to be of, where their tool asks: the first day zip archives know.
 const BUILD_TIME: &str = "315532800";
 
@@ -25,10 +28,7 @@ const BUILD_TIME: &str = "315532800";
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Dependencies {
-    /// URL of where packages come from, when the operator names no other.
-    #[serde(default)]
-    pub mirror: String,
-    /// Environment of the commands that install.
+    /// Environment of the commands that install; what has `{mirror}` in it only where there is one.
     #[serde(default)]
     pub(super) installing: BTreeMap<String, String>,
     /// Environment of handlers.
@@ -58,6 +58,9 @@ pub struct Manifest {
     /// Other files the commands need.
     #[serde(default)]
     pub(super) files: BTreeMap<String, String>,
+    /// The same files, or more, as they are where there is a mirror.
+    #[serde(default)]
+    pub(super) mirrored: BTreeMap<String, String>,
     /// Commands, run in this order until one fails.
     pub(super) install: Vec<Vec<String>>,
 }
@@ -82,7 +85,7 @@ pub struct Place<'a> {
     /// An empty directory for everything else; of no use afterwards. Always the same one makes the
     /// same packages, since some tools write it down.
     pub directory: &'a str,
-    /// URL of a mirror; `None` is [`Dependencies::mirror`].
+    /// URL of a mirror of where the tool looks by itself.
     pub mirror: Option<&'a str>,
 }
 
@@ -124,7 +127,7 @@ pub fn step(language: &Language, text: &str, place: &Place<'_>) -> Result<Step, 
         format!("the manifest is none of {name}'s: {}", known.join(", "))
     })?;
     manifest.check(text, &json)?;
-    let mirror = place.mirror.filter(|m| !m.is_empty()).unwrap_or(&dependencies.mirror);
+    let mirror = place.mirror.unwrap_or_default();
     let mut values = Values::from([
         ("interpreter", place.interpreter),
         ("packages", place.packages),
@@ -136,9 +139,14 @@ pub fn step(language: &Language, text: &str, place: &Place<'_>) -> Result<Step, 
     values.insert("manifest", &at);
     let mut files = vec![(at.clone(), text.to_owned())];
     files.extend(manifest.extracted(json.ok(), &values)?);
-    files.extend(manifest.files.iter().map(|(p, t)| (fill(p, &values), fill(t, &values))));
+    let mut others = manifest.files.clone();
+    if !mirror.is_empty() {
+        others.extend(manifest.mirrored.clone());
+    }
+    files.extend(others.iter().map(|(p, t)| (fill(p, &values), fill(t, &values))));
     let commands = manifest.install.iter().map(|command| fill_all(command, &values)).collect();
     let own = dependencies.installing.iter();
+    let own = own.filter(|(_, value)| !mirror.is_empty() || !value.contains(MIRROR));
     let own = own.map(|(name, value)| (fill(name, &values), fill(value, &values)));
     let environment = base_environment(place.directory).into_iter().chain(own).collect();
     Ok(Step { files, command: one(commands), environment })

@@ -132,7 +132,7 @@ fn what_is_wrong_is_named_with_its_file() {
     let long = GOOD.replace(r#"name = "perl""#, &format!("name = {:?}", "p".repeat(64)));
     assert!(refused(&long).contains("63 characters"));
     assert!(refused(&format!("{GOOD}#{}", "x".repeat(64 << 10))).contains("65536 bytes"));
-    let dependencies = "[dependencies]\nmirror = \"https://cpan.org\"\n";
+    let dependencies = "[dependencies]\n";
     assert!(refused(&format!("{GOOD}{dependencies}")).contains("manifests"));
     let outside = format!(
         "{GOOD}{dependencies}[[dependencies.manifests]]\nname = \"cpanfile\"\n\

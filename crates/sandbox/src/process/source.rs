@@ -11,7 +11,7 @@ use dispatch_driver::{Deployment, Error, Result, SourceStore};
 use dispatch_model::code;
 
 use super::failure;
-use crate::archive::{self, ArchiveError, Limits};
+use crate::archive::{self, ArchiveError};
 
 /// Where sources are unpacked to.
 pub struct Sources {
@@ -35,7 +35,7 @@ impl Sources {
         let bytes = self.store.read(&deployment.source_digest).await?;
         let temporary = self.directory.join(format!(".{}", uuid::Uuid::new_v4()));
         let unpacked = tokio::task::spawn_blocking(move || {
-            put(&bytes, &file, &temporary)?;
+            archive::place(&bytes, &file, &temporary)?;
             match fs::rename(&temporary, &destination) {
                 // Somebody else was faster; both hold the same.
                 Err(_) if destination.is_dir() => fs::remove_dir_all(&temporary)?,
@@ -66,20 +66,6 @@ fn directory_name(deployment: &Deployment, file: &str) -> Result<String> {
         return Err(Error::ours(code::ENGINE006, text));
     }
     Ok(format!("{digest}.{file}"))
-}
-
-fn put(bytes: &Bytes, file: &str, directory: &Path) -> std::result::Result<(), ArchiveError> {
-    if archive::is_archive(bytes) {
-        return archive::unpack(bytes, directory, &Limits::default());
-    }
-    fs::create_dir(directory)?;
-    fs::write(directory.join(file), bytes)?;
-    use std::os::unix::fs::PermissionsExt;
-    // A worker is another user when the server is root; a single file may be an executable.
-    let everybody = fs::Permissions::from_mode(0o755);
-    fs::set_permissions(directory, everybody.clone())?;
-    fs::set_permissions(directory.join(file), everybody)?;
-    Ok(())
 }
 
 /// Writes a file that workers read, unless it is there: what is kept once, no worker changes.

@@ -23,6 +23,8 @@ pub struct Settings {
     pub max_builds: usize,
     pub build_egress: Vec<String>,
     #[serde(deserialize_with = "pairs")]
+    pub build_mirrors: Vec<(String, String)>,
+    #[serde(deserialize_with = "pairs")]
     pub build_environment: Vec<(String, String)>,
     pub build_memory_mib: u64,
     pub build_max_cpus: f64,

@@ -19,9 +19,11 @@ fn variable<'a>(step: &'a Step, name: &str) -> &'a str {
 }
 
 #[test]
-fn a_mirror_takes_the_place_of_the_public_one() {
+fn a_mirror_takes_the_place_of_where_a_tool_looks_by_itself() {
     let public = try_step("python3", "requests\n", &PLACE).unwrap();
-    assert_eq!(variable(&public, "PIP_INDEX_URL"), "https://pypi.org/simple");
+    assert!(public.environment.iter().all(|(name, _)| name != "PIP_INDEX_URL"));
+    let maven = try_step("java", "<project/>", &PLACE).unwrap();
+    assert!(!maven.files[1].1.contains("<mirror>"), "{:?}", maven.files);
     let place = Place { mirror: Some("http://mirror/simple"), ..PLACE };
     let mirrored = try_step("python3", "requests\n", &place).unwrap();
     assert_eq!(variable(&mirrored, "PIP_INDEX_URL"), "http://mirror/simple");
