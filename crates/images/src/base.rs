@@ -1,7 +1,11 @@
 //! Base images: where they come from, and what they turn out to be.
 
+mod source;
+
 use crate::registry::{Credentials, Reference, Registries};
 use crate::{Content, Digest, Image, PackageManager, Result, Rootfs};
+
+pub use source::Source;
 
 /// Bytes of an os-release file at most.
 const MAX_OS_RELEASE: u64 = 64 << 10;

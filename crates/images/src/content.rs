@@ -78,8 +78,9 @@ impl Content {
         self.0.root.join(name)
     }
 
+    /// Whether a blob is there; then it is not pruned for now.
     pub fn has_blob(&self, digest: &Digest) -> bool {
-        self.blob_path(digest).is_file()
+        self.found(&self.blob_path(digest)).unwrap_or(false)
     }
 
     /// Where an unpacked layer is, or would be.

@@ -4,12 +4,14 @@
 //! specification); unpacked, as overlayfs wants it: a character device 0:0 for a name that is gone,
 //! the attribute `user.overlay.opaque` on a directory whose lower content is.
 
+mod headers;
 mod place;
 mod unpack;
 mod write;
 
 use crate::{Digest, Error};
 
+pub(crate) use headers::archive;
 pub use unpack::{Unpacked, unpack};
 pub use write::{Packed, pack};
 

@@ -13,6 +13,7 @@ pub mod digest;
 pub mod error;
 pub mod function;
 pub mod layer;
+pub mod layout;
 pub mod manifest;
 pub mod registry;
 pub mod rootfs;

@@ -1,5 +1,7 @@
 //! Images: a manifest, a configuration, layers; read from content and put together anew.
 
+pub(crate) mod platform;
+
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::str::FromStr;
@@ -224,7 +226,7 @@ fn edited(mut config: Config, edits: &Edits) -> Config {
 }
 
 /// Maps of the library have no order of their own; documents must have one.
-fn sorted(document: &impl serde::Serialize) -> Result<serde_json::Value> {
+pub(crate) fn sorted(document: &impl serde::Serialize) -> Result<serde_json::Value> {
     serde_json::to_value(document).map_err(invalid)
 }
 
@@ -248,7 +250,7 @@ pub(crate) fn of(descriptor: &Descriptor) -> Result<Digest> {
     named(descriptor.digest().as_ref())
 }
 
-fn named(text: &str) -> Result<Digest> {
+pub(crate) fn named(text: &str) -> Result<Digest> {
     text.parse().map_err(|error: crate::digest::NoDigest| Error::refused(error.to_string()))
 }
 
@@ -261,6 +263,6 @@ pub(crate) fn parse<T: serde::de::DeserializeOwned>(
     serde_json::from_slice(bytes).map_err(wrong)
 }
 
-fn invalid(error: impl std::fmt::Display) -> Error {
+pub(crate) fn invalid(error: impl std::fmt::Display) -> Error {
     Error::refused(format!("an image's documents cannot be written: {error}"))
 }

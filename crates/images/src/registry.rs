@@ -110,6 +110,11 @@ impl Registries {
         Client::try_from(config).map_err(|e| Error::refused(format!("images.ca_file: {e}")))
     }
 
+    /// Bytes of one image's layers together.
+    pub fn max_image_bytes(&self) -> u64 {
+        self.settings.max_image_bytes
+    }
+
     fn is_plain(&self, host: &str) -> bool {
         self.settings.plain_http.iter().any(|plain| plain == host)
     }

@@ -5,6 +5,7 @@ mod oci {
     pub mod bed;
     pub mod hostile;
     pub mod layers;
+    pub mod layouts;
     pub mod registry;
     pub mod wrong_registry;
 }

@@ -64,7 +64,8 @@ impl Content {
             }
             let Ok(bytes) = self.document(&digest).await else { continue };
             if let Ok(index) = serde_json::from_slice::<ImageIndex>(&bytes) {
-                digests.extend(index.manifests().iter().filter_map(|d| crate::manifest::of(d).ok()));
+                digests
+                    .extend(index.manifests().iter().filter_map(|d| crate::manifest::of(d).ok()));
             }
             if let Ok(manifest) = serde_json::from_slice::<ImageManifest>(&bytes) {
                 let parts = manifest.layers().iter().chain([manifest.config()]);

@@ -1,7 +1,8 @@
 //! What engines mount: the layers of images that are here.
 
 use async_trait::async_trait;
-use dispatch_driver::{ImageRoot, ImageStore};
+use dispatch_driver::{ImageRoot, ImageStore, Retry};
+use dispatch_model::code;
 
 use super::Content;
 use crate::{Digest, Error, Image, Result};
@@ -36,14 +37,17 @@ impl Content {
 #[async_trait]
 impl ImageStore for Content {
     async fn root(&self, digest: &str) -> dispatch_driver::Result<ImageRoot> {
-        let ours = |error: Error| {
+        let failed = |error: Error| {
             let text = format!("image {digest} cannot be run: {error}");
-            dispatch_driver::Error::ours("ENGINE006", text)
+            match error.is_passing() {
+                true => dispatch_driver::Error::backend(code::ENGINE006, Retry::Now, text),
+                false => dispatch_driver::Error::ours(code::ENGINE006, text),
+            }
         };
-        let digest: Digest = digest.parse().map_err(|e: crate::digest::NoDigest| {
-            ours(Error::refused(e.to_string()))
-        })?;
-        Content::root(self, &digest).await.map_err(ours)
+        let digest: Digest = digest
+            .parse()
+            .map_err(|e: crate::digest::NoDigest| failed(Error::refused(e.to_string())))?;
+        Content::root(self, &digest).await.map_err(failed)
     }
 
     fn release(&self, digest: &str) {

@@ -4,7 +4,7 @@
 //! or relative, leads out of it.
 
 use std::ffi::OsStr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -12,6 +12,9 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use super::{MAX_PATH, OPAQUE, Refusal};
+
+/// Bytes of a path that a name, and the place the layer gets at last, need.
+const MAX_ABOVE: usize = 512;
 
 /// The root of a layer that is being unpacked.
 pub struct Place {
@@ -71,8 +74,24 @@ impl Place {
             Err(Errno::NOENT) => self.make(path)?,
             other => other.map_err(|e| refused(path, e))?,
         };
+        self.check_depth(&directory, path)?;
         self.parent = Some((path.to_owned(), rustix::io::fcntl_dupfd_cloexec(&directory, 0)?));
         Ok(directory)
+    }
+
+    /// Through links, short paths make deep directories; those that no path reaches could be
+    /// neither read nor deleted.
+    fn check_depth(&self, directory: &OwnedFd, shown: &Path) -> Result<(), Refusal> {
+        let real = format!("/proc/self/fd/{}", directory.as_raw_fd());
+        let too_deep = match rustix::fs::readlink(real, Vec::new()) {
+            Ok(real) => real.as_bytes().len() > MAX_PATH - MAX_ABOVE,
+            Err(Errno::NAMETOOLONG) => true,
+            Err(error) => return Err(error.into()),
+        };
+        match too_deep {
+            true => Err(Refusal::Rule(format!("{} is deeper than paths go", shown.display()))),
+            false => Ok(()),
+        }
     }
 
     /// A directory that has to be there.

@@ -8,8 +8,9 @@ use std::time::{Duration, SystemTime};
 
 use flate2::read::MultiGzDecoder;
 use rustix::fs::{AtFlags, Mode, OFlags};
-use tar::{Archive, Entry, EntryType};
+use tar::{Entry, EntryType};
 
+use super::headers::archive;
 use super::place::{Inside, Place, inside};
 use super::{Limits, Refusal, WHITEOUT, WHITEOUT_OPAQUE};
 use crate::Digest;
@@ -49,18 +50,21 @@ pub fn unpack(file: std::fs::File, to: &Path, limits: &Limits) -> Result<Unpacke
     // A tar has a header for each file and fills up its last block: more than twice what its files
     // may have, and the room for headers, is something else.
     let most = limits.max_bytes.saturating_add(limits.max_entries.saturating_mul(4096));
-    let mut archive = Archive::new(Hashing::new(plain.take(most.saturating_add(1))));
+    let (mut archive, allowance) = archive(Hashing::new(plain.take(most.saturating_add(1))));
     let mut unpacking = Unpacking {
         place: Place::new(to, limits.owner)?,
         left: limits.max_bytes,
         limits,
         entries: 0,
     };
-    for entry in archive.entries()? {
-        unpacking.entry(entry?)?;
+    let mut entries = archive.entries()?;
+    while let Some(mut entry) = allowance.next(&mut entries)? {
+        unpacking.entry(&mut entry)?;
+        // What nobody wanted of it is no header of the next one.
+        io::copy(&mut entry, &mut io::sink())?;
     }
     let (left, entries) = (unpacking.left, unpacking.entries);
-    let mut hashed = archive.into_inner();
+    let mut hashed = archive.into_inner().inner;
     // The digest is of all of it, also what stands behind the last entry.
     io::copy(&mut hashed, &mut io::sink())?;
     let (diff_id, plain) = hashed.finish();
@@ -79,7 +83,7 @@ struct Unpacking<'a> {
 }
 
 impl Unpacking<'_> {
-    fn entry<R: Read>(&mut self, mut entry: Entry<'_, R>) -> Result<(), Refusal> {
+    fn entry<R: Read>(&mut self, entry: &mut Entry<'_, R>) -> Result<(), Refusal> {
         self.entries += 1;
         if self.entries > self.limits.max_entries {
             let most = self.limits.max_entries;
@@ -89,6 +93,10 @@ impl Unpacking<'_> {
         let Some(Inside { parent, name }) = inside(&path)? else { return Ok(()) };
         let directory = self.place.parent(&parent)?;
         if let Some(gone) = name.as_bytes().strip_prefix(WHITEOUT.as_bytes()) {
+            // Nobody counts the zeros such a file would have.
+            if entry.header().entry_type() == EntryType::GNUSparse {
+                return Err(Refusal::Rule(format!("{} is a sparse file", path.display())));
+            }
             return match name.as_bytes() {
                 b if b == WHITEOUT_OPAQUE.as_bytes() => self.opaque(&parent),
                 // Notes of a union file system that nobody uses any more.
@@ -103,15 +111,15 @@ impl Unpacking<'_> {
         match entry.header().entry_type() {
             EntryType::Directory => self.directory(&directory, name, mode)?,
             EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
-                self.file(&mut entry, &directory, name, mode)?;
+                self.file(entry, &directory, name, mode)?;
             }
             EntryType::Symlink => {
-                let target = target(&entry)?;
+                let target = target(entry)?;
                 self.place.clear(&directory, name)?;
                 rustix::fs::symlinkat(target.as_path(), &directory, name)?;
                 self.place.own(&directory, name)?;
             }
-            EntryType::Link => return self.link(&target(&entry)?, &directory, name),
+            EntryType::Link => return self.link(&target(entry)?, &directory, name),
             // Nothing of a device or a pipe is needed to run a program.
             _ => return Ok(()),
         }

@@ -3,11 +3,12 @@
 use futures::StreamExt as _;
 use futures::stream::{self, TryStreamExt as _};
 use oci_client::RegistryOperation;
-use oci_spec::image::{Arch, Descriptor, ImageIndex, ImageManifest, MediaType, Os};
+use oci_spec::image::{Descriptor, ImageManifest, MediaType};
 use reqwest::header::{ACCEPT, AUTHORIZATION};
 
 use super::{Credentials, Reference, Registries, failure};
 use crate::content::MAX_DOCUMENT;
+use crate::manifest::platform::{Named, choose};
 use crate::manifest::{of, parse};
 use crate::{Content, Digest, Error, Image, Result};
 
@@ -102,30 +103,17 @@ impl Session<'_> {
             let text = format!("registry {} sent {digest} for {wanted}", self.reference.host());
             return Err(Error::refused(text));
         }
-        let Ok(index) = serde_json::from_slice::<ImageIndex>(&bytes) else {
-            return Ok((digest, bytes));
+        let index = match Named::parse(&bytes, &digest)? {
+            Named::Manifest => return Ok((digest, bytes)),
+            Named::Index(index) => index,
         };
-        let chosen = of(self.choose(&index)?)?;
+        let chosen = of(choose(index.manifests(), &self.reference.to_string())?)?;
         let (digest, bytes) = self.named(chosen.as_str()).await?;
         if digest != chosen {
             let text = format!("registry {} sent {digest} for {chosen}", self.reference.host());
             return Err(Error::refused(text));
         }
         Ok((digest, bytes))
-    }
-
-    fn choose<'i>(&self, index: &'i ImageIndex) -> Result<&'i Descriptor> {
-        let (os, arch) = (Os::Linux, Arch::default());
-        let fits = |d: &&Descriptor| {
-            d.platform().as_ref().is_some_and(|p| *p.os() == os && *p.architecture() == arch)
-        };
-        index.manifests().iter().find(fits).ok_or_else(|| {
-            let platforms = index.manifests().iter().filter_map(|d| d.platform().as_ref());
-            let there: Vec<_> =
-                platforms.map(|p| format!("{}/{}", p.os(), p.architecture())).collect();
-            let text = format!("{} is for {}, not {os}/{arch}", self.reference, there.join(", "));
-            Error::refused(text)
-        })
     }
 
     async fn named(&self, version: &str) -> Result<(Digest, Vec<u8>)> {

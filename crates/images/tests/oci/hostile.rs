@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use dispatch_images::layer::{Limits, Refusal, unpack};
 use dispatch_images::{Digest, Error, Image};
+use tar::EntryType;
 use tar::EntryType::{Block, Char, Directory, Fifo, Link, Regular, Symlink};
 
 use super::bed::{Bed, documents, limits, tar};
@@ -95,6 +96,39 @@ fn a_sparse_file_counts_as_what_it_unpacks_to() {
     assert!(archive.metadata().unwrap().len() < 1 << 20);
     let bytes = std::fs::read(&archive).unwrap();
     assert!(take(&bed, &bytes, &limits()).unwrap_err().contains("bytes together"));
+}
+
+#[test]
+fn links_make_no_bottomless_directories() {
+    let bed = Bed::new();
+    let mut archive = tar::Builder::new(Vec::new());
+    let deep = "deep/".repeat(600);
+    let mut header = tar::Header::new_gnu();
+    header.set_mode(0o755);
+    header.set_size(0);
+    for round in 0..5 {
+        let (above, link) = (format!("l{round}"), format!("l{}", round + 1));
+        header.set_entry_type(Directory);
+        archive.append_data(&mut header, format!("{above}/{deep}"), std::io::empty()).unwrap();
+        header.set_entry_type(Symlink);
+        archive.append_link(&mut header, link, format!("{above}/{deep}")).unwrap();
+    }
+    let refused = take(&bed, &archive.into_inner().unwrap(), &limits()).unwrap_err();
+    assert!(refused.contains("deeper than paths go"), "{refused}");
+    std::fs::remove_dir_all(bed.path("to")).unwrap();
+}
+
+#[test]
+fn headers_are_not_taken_without_end() {
+    let bed = Bed::new();
+    let zeros = "0".repeat(3 << 20);
+    for kind in [EntryType::GNULongName, EntryType::GNULongLink, EntryType::XHeader] {
+        let archive = tar(&[("a", kind, &zeros), ("b", Regular, "")]);
+        let refused = take(&bed, &archive, &limits()).unwrap_err();
+        assert!(refused.contains("headers of an entry"), "{kind:?}: {refused}");
+    }
+    // What an entry holds is no header, also where nobody wants it.
+    take(&bed, &tar(&[("p", Fifo, &zeros), ("b", Regular, "")]), &limits()).unwrap();
 }
 
 #[test]
