@@ -106,8 +106,7 @@ impl Layout {
         let (files, found) = self.open()?;
         let manifest = parse(&found.manifest, "manifest", &found.digest)?;
         let image = Image::from_documents(found.digest.clone(), manifest, &found.config)?;
-        let size = image.layers().try_fold(0_u64, |sum, (_, size)| sum.checked_add(size));
-        if size.is_none_or(|size| size > max_bytes) {
+        if image.size() > max_bytes {
             let text = format!("its layers have more than {max_bytes} bytes");
             return Err(self.named(Error::refused(text)));
         }

@@ -26,5 +26,6 @@ pub use digest::Digest;
 pub use dispatch_driver::ImageRoot;
 pub use error::{Error, Result};
 pub use manifest::Image;
+pub use manifest::artifact::Artifact;
 pub use rootfs::Rootfs;
 pub use system::PackageManager;

@@ -1,6 +1,9 @@
 //! Images: a manifest, a configuration, layers; read from content and put together anew.
 
+pub mod artifact;
+pub mod index;
 pub(crate) mod platform;
+pub mod wasm;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -65,7 +68,7 @@ impl Image {
     pub async fn empty(content: &Content) -> Result<Self> {
         let mut config = ImageConfiguration::default();
         config.set_rootfs(rootfs(Vec::new())?);
-        let config = serde_json::to_vec(&sorted(&config)?).map_err(invalid)?;
+        let config = bytes(&config)?;
         let digest = content.put(&config).await?;
         let manifest = ImageManifestBuilder::default()
             .schema_version(SCHEMA_VERSION)
@@ -74,8 +77,7 @@ impl Image {
             .layers(Vec::new())
             .build()
             .map_err(invalid)?;
-        let bytes = serde_json::to_vec(&sorted(&manifest)?).map_err(invalid)?;
-        Self::from_documents(content.put(&bytes).await?, manifest, &config)
+        Self::from_documents(content.put(bytes(&manifest)?).await?, manifest, &config)
     }
 
     pub(crate) fn from_documents(
@@ -118,7 +120,7 @@ impl Image {
 
     /// Bytes of all layers as they are transferred.
     pub fn size(&self) -> u64 {
-        self.layers.iter().map(|layer| layer.size).sum()
+        self.layers.iter().fold(0, |sum, layer| sum.saturating_add(layer.size))
     }
 
     /// `linux/amd64`.
@@ -158,7 +160,7 @@ impl Image {
         config.set_history(Some(history));
         config.set_created(Some(CREATED.to_owned()));
         config.set_config(Some(edited(config.config().clone().unwrap_or_default(), edits)));
-        let config = serde_json::to_vec(&sorted(&config)?).map_err(invalid)?;
+        let config = bytes(&config)?;
         let config_digest = content.put(&config).await?;
         let annotations: HashMap<_, _> = edits.annotations.clone().into_iter().collect();
         let manifest = ImageManifestBuilder::default()
@@ -169,8 +171,7 @@ impl Image {
             .annotations(annotations)
             .build()
             .map_err(invalid)?;
-        let bytes = serde_json::to_vec(&sorted(&manifest)?).map_err(invalid)?;
-        let digest = content.put(&bytes).await?;
+        let digest = content.put(bytes(&manifest)?).await?;
         Self::from_documents(digest, manifest, &config)
     }
 }
@@ -193,6 +194,18 @@ pub async fn pack_layer(
     let packed = packed.map_err(Error::io("a layer cannot be packed"))?;
     let (digest, size) = content.adopt_blob(&file).await?;
     Ok(NewLayer { digest, size, diff_id: packed.diff_id, created_by: created_by.to_owned() })
+}
+
+/// What a manifest or an index says it is.
+pub(crate) fn media_type(document: &[u8]) -> Result<String> {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Document {
+        media_type: Option<String>,
+    }
+    let document: Document = serde_json::from_slice(document).map_err(invalid)?;
+    // Older manifests of OCI do not say.
+    Ok(document.media_type.unwrap_or_else(|| MediaType::ImageManifest.to_string()))
 }
 
 fn step(layer: &NewLayer) -> History {
@@ -225,9 +238,11 @@ fn edited(mut config: Config, edits: &Edits) -> Config {
     config
 }
 
-/// Maps of the library have no order of their own; documents must have one.
-pub(crate) fn sorted(document: &impl serde::Serialize) -> Result<serde_json::Value> {
-    serde_json::to_value(document).map_err(invalid)
+/// A document as it is stored. Maps of the library have no order of their own, but the same
+/// document must always be the same bytes.
+pub(crate) fn bytes(document: &impl serde::Serialize) -> Result<Vec<u8>> {
+    let sorted = serde_json::to_value(document).map_err(invalid)?;
+    serde_json::to_vec(&sorted).map_err(invalid)
 }
 
 fn as_oci(layer: &Descriptor) -> Descriptor {

@@ -1,22 +1,32 @@
 //! Registries: images fetched from them and pushed to them (OCI distribution specification).
 //!
-//! `oci-client` signs in and uploads. Documents and layers are fetched here, because everything
-//! that comes from elsewhere has a limit: bytes, time without a byte, redirects.
+//! `oci-client` uploads blobs. The rest is done here, because everything that comes from elsewhere
+//! has a limit: bytes, time without a byte, redirects, and where a password may go.
 
 mod failure;
 mod fetch;
 mod push;
 mod reference;
+mod referrers;
+mod remove;
+mod session;
+mod sign_in;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use oci_client::Client;
 use oci_client::client::{Certificate, CertificateEncoding, ClientConfig, ClientProtocol};
-use oci_client::secrets::RegistryAuth;
+
+use reqwest::redirect::Policy;
 
 use crate::{Error, Result};
 
 pub use reference::Reference;
+pub use referrers::Referrer;
+
+/// Redirects followed for one answer.
+const MAX_REDIRECTS: usize = 5;
 
 /// How registries are spoken to.
 #[derive(Debug, Clone, Default)]
@@ -54,23 +64,14 @@ impl std::fmt::Debug for Credentials {
     }
 }
 
-impl Credentials {
-    fn auth(&self) -> RegistryAuth {
-        match self {
-            Credentials::Nobody => RegistryAuth::Anonymous,
-            Credentials::Password { user, password } => {
-                RegistryAuth::Basic(user.clone(), password.clone())
-            }
-            Credentials::Token(token) => RegistryAuth::Bearer(token.clone()),
-        }
-    }
-}
-
 /// Speaks to registries; clones share connections.
 #[derive(Clone)]
 pub struct Registries {
     settings: Settings,
     http: reqwest::Client,
+    /// Whoever changes a list of what is attached to an image; registries have no way to ask for
+    /// a change of one entry.
+    attaching: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Registries {
@@ -80,7 +81,7 @@ impl Registries {
         let mut http = reqwest::Client::builder()
             .connect_timeout(settings.connect_timeout)
             .read_timeout(settings.stall_timeout)
-            .redirect(reqwest::redirect::Policy::limited(5));
+            .redirect(redirects(settings.plain_http.clone()));
         for pem in &settings.certificates {
             let all = reqwest::Certificate::from_pem_bundle(pem);
             for certificate in all.map_err(|e| Error::refused(format!("images.ca_file: {e}")))? {
@@ -88,7 +89,7 @@ impl Registries {
             }
         }
         let http = http.build().map_err(|e| Error::refused(format!("images.ca_file: {e}")))?;
-        Ok(Self { settings, http })
+        Ok(Self { settings, http, attaching: Arc::default() })
     }
 
     /// A client of the library. Each has its own memory of who signed in, so that one image's
@@ -115,7 +116,33 @@ impl Registries {
         self.settings.max_image_bytes
     }
 
+    /// Whether what is sent there, and comes from there, goes through TLS, or may go without.
+    fn is_safe(&self, url: &reqwest::Url) -> bool {
+        is_safe(url, &self.settings.plain_http)
+    }
+
     fn is_plain(&self, host: &str) -> bool {
         self.settings.plain_http.iter().any(|plain| plain == host)
     }
+}
+
+fn is_safe(url: &reqwest::Url, plain_http: &[String]) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let whole = url.port().map_or(host.to_owned(), |port| format!("{host}:{port}"));
+    url.scheme() == "https" || (url.scheme() == "http" && plain_http.contains(&whole))
+}
+
+/// Registries keep blobs elsewhere; also there only with TLS, except where it may go without.
+fn redirects(plain_http: Vec<String>) -> Policy {
+    Policy::custom(move |attempt| {
+        if attempt.previous().len() > MAX_REDIRECTS {
+            return attempt.error("leads in circles");
+        }
+        if !is_safe(attempt.url(), &plain_http) {
+            let text =
+                format!("leads to {}, without TLS", attempt.url().origin().ascii_serialization());
+            return attempt.error(text);
+        }
+        attempt.follow()
+    })
 }

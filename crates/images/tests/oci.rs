@@ -2,6 +2,7 @@
 //! and umoci.
 
 mod oci {
+    pub mod attached;
     pub mod bed;
     pub mod hostile;
     pub mod layers;

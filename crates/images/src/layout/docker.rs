@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::Found;
 use super::files::Files;
-use crate::manifest::{descriptor, invalid, named, sorted};
+use crate::manifest::{bytes, descriptor, invalid, named};
 use crate::{Digest, Error, Result};
 
 #[derive(Deserialize)]
@@ -54,7 +54,7 @@ pub fn find(files: &Files) -> Result<Found> {
         .layers(layers)
         .build()
         .map_err(invalid)?;
-    let manifest = serde_json::to_vec(&sorted(&manifest)?).map_err(invalid)?;
+    let manifest = bytes(&manifest)?;
     let digest = Digest::of(&manifest);
     Ok(Found { digest, manifest, config, layers: saved.layers.clone() })
 }

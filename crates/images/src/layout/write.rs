@@ -7,7 +7,7 @@ use oci_spec::image::{Platform, PlatformBuilder};
 
 use super::oci::{REF_NAME, VERSION, name};
 use super::{blob_name, broken};
-use crate::manifest::{descriptor, invalid, sorted};
+use crate::manifest::{bytes, descriptor, invalid};
 use crate::{Content, Digest, Error, Image, Result};
 
 /// Writes an image into a layout, which is made where there is none, under a tag, which is taken
@@ -31,7 +31,7 @@ pub async fn write(content: &Content, image: &Image, directory: &Path, tag: &str
         let version = format!("{{\"imageLayoutVersion\":\"{VERSION}\"}}");
         replace(&directory, "oci-layout", version.as_bytes())?;
         let index = with(&directory, entry, &tag)?;
-        replace(&directory, "index.json", &serde_json::to_vec(&sorted(&index)?).map_err(invalid)?)
+        replace(&directory, "index.json", &bytes(&index)?)
     });
     written.await.map_err(broken)?
 }

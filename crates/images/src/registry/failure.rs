@@ -12,7 +12,7 @@ pub fn transport(reference: &Reference, error: &reqwest::Error) -> Error {
     let text = match error {
         e if e.is_connect() => format!("registry {host} cannot be reached: {}", root(e)),
         e if e.is_timeout() => format!("registry {host} sent nothing for too long"),
-        e if e.is_redirect() => format!("registry {host} leads in circles"),
+        e if e.is_redirect() => return Error::refused(format!("registry {host} {}", root(e))),
         e => format!("registry {host}: the transfer broke off: {}", root(e)),
     };
     Error::Unavailable(text)

@@ -2,32 +2,21 @@
 
 use futures::StreamExt as _;
 use futures::stream::{self, TryStreamExt as _};
-use oci_client::RegistryOperation;
 use oci_spec::image::{Descriptor, ImageManifest, MediaType};
-use reqwest::header::{ACCEPT, AUTHORIZATION};
+use reqwest::Method;
 
+use super::session::{Session, read};
+use super::sign_in::Intent;
 use super::{Credentials, Reference, Registries, failure};
 use crate::content::MAX_DOCUMENT;
 use crate::manifest::platform::{Named, choose};
 use crate::manifest::{of, parse};
-use crate::{Content, Digest, Error, Image, Result};
+use crate::{Artifact, Content, Digest, Error, Image, Result};
 
 /// Layers fetched at the same time.
 const PARALLEL: usize = 3;
 /// Tries of one layer, each from where the one before broke off or from the start.
 const TRIES: u32 = 3;
-
-const MANIFESTS: &str = "application/vnd.oci.image.manifest.v1+json, \
-    application/vnd.oci.image.index.v1+json, \
-    application/vnd.docker.distribution.manifest.v2+json, \
-    application/vnd.docker.distribution.manifest.list.v2+json";
-
-/// Somebody signed in to one repository.
-pub(super) struct Session<'a> {
-    registries: &'a Registries,
-    reference: &'a Reference,
-    authorization: Option<String>,
-}
 
 impl Registries {
     /// The digest of the image for this machine that a reference leads to now. Fetches documents
@@ -37,7 +26,7 @@ impl Registries {
     /// [`Error::Unavailable`] when the registry does not answer, [`Error::Refused`] when it has no
     /// such image, or none for this machine.
     pub async fn resolve(&self, reference: &Reference, who: &Credentials) -> Result<Digest> {
-        let session = self.session(reference, who).await?;
+        let session = self.session(reference, who, Intent::Pull).await?;
         Ok(session.manifest().await?.0)
     }
 
@@ -52,44 +41,34 @@ impl Registries {
         who: &Credentials,
         content: &Content,
     ) -> Result<Image> {
-        let session = self.session(reference, who).await?;
+        let session = self.session(reference, who, Intent::Pull).await?;
         let (digest, bytes) = session.manifest().await?;
         let manifest: ImageManifest = parse(&bytes, "manifest", &digest)?;
         let config = session.document(manifest.config()).await?;
         let image = Image::from_documents(digest, manifest, &config)?;
-        let (size, most) = (image.size(), self.settings.max_image_bytes);
-        if size > most {
-            let text = format!("{reference} has {size} bytes of layers, at most {most} are taken");
-            return Err(Error::refused(text));
-        }
-        let fetched = stream::iter(image.layers().map(|(layer, size)| (layer.clone(), size)))
-            .map(|(layer, size)| session.layer(content, layer, size));
-        fetched.buffer_unordered(PARALLEL).try_collect::<Vec<()>>().await?;
+        session.layers(content, image.layers()).await?;
         // The manifest last: who finds it finds the rest.
         content.put(&config).await?;
         content.put(&bytes).await?;
         Ok(image)
     }
 
-    pub(super) async fn session<'a>(
-        &'a self,
-        reference: &'a Reference,
+    /// Fetches what is no image: an SBOM, a signature, a WebAssembly program.
+    ///
+    /// # Errors
+    /// As [`Registries::pull`].
+    pub async fn pull_artifact(
+        &self,
+        reference: &Reference,
         who: &Credentials,
-    ) -> Result<Session<'a>> {
-        let client = self.client()?;
-        let signed = client.auth(reference.inner(), &who.auth(), RegistryOperation::Pull).await;
-        let token = signed.map_err(|error| failure::library(reference, error))?;
-        let authorization = match (token, who) {
-            (Some(token), _) => Some(format!("Bearer {token}")),
-            (None, Credentials::Password { user, password }) => {
-                use base64::Engine as _;
-                let pair = format!("{user}:{password}");
-                let pair = base64::engine::general_purpose::STANDARD.encode(pair);
-                Some(format!("Basic {pair}"))
-            }
-            (None, _) => None,
-        };
-        Ok(Session { registries: self, reference, authorization })
+        content: &Content,
+    ) -> Result<Artifact> {
+        let session = self.session(reference, who, Intent::Pull).await?;
+        let (digest, bytes) = session.named(reference.version()).await?;
+        let artifact = Artifact::from_document(digest, &bytes)?;
+        session.layers(content, artifact.blobs()).await?;
+        content.put(&bytes).await?;
+        Ok(artifact)
     }
 }
 
@@ -97,29 +76,12 @@ impl Session<'_> {
     /// The manifest for this machine and its digest, through an index if need be.
     async fn manifest(&self) -> Result<(Digest, Vec<u8>)> {
         let (digest, bytes) = self.named(self.reference.version()).await?;
-        if let Some(wanted) = self.reference.digest()
-            && wanted != digest
-        {
-            let text = format!("registry {} sent {digest} for {wanted}", self.reference.host());
-            return Err(Error::refused(text));
-        }
         let index = match Named::parse(&bytes, &digest)? {
             Named::Manifest => return Ok((digest, bytes)),
             Named::Index(index) => index,
         };
         let chosen = of(choose(index.manifests(), &self.reference.to_string())?)?;
-        let (digest, bytes) = self.named(chosen.as_str()).await?;
-        if digest != chosen {
-            let text = format!("registry {} sent {digest} for {chosen}", self.reference.host());
-            return Err(Error::refused(text));
-        }
-        Ok((digest, bytes))
-    }
-
-    async fn named(&self, version: &str) -> Result<(Digest, Vec<u8>)> {
-        let response = self.get(&format!("manifests/{version}"), Some(MANIFESTS), 0).await?;
-        let bytes = self.read(response, MAX_DOCUMENT).await?;
-        Ok((Digest::of(&bytes), bytes))
+        self.named(chosen.as_str()).await
     }
 
     async fn document(&self, descriptor: &Descriptor) -> Result<Vec<u8>> {
@@ -127,12 +89,30 @@ impl Session<'_> {
         if *descriptor.media_type() == MediaType::EmptyJSON {
             return Err(Error::refused(format!("{} is no image but an artifact", self.reference)));
         }
-        let response = self.get(&format!("blobs/{digest}"), None, 0).await?;
-        let bytes = self.read(response, MAX_DOCUMENT).await?;
+        let response = self.blob(&digest, 0).await?;
+        let bytes = read(self.reference, response, MAX_DOCUMENT).await?;
         match Digest::of(&bytes) == digest {
             true => Ok(bytes),
             false => Err(Error::refused(format!("{digest} was asked for, something else came"))),
         }
+    }
+
+    /// Fetches the blobs that are not here yet.
+    async fn layers<'d>(
+        &self,
+        content: &Content,
+        layers: impl Iterator<Item = (&'d Digest, u64)>,
+    ) -> Result<()> {
+        let layers: Vec<_> = layers.map(|(digest, size)| (digest.clone(), size)).collect();
+        let size = layers.iter().fold(0, |sum: u64, (_, size)| sum.saturating_add(*size));
+        let most = self.registries.max_image_bytes();
+        if size > most {
+            let reference = self.reference;
+            let text = format!("{reference} has {size} bytes of layers, at most {most} are taken");
+            return Err(Error::refused(text));
+        }
+        let fetched = stream::iter(layers).map(|(layer, size)| self.layer(content, layer, size));
+        fetched.buffer_unordered(PARALLEL).try_collect::<Vec<()>>().await.map(drop)
     }
 
     async fn layer(&self, content: &Content, digest: Digest, size: u64) -> Result<()> {
@@ -171,7 +151,7 @@ impl Session<'_> {
         if from == size && from > 0 {
             return Ok(());
         }
-        let response = self.get(&format!("blobs/{digest}"), None, from).await?;
+        let response = self.blob(digest, from).await?;
         if from > 0 && response.status() != reqwest::StatusCode::PARTIAL_CONTENT {
             // This registry knows no ranges: what is here already is read again and left out.
             return self.copy(response, writer, size, from).await;
@@ -209,40 +189,11 @@ impl Session<'_> {
         }
     }
 
-    async fn get(&self, path: &str, accept: Option<&str>, from: u64) -> Result<reqwest::Response> {
-        let (host, repository) = (self.reference.host(), self.reference.repository());
-        let scheme = if self.registries.is_plain(host) { "http" } else { "https" };
-        let url = format!("{scheme}://{host}/v2/{repository}/{path}");
-        let mut request = self.registries.http.get(url);
-        if let Some(authorization) = &self.authorization {
-            request = request.header(AUTHORIZATION, authorization);
-        }
-        if let Some(accept) = accept {
-            request = request.header(ACCEPT, accept);
-        }
+    async fn blob(&self, digest: &Digest, from: u64) -> Result<reqwest::Response> {
+        let mut request = self.request(Method::GET, &format!("blobs/{digest}"));
         if from > 0 {
             request = request.header(reqwest::header::RANGE, format!("bytes={from}-"));
         }
-        let response = request.send().await;
-        let response = response.map_err(|error| failure::transport(self.reference, &error))?;
-        match response.status() {
-            status if status.is_success() => Ok(response),
-            status => Err(failure::status(self.reference, status)),
-        }
-    }
-
-    async fn read(&self, response: reqwest::Response, most: u64) -> Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        let mut stream = response.bytes_stream();
-        while let Some(piece) = stream.next().await {
-            let piece = piece.map_err(|error| failure::transport(self.reference, &error))?;
-            if (bytes.len() + piece.len()) as u64 > most {
-                let host = self.reference.host();
-                let text = format!("registry {host} sends a document of more than {most} bytes");
-                return Err(Error::refused(text));
-            }
-            bytes.extend_from_slice(&piece);
-        }
-        Ok(bytes)
+        self.send(request).await
     }
 }
