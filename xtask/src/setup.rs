@@ -24,6 +24,13 @@ const PACKAGES: &[Package] = &[
     Package { name: "openjdk-17-jdk-headless", programs: &["javac"], why: "Java functions" },
     Package { name: "ruby", programs: &["ruby"], why: "Ruby functions" },
     Package { name: "php-cli", programs: &["php"], why: "PHP functions" },
+    Package { name: "docker-registry", programs: &["docker-registry"], why: "tests of registries" },
+    Package { name: "skopeo", programs: &["skopeo"], why: "reads and writes images in tests" },
+    Package { name: "umoci", programs: &["umoci"], why: "unpacks images in tests" },
+    Package { name: "busybox-static", programs: &["busybox"], why: "a small image in tests" },
+    Package { name: "debootstrap", programs: &["debootstrap"], why: "a Debian image in tests" },
+    Package { name: "apache2-utils", programs: &["htpasswd"], why: "a registry with a password" },
+    Package { name: "openssl", programs: &["openssl"], why: "a registry with a certificate" },
     Package { name: "postgresql", programs: &[], why: "tests on PostgreSQL" },
 ];
 

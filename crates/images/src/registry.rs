@@ -84,7 +84,11 @@ impl Registries {
             .redirect(redirects(settings.plain_http.clone()));
         for pem in &settings.certificates {
             let all = reqwest::Certificate::from_pem_bundle(pem);
-            for certificate in all.map_err(|e| Error::refused(format!("images.ca_file: {e}")))? {
+            let all = all.map_err(|e| Error::refused(format!("images.ca_file: {e}")))?;
+            if all.is_empty() {
+                return Err(Error::refused("images.ca_file: there is no certificate (PEM) in it"));
+            }
+            for certificate in all {
                 http = http.add_root_certificate(certificate);
             }
         }

@@ -4,7 +4,9 @@
 mod oci {
     pub mod attached;
     pub mod bed;
+    pub mod elsewhere;
     pub mod hostile;
+    pub mod killed;
     pub mod layers;
     pub mod layouts;
     pub mod registry;

@@ -91,6 +91,15 @@ impl Registry {
 
     /// With more of its configuration.
     pub fn start_with(more: &str) -> Self {
+        Self::start_as(more, "")
+    }
+
+    /// With more of its configuration's section `http`.
+    pub fn start_with_http(http: &str) -> Self {
+        Self::start_as("", &format!(", {http}"))
+    }
+
+    fn start_as(more: &str, http: &str) -> Self {
         let state = tempfile::tempdir().unwrap();
         let address = free_address().to_string();
         let mut file = std::fs::File::create(state.path().join("c.yml")).unwrap();
@@ -98,7 +107,7 @@ impl Registry {
         write!(
             file,
             "version: 0.1\nlog: {{level: error}}\nstorage:\n  filesystem: {{rootdirectory: {}}}\n  \
-             delete: {{enabled: true}}\nhttp: {{addr: '{address}'}}\n{more}",
+             delete: {{enabled: true}}\nhttp: {{addr: '{address}'{http}}}\n{more}",
             root.display()
         )
         .unwrap();
