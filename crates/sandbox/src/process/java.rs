@@ -10,7 +10,7 @@ use dispatch_driver::Error;
 use super::failure;
 use super::host::HostLanguage;
 use super::plan::{Launch, Program};
-use super::root::RUNTIMES;
+use super::root::{Base, RUNTIMES};
 use super::source;
 use super::start::{Starter, base_environment};
 
@@ -68,7 +68,7 @@ impl Starter {
         let plain = command(host, ARCHIVE_HEAP_MIB, Vec::new());
         let archive = ["archive".to_owned()].into_iter().chain(plain.clone());
         let launch = Launch {
-            steps: self.site.alone(host, ".", &[], None),
+            steps: self.site.alone(Base::Machine(host), ".", &[], None),
             program: Program::Exec(plain.iter().cloned().chain(archive).collect()),
             environment: base_environment(),
         };

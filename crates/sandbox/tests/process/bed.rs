@@ -51,7 +51,7 @@ impl Bed {
         };
         change(&mut config);
         let store = Arc::new(Store::default());
-        let engine = ProcessEngine::start(config, store.clone()).await.unwrap();
+        let engine = ProcessEngine::start(config, store.clone(), images).await.unwrap();
         Self { engine, directory, store }
     }
 

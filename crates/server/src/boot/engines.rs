@@ -36,7 +36,7 @@ pub async fn build(config: &Config, store: &Store) -> anyhow::Result<Engines> {
     if process.state_dir.as_os_str().is_empty() {
         process.state_dir = config.data_dir().join("process");
     }
-    engines.add(ProcessEngine::start(process, sources.clone()).await?);
+    engines.add(ProcessEngine::start(process, sources.clone(), None).await?);
     engines.add(WasmEngine::start(config.wasm.clone(), sources)?);
     Ok(engines)
 }
