@@ -1,7 +1,7 @@
 //! Fetching: what a tag leads to, documents, layers.
 
-use futures::StreamExt as _;
 use futures::stream::{self, TryStreamExt as _};
+use futures::{FutureExt as _, StreamExt as _};
 use oci_client::RegistryOperation;
 use oci_spec::image::{Arch, Descriptor, ImageIndex, ImageManifest, MediaType, Os};
 use reqwest::header::{ACCEPT, AUTHORIZATION};
@@ -61,9 +61,11 @@ impl Registries {
             let text = format!("{reference} has {size} bytes of layers, at most {most} are taken");
             return Err(Error::refused(text));
         }
-        let fetched = stream::iter(image.layers().map(|(layer, size)| (layer.clone(), size)))
-            .map(|(layer, size)| session.layer(content, layer, size));
-        fetched.buffer_unordered(PARALLEL).try_collect::<Vec<()>>().await?;
+        let layers = image.layers();
+        let fetched: Vec<_> = layers
+            .map(|(layer, size)| session.layer(content, layer.clone(), size).boxed())
+            .collect();
+        stream::iter(fetched).buffer_unordered(PARALLEL).try_collect::<Vec<()>>().await?;
         // The manifest last: who finds it finds the rest.
         content.put(&config).await?;
         content.put(&bytes).await?;

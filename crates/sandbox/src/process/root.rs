@@ -7,6 +7,10 @@
 //! As root the mounts are made first and the process then becomes an unprivileged user in a user
 //! namespace of its own; as an ordinary user the user namespace comes first, because it is what
 //! permits the mounts. Either way the handler is never root anywhere.
+//!
+//! A function on an image has that for its root instead: see [`image`].
+
+mod image;
 
 use std::path::{Path, PathBuf};
 
@@ -15,6 +19,8 @@ use super::host::HostLanguage;
 use super::network::{self, Network};
 use super::plan::Step;
 use super::{filter, landlock};
+
+pub use image::Tree;
 
 pub const FUNCTION: &str = "/function";
 pub const RUNTIMES: &str = "/.runtimes";
@@ -52,6 +58,14 @@ const NAMESPACES: i32 = libc::CLONE_NEWNS
     | libc::CLONE_NEWIPC
     | libc::CLONE_NEWUTS;
 
+/// What a worker's programs and libraries are.
+#[derive(Debug, Clone, Copy)]
+pub enum Base<'a> {
+    /// Those of the machine that this language needs.
+    Machine(&'a HostLanguage),
+    Image(&'a Tree),
+}
+
 /// What all plans of one engine have in common.
 #[derive(Debug, Clone)]
 pub struct Site {
@@ -63,6 +77,8 @@ pub struct Site {
     pub mount_point: PathBuf,
     pub sources: PathBuf,
     pub runtimes: PathBuf,
+    /// What every image is covered with.
+    pub skeleton: PathBuf,
     pub landlock: i64,
     pub tmp_mib: u64,
     pub max_processes: u64,
@@ -84,6 +100,7 @@ impl Site {
             mount_point: config.state_dir.join("root"),
             sources: config.state_dir.join("sources"),
             runtimes: config.state_dir.join("runtimes"),
+            skeleton: config.state_dir.join("skeleton"),
             landlock: landlock::version(),
             tmp_mib: config.tmp_mib,
             max_processes: config.max_processes,
@@ -92,9 +109,9 @@ impl Site {
     }
 
     /// A sandbox for a warm interpreter, which makes one more around each worker it forks.
-    pub fn pool(&self, host: &HostLanguage) -> Vec<Step> {
+    pub fn pool(&self, base: Base<'_>) -> Vec<Step> {
         let mut steps = self.enter();
-        self.base(&mut steps, host, None);
+        self.base(&mut steps, base, None);
         self.bind(&mut steps, &self.sources, SOURCES);
         steps.push(Step::Directory { path: self.inside(FUNCTION) });
         self.close(&mut steps);
@@ -126,13 +143,7 @@ impl Site {
         ];
         if let Some(network) = network {
             // The pool's own file is everybody's; this one covers it, and has no other name.
-            let text = network.hosts();
-            steps.extend([
-                Step::File { path: OWN_HOSTS.to_owned(), text },
-                Step::mount(OWN_HOSTS, "/etc/hosts", "", libc::MS_BIND, ""),
-                read_only("/etc/hosts"),
-                Step::Unlink { path: OWN_HOSTS.to_owned() },
-            ]);
+            Self::cover_hosts(&mut steps, "", network.hosts());
             steps.extend(network.steps());
         }
         self.confine(&mut steps, limits);
@@ -142,16 +153,19 @@ impl Site {
     /// A worker of its own.
     pub fn alone(
         &self,
-        host: &HostLanguage,
+        base: Base<'_>,
         source: &str,
         limits: &[Step],
         network: Option<&Network>,
     ) -> Vec<Step> {
         let mut steps = self.enter();
-        self.base(&mut steps, host, network.map(Network::hosts));
+        self.base(&mut steps, base, network.map(Network::hosts));
         steps.extend(network.iter().flat_map(|network| network.steps()));
         self.bind(&mut steps, &self.sources.join(source), FUNCTION);
         steps.push(self.tmp(&self.inside("/tmp")));
+        if let (Base::Image(_), Some(network)) = (base, network) {
+            Self::cover_hosts(&mut steps, &self.inside(""), network.hosts());
+        }
         self.close(&mut steps);
         if self.root {
             steps.push(Step::Identity { uid: self.uid, gid: self.gid });
@@ -169,20 +183,30 @@ impl Site {
         if !self.root {
             steps.push(Step::IdMap { uid: self.uid, gid: self.gid });
         }
-        let root = self.inside("");
-        let flags = libc::MS_NOSUID | libc::MS_NODEV;
         steps.extend([
             // A call that is sent to a worker wakes it. On a core they share, the server goes on
             // with the next requests then, and switches to workers when it has nothing else to do:
             // a quarter more calls a second.
             Step::Batch,
             Step::mount("none", "/", "", private, ""),
-            Step::mount("none", &root, "tmpfs", flags, "size=8m,mode=755"),
         ]);
         steps
     }
 
-    fn base(&self, steps: &mut Vec<Step>, host: &HostLanguage, hosts: Option<String>) {
+    fn base(&self, steps: &mut Vec<Step>, base: Base<'_>, hosts: Option<String>) {
+        match base {
+            Base::Machine(host) => self.machine(steps, host, hosts),
+            Base::Image(tree) => self.image(steps, tree),
+        }
+        steps.push(proc(&self.inside("/proc")));
+        steps.push(Step::Loopback);
+        steps.push(Step::Hostname { name: "dispatch".to_owned() });
+    }
+
+    fn machine(&self, steps: &mut Vec<Step>, host: &HostLanguage, hosts: Option<String>) {
+        let root = self.inside("");
+        let flags = libc::MS_NOSUID | libc::MS_NODEV;
+        steps.push(Step::mount("none", &root, "tmpfs", flags, "size=8m,mode=755"));
         self.bind(steps, Path::new("/usr"), "/usr");
         for path in ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"] {
             match std::fs::read_link(path) {
@@ -201,15 +225,15 @@ impl Site {
             self.bind(steps, Path::new(path), path);
         }
         self.bind(steps, &self.runtimes, RUNTIMES);
-        self.files(steps, hosts.unwrap_or(network::HOSTS.to_owned()));
+        self.devices(steps);
+        for (path, text) in self.files(hosts.unwrap_or(network::HOSTS.to_owned())) {
+            steps.push(Step::File { path: self.inside(path), text });
+        }
         steps.push(Step::Directory { path: self.inside("/tmp") });
         steps.push(Step::Directory { path: self.inside("/proc") });
-        steps.push(proc(&self.inside("/proc")));
-        steps.push(Step::Loopback);
-        steps.push(Step::Hostname { name: "dispatch".to_owned() });
     }
 
-    fn files(&self, steps: &mut Vec<Step>, hosts: String) {
+    fn devices(&self, steps: &mut Vec<Step>) {
         for device in DEVICES.iter().filter(|d| Path::new(d).exists()) {
             let target = self.inside(device);
             steps.push(Step::File { path: target.clone(), text: String::new() });
@@ -221,16 +245,17 @@ impl Site {
             let path = self.inside(&format!("/dev/{name}"));
             steps.push(Step::Symlink { path, target: target.to_owned() });
         }
+    }
+
+    /// Files of `/etc` that are the engine's own.
+    fn files(&self, hosts: String) -> [(&'static str, String); 4] {
         let (uid, gid) = (self.uid, self.gid);
-        let files = [
+        [
             ("/etc/passwd", format!("function:x:{uid}:{gid}::/tmp:/bin/sh\n")),
             ("/etc/group", format!("function:x:{gid}:\n")),
             ("/etc/hosts", hosts),
             ("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n".to_owned()),
-        ];
-        for (path, text) in files {
-            steps.push(Step::File { path: self.inside(path), text });
-        }
+        ]
     }
 
     fn close(&self, steps: &mut Vec<Step>) {

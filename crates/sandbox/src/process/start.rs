@@ -86,24 +86,24 @@ impl Starter {
         deployed: &Deployed,
         slot: OwnedSemaphorePermit,
     ) -> Result<Worker, StartError> {
-        let Deployed { deployment, source, network, .. } = deployed;
+        let Deployed { deployment, kind, source, network, .. } = deployed;
         let network = network.as_deref();
-        let host = self.host(&deployment.language)?;
+        let host = &kind.host;
         let limits = match self.cgroups.limits_memory() {
             true => Vec::new(),
             false => language::address_space(host, deployment.memory_mib),
         };
         if language::is_forked(host) {
             let steps = self.site.forked(source, &limits, network);
-            let spare = self.spare(host).await?;
+            let spare = self.spare(kind).await?;
             let limited = spare.cgroup.limit_memory(deployment.memory_mib);
             limited.map_err(|e| failure::engine("a cgroup cannot be set up", e))?;
             let worker = self.worker(spare.wires, spare.cgroup, None, slot)?;
             let loaded = self.load(worker, deployed, &steps).await;
-            self.refill(host);
+            self.refill(kind);
             return loaded;
         }
-        let steps = self.site.alone(host, source, &limits, network);
+        let steps = self.site.alone(kind.base(), source, &limits, network);
         let program = language::program(host, deployment.memory_mib, network);
         let launch = Launch { steps, program, environment: environment(deployed) };
         let worker = self.launched(&launch, deployment.memory_mib, slot).await?;
@@ -193,7 +193,7 @@ impl Starter {
         steps: &[Step],
     ) -> Result<Worker, StartError> {
         let limit = Duration::from_millis(self.config.load_timeout_ms);
-        let host = self.host(&d.deployment.language)?;
+        let host = &d.kind.host;
         let classes = host.rules.run.keep(&host.version);
         let order = Order {
             steps,
@@ -261,9 +261,14 @@ pub fn base_environment() -> Vec<(String, String)> {
 
 /// Of a worker; what the function says goes before.
 fn environment(deployed: &Deployed) -> Vec<(String, String)> {
-    let mut all: BTreeMap<_, _> = base_environment().into_iter().collect();
     let network = deployed.network.iter().flat_map(|network| network.environment());
-    all.extend(network.map(|(name, value)| (name.to_owned(), value)));
-    all.extend(deployed.deployment.environment.clone());
+    let network = network.map(|(name, value)| (name.to_owned(), value)).collect();
+    let own = deployed.deployment.environment.clone().into_iter().collect();
+    merged([base_environment(), deployed.kind.environment().to_vec(), network, own])
+}
+
+/// One environment; what comes later goes before.
+pub fn merged<const N: usize>(parts: [Vec<(String, String)>; N]) -> Vec<(String, String)> {
+    let all: BTreeMap<_, _> = parts.into_iter().flatten().collect();
     all.into_iter().collect()
 }

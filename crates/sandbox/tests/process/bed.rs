@@ -45,7 +45,7 @@ impl Bed {
         let directory = tempfile::tempdir().unwrap();
         let store = Arc::new(Store::default());
         let config = config(directory.path(), change);
-        let engine = ProcessEngine::start(config, store.clone()).await.unwrap();
+        let engine = ProcessEngine::start(config, store.clone(), None).await.unwrap();
         Self { engine, directory, store }
     }
 
@@ -53,7 +53,7 @@ impl Bed {
     pub async fn refused(change: impl FnOnce(&mut ProcessConfig)) -> String {
         let directory = tempfile::tempdir().unwrap();
         let config = config(directory.path(), change);
-        let started = ProcessEngine::start(config, Arc::new(Store::default())).await;
+        let started = ProcessEngine::start(config, Arc::new(Store::default()), None).await;
         started.err().expect("it should not start").to_string()
     }
 
