@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use dispatch_driver::{Call, Deployment, Engine, Outcome, SourceStore};
+use dispatch_driver::{Call, Deployment, Engine, ImageStore, Outcome, SourceStore};
 use dispatch_model::{Name, OrgName};
 use dispatch_sandbox::process::{ProcessConfig, ProcessEngine};
 use uuid::Uuid;
@@ -43,13 +43,23 @@ impl Bed {
     /// The same, also when the engine cannot work.
     pub async fn unwell(change: impl FnOnce(&mut ProcessConfig)) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let mut config = ProcessConfig {
-            state_dir: directory.path().join("state"),
-            init_exe: init_exe(),
-            egress_to_machine: true,
-            ..ProcessConfig::default()
-        };
+        let mut config = settings(&directory);
         change(&mut config);
+        Self::made(directory, config, None).await
+    }
+
+    /// An engine that finds images in this store.
+    pub async fn with_images(images: Arc<dyn ImageStore>) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let config = settings(&directory);
+        Self::made(directory, config, Some(images)).await
+    }
+
+    async fn made(
+        directory: tempfile::TempDir,
+        config: ProcessConfig,
+        images: Option<Arc<dyn ImageStore>>,
+    ) -> Self {
         let store = Arc::new(Store::default());
         let engine = ProcessEngine::start(config, store.clone(), images).await.unwrap();
         Self { engine, directory, store }
@@ -134,6 +144,15 @@ impl Bed {
     pub async fn run(&self, source: &str) -> serde_json::Value {
         let id = self.python(source).await;
         self.result(id, "null").await
+    }
+}
+
+fn settings(directory: &tempfile::TempDir) -> ProcessConfig {
+    ProcessConfig {
+        state_dir: directory.path().join("state"),
+        init_exe: init_exe(),
+        egress_to_machine: true,
+        ..ProcessConfig::default()
     }
 }
 
