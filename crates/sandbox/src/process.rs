@@ -35,6 +35,7 @@ mod steps;
 mod tree;
 mod wires;
 mod worker;
+mod workshop;
 
 pub use config::ProcessConfig;
 pub use engine::ProcessEngine;

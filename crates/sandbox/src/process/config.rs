@@ -40,8 +40,13 @@ pub struct ProcessConfig {
     pub languages_dir: PathBuf,
     /// The user and group handlers run as when the server is root.
     pub uid: u32,
-    /// The user and group whom what images hold belongs to, and as whom images are built, then.
+    /// The user and group that own unpacked layers, and whom commands that build images change them
+    /// as, when the server is root.
     pub image_uid: u32,
+    /// Processes and threads of one command that builds an image.
+    pub max_task_processes: u64,
+    /// The private `/tmp` of such a command, in MiB. It counts as its memory.
+    pub task_tmp_mib: u64,
     /// The binary re-executed as `<exe> __sandbox-init`.
     pub init_exe: PathBuf,
 }
@@ -80,6 +85,8 @@ impl Default for ProcessConfig {
             languages_dir: PathBuf::new(),
             uid: 64_200,
             image_uid: 64_201,
+            max_task_processes: 512,
+            task_tmp_mib: 512,
             init_exe: PathBuf::from("/proc/self/exe"),
         }
     }

@@ -10,7 +10,7 @@ use dashmap::DashMap;
 use dispatch_driver::language::Start;
 use dispatch_driver::{
     Call, Capabilities, Deployment, Engine, Error, Health, ImageStore, Outcome, Phases, Result,
-    Retry, SourceStore,
+    Retry, SourceStore, Workshop,
 };
 use dispatch_model::{Logs, code};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -30,6 +30,7 @@ use super::root::Site;
 use super::source::Sources;
 use super::start::{StartError, Starter};
 use super::worker::{Answer, Worker};
+use super::workshop::ProcessWorkshop;
 use super::{language, source};
 
 const REAP_INTERVAL: Duration = Duration::from_millis(500);
@@ -48,6 +49,7 @@ pub struct ProcessEngine {
     slots: Arc<Semaphore>,
     busy: AtomicU64,
     probe: Probe,
+    shop: Arc<ProcessWorkshop>,
     /// Held as long as the state directory is in use.
     _lock: std::fs::File,
 }
@@ -83,6 +85,8 @@ impl ProcessEngine {
         let pools = Pools::default();
         let starter = Arc::new(Starter { config, site, cgroups, languages, hosts, graves, pools });
         let probe = probe::run(&starter, missing).await;
+        let unable = probe.unable.clone();
+        let shop = ProcessWorkshop::new(starter.clone(), unable, probe.overlays);
         let engine = Arc::new(Self {
             starter,
             sources,
@@ -92,11 +96,17 @@ impl ProcessEngine {
             slots,
             busy: AtomicU64::new(0),
             probe,
+            shop: Arc::new(shop),
             _lock: lock,
         });
         tokio::spawn(bury(buried));
         tokio::spawn(reap(Arc::downgrade(&engine)));
         Ok(engine)
+    }
+
+    /// What builds images here.
+    pub fn workshop(&self) -> Arc<dyn Workshop> {
+        self.shop.clone()
     }
 
     fn able(&self) -> Result<()> {
@@ -352,8 +362,10 @@ fn prepare(mut config: ProcessConfig) -> std::io::Result<ProcessConfig> {
     // Plans are carried out elsewhere, so their paths must not depend on where the server runs.
     config.state_dir = config.state_dir.canonicalize()?;
     // Of a server that was killed.
-    super::tree::remove(&config.state_dir.join("copies"))?;
-    for name in ["copies", "root", "runtimes", "sources"] {
+    for name in ["copies", "tasks"] {
+        super::tree::remove(&config.state_dir.join(name))?;
+    }
+    for name in ["copies", "root", "runtimes", "sources", "tasks"] {
         source::open_directory(&config.state_dir.join(name))?;
     }
     for entry in std::fs::read_dir(config.state_dir.join("sources"))? {

@@ -11,6 +11,7 @@
 //! A function on an image has that for its root instead: see [`image`].
 
 mod image;
+mod task;
 
 use std::path::{Path, PathBuf};
 
@@ -21,6 +22,7 @@ use super::plan::Step;
 use super::{filter, landlock};
 
 pub use image::Tree;
+pub use task::{Ground, Shown, TaskRoot};
 
 pub const FUNCTION: &str = "/function";
 pub const RUNTIMES: &str = "/.runtimes";
@@ -83,6 +85,11 @@ pub struct Site {
     pub tmp_mib: u64,
     pub max_processes: u64,
     pub seccomp: String,
+    /// Who owns unpacked layers when the server is root.
+    pub image_uid: u32,
+    pub task_tmp_mib: u64,
+    pub max_task_processes: u64,
+    pub task_seccomp: String,
 }
 
 impl Site {
@@ -105,12 +112,16 @@ impl Site {
             tmp_mib: config.tmp_mib,
             max_processes: config.max_processes,
             seccomp: filter::program(),
+            image_uid: config.image_uid,
+            task_tmp_mib: config.task_tmp_mib,
+            max_task_processes: config.max_task_processes,
+            task_seccomp: filter::task_program(),
         }
     }
 
     /// A sandbox for a warm interpreter, which makes one more around each worker it forks.
     pub fn pool(&self, base: Base<'_>) -> Vec<Step> {
-        let mut steps = self.enter();
+        let mut steps = self.enter(self.own_map());
         self.base(&mut steps, base, None);
         self.bind(&mut steps, &self.sources, SOURCES);
         steps.push(Step::Directory { path: self.inside(FUNCTION) });
@@ -158,7 +169,7 @@ impl Site {
         limits: &[Step],
         network: Option<&Network>,
     ) -> Vec<Step> {
-        let mut steps = self.enter();
+        let mut steps = self.enter(self.own_map());
         self.base(&mut steps, base, network.map(Network::hosts));
         steps.extend(network.iter().flat_map(|network| network.steps()));
         self.bind(&mut steps, &self.sources.join(source), FUNCTION);
@@ -176,12 +187,13 @@ impl Site {
         steps
     }
 
-    fn enter(&self) -> Vec<Step> {
+    /// New namespaces; as an ordinary user with this map of users.
+    fn enter(&self, map: Step) -> Vec<Step> {
         let private = libc::MS_REC | libc::MS_PRIVATE;
         let user = if self.root { 0 } else { libc::CLONE_NEWUSER };
         let mut steps = vec![Step::Spawn { flags: NAMESPACES | user }];
         if !self.root {
-            steps.push(Step::IdMap { uid: self.uid, gid: self.gid });
+            steps.push(map);
         }
         steps.extend([
             // A call that is sent to a worker wakes it. On a core they share, the server goes on
@@ -193,9 +205,18 @@ impl Site {
         steps
     }
 
+    fn own_map(&self) -> Step {
+        Step::IdMap { uid: self.uid, gid: self.gid }
+    }
+
     fn base(&self, steps: &mut Vec<Step>, base: Base<'_>, hosts: Option<String>) {
         match base {
-            Base::Machine(host) => self.machine(steps, host, hosts),
+            Base::Machine(host) => {
+                self.machine(steps, &host.prefixes);
+                for (path, text) in self.files(hosts.unwrap_or(network::HOSTS.to_owned())) {
+                    steps.push(Step::File { path: self.inside(path), text });
+                }
+            }
             Base::Image(tree) => self.image(steps, tree),
         }
         steps.push(proc(&self.inside("/proc")));
@@ -203,7 +224,7 @@ impl Site {
         steps.push(Step::Hostname { name: "dispatch".to_owned() });
     }
 
-    fn machine(&self, steps: &mut Vec<Step>, host: &HostLanguage, hosts: Option<String>) {
+    fn machine(&self, steps: &mut Vec<Step>, prefixes: &[PathBuf]) {
         let root = self.inside("");
         let flags = libc::MS_NOSUID | libc::MS_NODEV;
         steps.push(Step::mount("none", &root, "tmpfs", flags, "size=8m,mode=755"));
@@ -218,7 +239,7 @@ impl Site {
                 Err(_) => {}
             }
         }
-        for prefix in host.prefixes.iter().filter(|p| !p.starts_with("/usr")) {
+        for prefix in prefixes.iter().filter(|p| !p.starts_with("/usr")) {
             self.bind(steps, prefix, &prefix.to_string_lossy());
         }
         for path in SETTINGS.iter().filter(|p| Path::new(p).exists()) {
@@ -226,9 +247,6 @@ impl Site {
         }
         self.bind(steps, &self.runtimes, RUNTIMES);
         self.devices(steps);
-        for (path, text) in self.files(hosts.unwrap_or(network::HOSTS.to_owned())) {
-            steps.push(Step::File { path: self.inside(path), text });
-        }
         steps.push(Step::Directory { path: self.inside("/tmp") });
         steps.push(Step::Directory { path: self.inside("/proc") });
     }

@@ -142,7 +142,12 @@ impl Starter {
     /// A cgroup whose memory is not limited yet, our ends, and what the worker gets: its ends, then
     /// cgroup files.
     pub(super) fn wire(&self) -> Result<(Wires, Vec<OwnedFd>, Cgroup), Error> {
-        let cgroup = self.cgroups.make();
+        Self::wire_in(self.cgroups.make())
+    }
+
+    pub(super) fn wire_in(
+        cgroup: io::Result<Cgroup>,
+    ) -> Result<(Wires, Vec<OwnedFd>, Cgroup), Error> {
         let cgroup = cgroup.map_err(|e| failure::engine("a cgroup cannot be made", e))?;
         let made = Wires::new().and_then(|(wires, mut theirs)| {
             theirs.extend(cgroup.files()?);
@@ -152,7 +157,7 @@ impl Starter {
         Ok((wires, theirs, cgroup))
     }
 
-    fn worker(
+    pub(super) fn worker(
         &self,
         wires: Wires,
         cgroup: Cgroup,
@@ -172,7 +177,7 @@ impl Starter {
         Ok(Worker::new(Parts { socket, stdout, stderr, cgroup, graves, control, slot }))
     }
 
-    async fn hello(&self, worker: &mut Worker) -> Result<Vec<OwnedFd>, Error> {
+    pub(super) async fn hello(&self, worker: &mut Worker) -> Result<Vec<OwnedFd>, Error> {
         let limit = Duration::from_millis(self.config.load_timeout_ms);
         let what = "the sandbox did not start";
         let greeted = timeout(limit, worker.greet()).await;
@@ -240,7 +245,7 @@ impl Starter {
         let control = Control::start(&self.config.init_exe).map_err(failed)?;
         let message = serde_json::to_vec(launch).map_err(|e| failure::engine("launch", e))?;
         if message.len() > MAX_LAUNCH_BYTES {
-            let text = format!("a function's environment is limited to {MAX_LAUNCH_BYTES} bytes");
+            let text = format!("an environment is limited to {MAX_LAUNCH_BYTES} bytes");
             return Err(Error::caller(code::ENGINE003, text));
         }
         control.send(&message, theirs).await.map_err(failed)?;

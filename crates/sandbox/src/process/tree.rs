@@ -1,5 +1,7 @@
 //! Unpacked layers as one directory, for machines that allow no overlays.
 
+pub mod changes;
+
 use std::collections::BTreeMap;
 use std::fs::{self, Metadata};
 use std::io;
@@ -11,17 +13,29 @@ use rustix::fs::{AtFlags, Timespec, Timestamps};
 /// On a directory: nothing of the layers below is seen through it.
 pub const OPAQUE: &str = "user.overlay.opaque";
 
-/// Writes what an overlay of the layers would show, the lowest first, to a new directory. Files
-/// are linked where they can be, so nobody may write to it.
+/// How files get into a copy.
+#[derive(Clone, Copy, PartialEq)]
+enum Files {
+    /// By a link where that can be, so nobody may write to them.
+    Linked,
+    Copied,
+}
+
+/// Writes what an overlay of the layers would show, the lowest first, to a new directory that
+/// nobody may write to.
 ///
 /// # Errors
 /// What the file system says; half a copy is left behind then.
 pub fn merge(layers: &[PathBuf], target: &Path) -> io::Result<()> {
+    write(layers, target, Files::Linked)
+}
+
+fn write(layers: &[PathBuf], target: &Path, files: Files) -> io::Result<()> {
     fs::create_dir(target)?;
     // A directory that may not be written is still to be filled.
     let mut modes = BTreeMap::new();
     for layer in layers {
-        add(layer, target, &mut modes)?;
+        add(layer, target, files, &mut modes)?;
     }
     for (directory, mode) in modes.into_iter().rev() {
         fs::set_permissions(directory, PermissionsExt::from_mode(mode))?;
@@ -29,7 +43,12 @@ pub fn merge(layers: &[PathBuf], target: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn add(layer: &Path, target: &Path, modes: &mut BTreeMap<PathBuf, u32>) -> io::Result<()> {
+fn add(
+    layer: &Path,
+    target: &Path,
+    files: Files,
+    modes: &mut BTreeMap<PathBuf, u32>,
+) -> io::Result<()> {
     modes.insert(target.to_owned(), fs::symlink_metadata(layer)?.mode() & 0o1777);
     for entry in fs::read_dir(layer)? {
         let entry = entry?;
@@ -50,8 +69,8 @@ fn add(layer: &Path, target: &Path, modes: &mut BTreeMap<PathBuf, u32>) -> io::R
                 fs::create_dir(&to)?;
                 own(&to, &found)?;
             }
-            add(&from, &to, modes)?;
-        } else if fs::hard_link(&from, &to).is_err() {
+            add(&from, &to, files, modes)?;
+        } else if files == Files::Copied || fs::hard_link(&from, &to).is_err() {
             copy(&from, &to, &found)?;
         }
     }

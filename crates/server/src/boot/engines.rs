@@ -47,6 +47,7 @@ pub async fn build(config: &Config, store: &Store, content: &Content) -> anyhow:
         process.state_dir = config.data_dir().join("process");
     }
     let process = ProcessEngine::start(process, sources.clone(), Some(images)).await?;
+    made.workshop = Some(process.workshop());
     made.engines.add(process);
     made.engines.add(WasmEngine::start(config.wasm.clone(), sources)?);
     Ok(made)

@@ -48,11 +48,16 @@ impl Site {
             }
             Tree::Copy(directory) => self.bind(steps, directory, ""),
         }
-        let dev = self.inside("/dev");
-        steps.push(Step::mount("none", &dev, "tmpfs", libc::MS_NOSUID, "size=64k,mode=755"));
-        self.devices(steps);
-        steps.push(Step::Attributes { target: dev, flags: super::READ_ONLY, recursive: false });
+        self.own_devices(steps);
         self.bind(steps, &self.runtimes, RUNTIMES);
+    }
+
+    /// A `/dev` that is not the image's.
+    pub(super) fn own_devices(&self, steps: &mut Vec<Step>) {
+        let target = self.inside("/dev");
+        steps.push(Step::mount("none", &target, "tmpfs", libc::MS_NOSUID, "size=64k,mode=755"));
+        self.devices(steps);
+        steps.push(Step::Attributes { target, flags: super::READ_ONLY, recursive: false });
     }
 
     /// Covers `/etc/hosts` with a file that has no name, by way of the `/tmp` that is mounted.
