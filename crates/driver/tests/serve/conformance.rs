@@ -1,5 +1,5 @@
 //! What every function image does. The handler is told by its payload what to do:
-//! `echo`, `secret`, `log`, `fail`, `big`, `wait` for a file, `exit`.
+//! `echo`, `secret`, `log`, `fail`, `big`, `wait` for a file, `exit`, `leave` a process behind.
 
 use std::net::TcpStream;
 use std::path::Path;
@@ -47,6 +47,26 @@ impl Case<'_> {
         assert_eq!((status, &answer["context"]["error"]["type"]), (200, &json!("FunctionError")));
         let message = answer["context"]["error"]["message"].as_str().unwrap();
         assert!(message.contains("process ended") && message.contains('7'), "{message}");
+        assert_eq!(payload(image.port, json!({"echo": 1})), json!(1));
+    }
+
+    /// Processes a call started end with it, so that they cannot print into a later one's log.
+    pub fn leaves_nothing_behind(&self) {
+        let image = self.start("1");
+        let pid = payload(image.port, json!({"leave": true}));
+        until("the process is gone", || !Path::new(&format!("/proc/{pid}/exe")).exists());
+        assert_eq!(payload(image.port, json!({"echo": 1})), json!(1));
+    }
+
+    /// The context says how long it may take.
+    pub fn ends_a_call_that_takes_too_long(&self) {
+        let image = self.start("1");
+        let (never, mark) = (image.file("never"), image.file("mark"));
+        let call = json!({"context": {"timeout": 150}, "payload": {"wait": never, "mark": mark}});
+        let (status, answer) = post(image.port, &call.to_string());
+        assert_eq!(status, 200, "{answer}");
+        let message = &answer["context"]["error"]["message"];
+        assert_eq!(message, "the function timed out after 150 ms");
         assert_eq!(payload(image.port, json!({"echo": 1})), json!(1));
     }
 
@@ -151,12 +171,16 @@ fn waiting_call(port: u16, file: &Path) -> thread::JoinHandle<Value> {
         std::io::Write::write_all(&mut stream, &posted("/", &words)).unwrap();
         serde_json::from_str(&read(&mut stream).unwrap().1).unwrap()
     });
+    until("the call began", || mark.exists());
+    call
+}
+
+fn until(what: &str, holds: impl Fn() -> bool) {
     let ends = Instant::now() + Duration::from_secs(20);
-    while !mark.exists() {
-        assert!(Instant::now() < ends, "the call never began");
+    while !holds() {
+        assert!(Instant::now() < ends, "it never came true that {what}");
         thread::sleep(Duration::from_millis(5));
     }
-    call
 }
 
 fn payload(port: u16, payload: Value) -> Value {
