@@ -85,7 +85,7 @@ pub struct Deployment {
     pub id: Uuid,
     pub org: OrgName,
     pub function: Name,
-    /// `python3`, `nodejs`, `java`, `ruby`, `php`, `powershell`, `binary`, `wasm`.
+    /// As images spell it: the name of a [`crate::Language`], or `wasm`.
     pub language: String,
     /// The image's URL: `host:LANGUAGE` or an OCI reference.
     pub image_url: String,
