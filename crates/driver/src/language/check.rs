@@ -175,6 +175,9 @@ impl Check<'_> {
             self.variable(field, name)?;
             self.template(field, value, &["packages"])?;
         }
+        if let Err(wrong) = dependencies::check_mirror(&dependencies.mirror) {
+            return self.wrong("dependencies.mirror", format!("cannot be used: {wrong}"));
+        }
         if dependencies.manifests.is_empty() {
             return self.wrong("dependencies.manifests", "is empty; describe one at least");
         }

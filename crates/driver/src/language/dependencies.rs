@@ -146,7 +146,7 @@ pub fn step(language: &Language, text: &str, place: &Place<'_>) -> Result<Step, 
 }
 
 /// It goes into settings of several formats, so it has nothing that means something there.
-fn check_mirror(mirror: &str) -> Result<(), String> {
+pub(super) fn check_mirror(mirror: &str) -> Result<(), String> {
     let web = mirror.is_empty() || ["http://", "https://"].iter().any(|p| mirror.starts_with(p));
     let plain = |c: char| !c.is_whitespace() && !c.is_control() && !"\"'<>&\\`$".contains(c);
     match web && mirror.chars().all(plain) {

@@ -134,6 +134,9 @@ fn what_is_wrong_is_named_with_its_file() {
     assert!(refused(&format!("{GOOD}#{}", "x".repeat(64 << 10))).contains("65536 bytes"));
     let dependencies = "[dependencies]\nmirror = \"https://cpan.org\"\n";
     assert!(refused(&format!("{GOOD}{dependencies}")).contains("manifests"));
+    let mirror = dependencies.replace("https:", "ftp:");
+    let manifest = "[[dependencies.manifests]]\nname = \"cpanfile\"\ninstall = [[\"cpanm\"]]\n";
+    assert!(refused(&format!("{GOOD}{mirror}{manifest}")).contains("`dependencies.mirror`"));
     let outside = format!(
         "{GOOD}{dependencies}[[dependencies.manifests]]\nname = \"cpanfile\"\n\
          at = \"/etc/passwd\"\ninstall = [[\"cpanm\"]]\n"
