@@ -244,8 +244,12 @@ function split(text) {
   const context = call.context ?? {};
   if (!isObject(context)) throw new Refused(400, "the context is no JSON object");
   const limit = context.timeout > 0 && context.timeout < 1e9 ? Number(context.timeout) : null;
-  const [first, second] = [context, call.payload ?? null].map((part) => JSON.stringify(part));
-  return [Buffer.from(first), Buffer.from(second), limit];
+  try {
+    const texts = [context, call.payload ?? null].map((part) => JSON.stringify(part));
+    return [...texts.map((text) => Buffer.from(text)), limit];
+  } catch (error) {
+    throw new Refused(400, `the request is nested too deeply: ${error.message}`);
+  }
 }
 
 function answer(response, status, ...parts) {

@@ -350,17 +350,17 @@ def split(body):
     """Context and payload of a call, as JSON without space around it, and its limit in ms."""
     try:
         call = json.loads(body, parse_constant=no_constant)
+        if not isinstance(call, dict):
+            raise Refused(400, "the request is no JSON object with context and payload")
+        context = call.get("context")
+        context = {} if context is None else context
+        if not isinstance(context, dict):
+            raise Refused(400, "the context is no JSON object")
+        texts = json.dumps(context).encode(), json.dumps(call.get("payload")).encode()
     except (ValueError, RecursionError) as error:
         raise Refused(400, f"the request is not JSON: {error}") from None
-    if not isinstance(call, dict):
-        raise Refused(400, "the request is no JSON object with context and payload")
-    context = call.get("context")
-    context = {} if context is None else context
-    if not isinstance(context, dict):
-        raise Refused(400, "the context is no JSON object")
     limit = context.get("timeout")
-    limit = limit if type(limit) in (int, float) and 0 < limit < 1e9 else None
-    return json.dumps(context).encode(), json.dumps(call.get("payload")).encode(), limit
+    return *texts, limit if type(limit) in (int, float) and 0 < limit < 1e9 else None
 
 
 def no_constant(name):

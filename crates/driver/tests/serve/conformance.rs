@@ -1,6 +1,7 @@
 //! What every function image does. The handler is told by its payload what to do:
 //! `echo`, `secret`, `log`, `fail`, `big`, `wait` for a file, `exit`, `leave` a process behind.
 
+use std::io::Write;
 use std::net::TcpStream;
 use std::path::Path;
 use std::thread;
@@ -71,8 +72,12 @@ impl Case<'_> {
     }
 
     /// Calls wait for one another only beyond DISPATCH_CONCURRENCY; being asked for health never.
+    /// Clients that say nothing, or half of it, are in nobody's way.
     pub fn serves_at_the_same_time(&self) {
         let image = self.start("2");
+        let silent = TcpStream::connect(("127.0.0.1", image.port)).unwrap();
+        let mut halfway = TcpStream::connect(("127.0.0.1", image.port)).unwrap();
+        halfway.write_all(&posted("/", r#"{"payload": {"echo": 1}}"#)[..70]).unwrap();
         let file = image.file("go");
         let waiting = waiting_call(image.port, &file);
         assert_eq!(get(image.port, "/healthz").unwrap().0, 200);
@@ -80,6 +85,14 @@ impl Case<'_> {
         assert!(!waiting.is_finished());
         std::fs::write(&file, "").unwrap();
         assert_eq!(waiting.join().unwrap()["payload"], json!("gone on"));
+        drop(silent);
+        halfway.write_all(&posted("/", r#"{"payload": {"echo": 1}}"#)[70..]).unwrap();
+        for n in 1..=2 {
+            let (status, body) = read(&mut halfway).unwrap();
+            assert_eq!((status, field(&body, "payload")), (200, json!(n)));
+            // The connection goes on.
+            halfway.write_all(&posted("/", r#"{"payload": {"echo": 2}}"#)).unwrap();
+        }
     }
 
     /// A stop lets the call end, takes no other, and is a success.
@@ -152,6 +165,8 @@ fn refuses(port: u16) {
         assert_eq!((status, &error["type"]), (400, &json!("InputError")), "{body}");
         assert!(error["message"].as_str().unwrap().contains(words), "{body}: {error}");
     }
+    let deep = format!("{{\"payload\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
+    assert_eq!(post(port, &deep).0, 400);
     let most = MAX_PAYLOAD_BYTES + SLACK_BYTES;
     let fits = format!("{{\"payload\":{{\"echo\":1}}{}}}", " ".repeat(most - 22));
     assert_eq!((fits.len(), post(port, &fits).0), (most, 200));
@@ -168,7 +183,7 @@ fn waiting_call(port: u16, file: &Path) -> thread::JoinHandle<Value> {
     let words = json!({"payload": {"wait": file, "mark": mark}}).to_string();
     let call = thread::spawn(move || {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-        std::io::Write::write_all(&mut stream, &posted("/", &words)).unwrap();
+        stream.write_all(&posted("/", &words)).unwrap();
         serde_json::from_str(&read(&mut stream).unwrap().1).unwrap()
     });
     until("the call began", || mark.exists());
