@@ -252,6 +252,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "dispatch", ""
     timeout = IDLE_SECONDS
+    # An answer's head and body leave together, and at once.
+    wbufsize = 1 << 16
+    disable_nagle_algorithm = True
 
     def handle_one_request(self):
         # Counted from its first byte to the last of its answer: a stop waits for that.
@@ -339,6 +342,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         try:
             self.wfile.write(body)
+            self.wfile.flush()
         except OSError:
             self.close_connection = True
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dashmap::DashMap;
-use dispatch_driver::language::Start;
+use dispatch_driver::language::{Languages, Start};
 use dispatch_driver::{
     Call, Capabilities, Deployment, Engine, Error, Health, Outcome, Phases, Result, Retry,
     SourceStore,
@@ -60,7 +60,7 @@ impl ProcessEngine {
         let failed = |e: std::io::Error| failure::engine("the process engine's directory", e);
         let config = prepare(config).map_err(failed)?;
         let lock = lock(&config).map_err(failed)?;
-        let languages = language::all(&config.languages_dir);
+        let languages = Languages::load(&config.languages_dir);
         let languages = languages.map_err(|e| failure::engine("process.languages_dir", e))?;
         let runtimes = config.state_dir.join("runtimes");
         language::write_hosts(&runtimes, &languages).map_err(failed)?;
