@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use dispatch_driver::language::Languages;
+use dispatch_driver::language::{LanguageError, Languages};
 use serde::Deserialize;
 
 use super::network::Limits;
@@ -56,8 +56,8 @@ impl ProcessConfig {
     ///
     /// # Errors
     /// What is wrong with one of the operator's.
-    pub fn languages(&self) -> std::io::Result<Languages> {
-        super::language::all(&self.languages_dir)
+    pub fn languages(&self) -> Result<Languages, LanguageError> {
+        Languages::load(&self.languages_dir)
     }
 
     /// What a worker that has egress may do with it.

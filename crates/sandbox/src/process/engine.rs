@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dashmap::DashMap;
-use dispatch_driver::language::Start;
+use dispatch_driver::language::{Language, Languages, Start};
 use dispatch_driver::{
     Call, Capabilities, Deployment, Engine, Error, Health, ImageStore, Outcome, Phases, Result,
     Retry, SourceStore, Workshop,
@@ -69,7 +69,7 @@ impl ProcessEngine {
         let failed = |e: std::io::Error| failure::engine("the process engine's directory", e);
         let config = prepare(config).map_err(failed)?;
         let lock = lock(&config).map_err(failed)?;
-        let languages = language::all(&config.languages_dir);
+        let languages = Languages::load(&config.languages_dir);
         let languages = languages.map_err(|e| failure::engine("process.languages_dir", e))?;
         let runtimes = config.state_dir.join("runtimes");
         language::write_hosts(&runtimes, &languages).map_err(failed)?;
@@ -140,11 +140,17 @@ impl ProcessEngine {
             self.prepare(host).await?;
             return Ok(Kind { host: host.clone(), image: None });
         };
-        let image = self.images.get(digest, &self.starter.site, self.probe.overlays).await?;
+        let on_machine = deployment.image_url.starts_with("host:");
+        let (site, overlays) = (&self.starter.site, self.probe.overlays);
+        let image = self.images.get(digest, on_machine, site, overlays).await?;
         let rules = self.starter.languages.get(language).ok_or_else(|| {
             Error::caller(code::ENGINE001, format!("there is no language {language:?}"))
         })?;
-        let kind = Kind { host: image.host(rules), image: Some(image) };
+        let host = match on_machine {
+            true => self.starter.host(language)?.clone(),
+            false => image.host(rules),
+        };
+        let kind = Kind { host, image: Some(image) };
         if rules.run.start == Start::Jar {
             self.prepare(self.starter.host(language)?).await?;
         }
@@ -254,7 +260,13 @@ impl Engine for ProcessEngine {
     fn capabilities(&self) -> Capabilities {
         let mut languages: Vec<_> = self.starter.hosts.keys().cloned().collect();
         languages.sort();
-        Capabilities { languages, missing: self.probe.missing.clone() }
+        // Java's workers need classes that this machine's compiler makes.
+        let can = |rules: &&Arc<Language>| {
+            rules.run.start != Start::Jar || languages.contains(&rules.name)
+        };
+        let on_images = self.starter.languages.iter().filter(can).map(|l| l.name.clone());
+        let on_images = on_images.collect();
+        Capabilities { languages, on_images, missing: self.probe.missing.clone() }
     }
 
     fn needs(&self, language: &str) -> Option<String> {

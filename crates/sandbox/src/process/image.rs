@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use dispatch_driver::language::Language;
+use dispatch_driver::language::{Language, PACKAGES_AT};
 use dispatch_driver::{Error, ImageRoot, ImageStore, Result};
 use dispatch_model::code;
 
@@ -58,7 +58,14 @@ impl Images {
     }
 
     /// The image of that digest, fetched when its layers are not here.
-    pub async fn get(&self, digest: &str, site: &Site, overlays: bool) -> Result<Arc<Image>> {
+    /// One that is on the machine's own interpreter has nothing but packages for that.
+    pub async fn get(
+        &self,
+        digest: &str,
+        on_machine: bool,
+        site: &Site,
+        overlays: bool,
+    ) -> Result<Arc<Image>> {
         if let Some(image) = self.find(digest) {
             return Ok(image);
         }
@@ -74,7 +81,10 @@ impl Images {
             environment: Vec::new(),
             pools: Pools::default(),
         };
-        image.tree = self.tree(&root, site, overlays).await?;
+        image.tree = match (on_machine, root.layers.last()) {
+            (true, Some(layer)) => Tree::Packages(layer.join(PACKAGES_AT.trim_start_matches('/'))),
+            _ => self.tree(&root, site, overlays).await?,
+        };
         image.environment = root.environment;
         Ok(self.keep(image))
     }

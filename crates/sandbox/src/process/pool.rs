@@ -18,7 +18,7 @@ use super::control::Control;
 use super::host::HostLanguage;
 use super::image::Image;
 use super::plan::Launch;
-use super::root::Base;
+use super::root::{Base, Tree};
 use super::start::{Starter, base_environment, merged};
 use super::wires::Wires;
 use super::{failure, language};
@@ -68,9 +68,10 @@ pub struct Kind {
 
 impl Kind {
     pub fn base(&self) -> Base<'_> {
-        match &self.image {
-            Some(image) => Base::Image(&image.tree),
+        match self.image.as_ref().map(|image| &image.tree) {
             None => Base::Machine(&self.host),
+            Some(Tree::Packages(directory)) => Base::Packages(&self.host, directory),
+            Some(tree) => Base::Image(tree),
         }
     }
 

@@ -15,6 +15,8 @@ mod task;
 
 use std::path::{Path, PathBuf};
 
+use dispatch_driver::language::PACKAGES_AT;
+
 use super::config::ProcessConfig;
 use super::host::HostLanguage;
 use super::network::{self, Network};
@@ -66,6 +68,8 @@ pub enum Base<'a> {
     /// Those of the machine that this language needs.
     Machine(&'a HostLanguage),
     Image(&'a Tree),
+    /// Those of the machine, and packages for its interpreter.
+    Packages(&'a HostLanguage, &'a Path),
 }
 
 /// What all plans of one engine have in common.
@@ -211,13 +215,16 @@ impl Site {
 
     fn base(&self, steps: &mut Vec<Step>, base: Base<'_>, hosts: Option<String>) {
         match base {
-            Base::Machine(host) => {
+            Base::Image(tree) => self.image(steps, tree),
+            Base::Machine(host) | Base::Packages(host, _) => {
                 self.machine(steps, &host.prefixes);
                 for (path, text) in self.files(hosts.unwrap_or(network::HOSTS.to_owned())) {
                     steps.push(Step::File { path: self.inside(path), text });
                 }
             }
-            Base::Image(tree) => self.image(steps, tree),
+        }
+        if let Base::Packages(_, packages) = base {
+            self.bind(steps, packages, PACKAGES_AT);
         }
         steps.push(proc(&self.inside("/proc")));
         steps.push(Step::Loopback);

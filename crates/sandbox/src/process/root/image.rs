@@ -18,6 +18,8 @@ pub enum Tree {
     Layers(Vec<PathBuf>),
     /// Where overlays are not allowed: one directory that holds what they would show.
     Copy(PathBuf),
+    /// The machine's own, with the packages in this directory for its interpreter.
+    Packages(PathBuf),
 }
 
 impl Site {
@@ -46,7 +48,7 @@ impl Site {
             Tree::Layers(layers) => {
                 steps.push(Step::Overlay { layers: layers.clone(), upper: None, target });
             }
-            Tree::Copy(directory) => self.bind(steps, directory, ""),
+            Tree::Copy(directory) | Tree::Packages(directory) => self.bind(steps, directory, ""),
         }
         self.own_devices(steps);
         self.bind(steps, &self.runtimes, RUNTIMES);
