@@ -143,7 +143,13 @@ class Worker {
   }
 
   // The kind of the answer, its body, and the lines of both logs.
-  async call(context, payload) {
+  async call(context, payload, limitMs) {
+    let message = null;
+    const late = () => {
+      message = `the function timed out after ${limitMs.toFixed(0)} ms`;
+      this.end();
+    };
+    const timer = limitMs && setTimeout(late, limitMs);
     const token = crypto.randomBytes(TOKEN);
     const length = Buffer.alloc(4);
     length.writeUInt32LE(context.length, 0);
@@ -152,10 +158,11 @@ class Worker {
     while (frame && !frame.body.subarray(0, TOKEN).equals(token)) {
       [frame, forged] = [await this.receive(), LAST];
     }
+    clearTimeout(timer);
     // What was printed before the answer is in the pipes, and read in the next turn of the loop.
     await new Promise((done) => setImmediate(() => setImmediate(done)));
     if (!frame) {
-      const message = `the function's process ended before it answered: ${this.how}`;
+      message ||= `the function's process ended before it answered: ${this.how}`;
       this.end();
       // A process that left the group may keep the pipes open.
       const late = new Promise((done) => setTimeout(done, DEATH_MS));
@@ -180,7 +187,7 @@ const idle = [];
 const waiting = [];
 let running = 0;
 
-async function call(context, payload) {
+async function call(...parts) {
   if (running === CONCURRENCY) await new Promise((turn) => waiting.push(turn));
   else running += 1;
   try {
@@ -189,7 +196,7 @@ async function call(context, payload) {
       worker = new Worker();
       await worker.load();
     }
-    const answer = await worker.call(context, payload);
+    const answer = await worker.call(...parts);
     if (answer.kind & LAST) worker.end();
     else idle.push(worker);
     return { ...answer, kind: answer.kind & ~LAST };
@@ -224,7 +231,7 @@ async function bodyOf(request) {
   return Buffer.concat(parts).toString("utf8");
 }
 
-// The context and the payload of a call.
+// The context and the payload of a call as JSON, and its limit in milliseconds.
 function split(text) {
   let call;
   try {
@@ -236,7 +243,13 @@ function split(text) {
   if (!isObject(call)) throw new Refused(400, "the request is no JSON object with context and payload");
   const context = call.context ?? {};
   if (!isObject(context)) throw new Refused(400, "the context is no JSON object");
-  return [context, call.payload ?? null].map((part) => Buffer.from(JSON.stringify(part)));
+  const limit = context.timeout > 0 && context.timeout < 1e9 ? Number(context.timeout) : null;
+  try {
+    const texts = [context, call.payload ?? null].map((part) => JSON.stringify(part));
+    return [...texts.map((text) => Buffer.from(text)), limit];
+  } catch (error) {
+    throw new Refused(400, `the request is nested too deeply: ${error.message}`);
+  }
 }
 
 function answer(response, status, ...parts) {

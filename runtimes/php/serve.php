@@ -98,6 +98,9 @@ final class Worker
     public ?Connection $caller = null;
     private string $read = '';
     private string $token = '';
+    /** When its call has to end, by the monotonic clock, and the milliseconds it was given. */
+    public ?float $ends = null;
+    private ?float $limit = null;
     private int $pid;
 
     public function __construct(private array $settings)
@@ -183,8 +186,10 @@ final class Worker
         }
     }
 
-    public function call(Connection $caller, string $context, string $payload): void
+    public function call(Connection $caller, string $context, string $payload, ?float $limit): void
     {
+        $this->limit = $limit;
+        $this->ends = $limit === null ? null : hrtime(true) / 1e9 + $limit / 1000;
         [$this->caller, $this->token] = [$caller, random_bytes(TOKEN)];
         $this->send(CALL, $this->token . pack('V', strlen($context)) . $context . $payload);
         stream_set_blocking($this->socket, false);
@@ -208,10 +213,12 @@ final class Worker
             }
             $forged = LAST;
         }
-        if (!feof($this->socket)) {
+        $late = $this->ends !== null && hrtime(true) / 1e9 >= $this->ends;
+        if (!feof($this->socket) && !$late) {
             return null;
         }
-        $message = 'the function\'s process ended before it answered: ' . $this->ending();
+        $message = $late ? sprintf('the function timed out after %.0f ms', $this->limit)
+            : 'the function\'s process ended before it answered: ' . $this->ending();
         $body = json_encode(['message' => $message, 'stacktrace' => []], JSON);
         return [ERROR | LAST, $body, [$this->logs[0]->take(), $this->logs[1]->take()]];
     }
@@ -376,7 +383,7 @@ final class Server
     private array $idle = [];
     /** @var list<Worker> */
     private array $busy = [];
-    /** @var list<array{Connection, string, string}> */
+    /** @var list<array{Connection, string, string, float|null}> */
     private array $waiting = [];
     /** @var resource */
     private $listener;
@@ -440,8 +447,10 @@ final class Server
             array_push($read, $worker->socket, $worker->logs[0]->pipe, $worker->logs[1]->pipe);
         }
         $none = null;
+        $ends = array_filter(array_map(fn ($worker) => $worker->ends, $this->busy));
+        $wait = $ends === [] ? 1 : max(0, min(1, min($ends) - hrtime(true) / 1e9));
         // A signal ends the wait, which is no failure.
-        if (@stream_select($read, $write, $none, 1) === false) {
+        if (@stream_select($read, $write, $none, 0, (int) ceil($wait * 1e6)) === false) {
             return;
         }
         if (in_array($this->listener, $read, true)) {
@@ -449,7 +458,8 @@ final class Server
         }
         foreach ($this->busy as $worker) {
             $streams = [$worker->socket, $worker->logs[0]->pipe, $worker->logs[1]->pipe];
-            if (array_filter($streams, fn ($stream) => in_array($stream, $read, true)) !== []) {
+            $moved = array_filter($streams, fn ($stream) => in_array($stream, $read, true));
+            if ($moved !== [] || $worker->ends !== null) {
                 $this->follow($worker);
             }
         }
@@ -515,9 +525,9 @@ final class Server
     }
 
     /**
-     * The context and the payload of a call, as JSON.
+     * The context and the payload of a call as JSON, and its limit in milliseconds.
      *
-     * @return array{string, string}
+     * @return array{string, string, float|null}
      */
     private static function split(string $body): array
     {
@@ -533,14 +543,16 @@ final class Server
         if (!$context instanceof \stdClass) {
             throw new Refused('the context is no JSON object', 400);
         }
-        return [json_encode($context, JSON), json_encode($call->payload ?? null, JSON)];
+        $limit = $context->timeout ?? null;
+        $limit = is_numeric($limit) && $limit > 0 && $limit < 1e9 ? (float) $limit : null;
+        return [json_encode($context, JSON), json_encode($call->payload ?? null, JSON), $limit];
     }
 
     /** Gives waiting calls to workers, as many as there may be. */
     private function start(): void
     {
         while ($this->waiting !== [] && count($this->busy) < $this->concurrency) {
-            [$connection, $context, $payload] = array_shift($this->waiting);
+            [$connection, $context, $payload, $limit] = array_shift($this->waiting);
             try {
                 $worker = array_pop($this->idle) ?? new Worker($this->settings);
             } catch (\RuntimeException $problem) {
@@ -548,7 +560,7 @@ final class Server
                 $this->answer($connection, 500, $error, 'null', [[], []], false);
                 continue;
             }
-            $worker->call($connection, $context, $payload);
+            $worker->call($connection, $context, $payload, $limit);
             $this->busy[] = $worker;
         }
     }

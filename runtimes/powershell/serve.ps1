@@ -140,16 +140,22 @@ $dispatchListener = [Net.HttpListener]::new()
 $dispatchListener.Prefixes.Add("http://*:$dispatchPort/")
 $dispatchListener.Start()
 $dispatchStop = [Threading.CancellationTokenSource]::new()
+# A signal comes on a thread where no script can run, so this is put together of .NET's own parts.
+$expression, $kind = [Linq.Expressions.Expression], [Runtime.InteropServices.PosixSignalContext]
+$signal = $expression::Parameter($kind)
+$cancel = $expression::Assign(
+    $expression::Property($signal, 'Cancel'), $expression::Constant($true, [bool]))
+$method = [Threading.CancellationTokenSource].GetMethod('Cancel', [Type[]]@())
+$stop = $expression::Call($expression::Constant($dispatchStop), $method)
+$both = $expression::Block([Linq.Expressions.Expression[]]@($cancel, $stop))
+$parameters = [Linq.Expressions.ParameterExpression[]]@($signal)
+$action = [Action[Runtime.InteropServices.PosixSignalContext]]
+$onSignal = $expression::Lambda($action, $both, $parameters).Compile()
 $dispatchSignal = [Runtime.InteropServices.PosixSignalRegistration]::Create(
-    [Runtime.InteropServices.PosixSignal]::SIGTERM,
-    [Action[Runtime.InteropServices.PosixSignalContext]] {
-        param($signal)
-        $signal.Cancel = $true
-        $dispatchStop.Cancel()
-    })
+    [Runtime.InteropServices.PosixSignal]::SIGTERM, $onSignal)
 while (-not $dispatchStop.IsCancellationRequested) {
     $next = $dispatchListener.GetContextAsync()
-    # Short waits, so that the stop is noticed: a script block for a signal runs in between.
+    # Short waits, so that the stop is noticed.
     while (-not $next.Wait(200)) { if ($dispatchStop.IsCancellationRequested) { break } }
     if (-not $next.IsCompleted) { break }
     try {

@@ -19,6 +19,7 @@ import socket
 import struct
 import sys
 import threading
+import time
 
 LOAD, CALL = 1, 2
 HELLO, LOADED, LOAD_FAILED, RESULT, ERROR = 16, 17, 18, 19, 20
@@ -50,6 +51,10 @@ CONCURRENCY = number("DISPATCH_CONCURRENCY", 1)
 
 class Gone(Exception):
     """The worker's process ended."""
+
+
+class Late(Exception):
+    """The call took longer than its context allows."""
 
 
 class Log:
@@ -84,6 +89,8 @@ class Worker:
     """A process that answers one call at a time; its handler is loaded."""
 
     def __init__(self):
+        # When its call has to end, by the monotonic clock.
+        self.ends = None
         self.socket, theirs = socket.socketpair()
         out, theirs_out = os.pipe()
         err, theirs_err = os.pipe()
@@ -127,8 +134,9 @@ class Worker:
             failure = json.loads(body)
             raise RuntimeError("\n".join([failure["message"], *failure["stacktrace"]]))
 
-    def call(self, context, payload):
+    def call(self, context, payload, limit_ms):
         """The kind of the answer, its body, and the lines of both logs."""
+        self.ends = limit_ms and time.monotonic() + limit_ms / 1000
         token = os.urandom(TOKEN)
         length = struct.pack("<I", len(context))
         try:
@@ -139,7 +147,9 @@ class Worker:
                 kind |= LAST
             body = body[TOKEN:]
         except (Gone, OSError):
-            kind, body = ERROR | LAST, self.ending()
+            kind, body = ERROR | LAST, failure(self.ending())
+        except Late:
+            kind, body = ERROR | LAST, failure(f"the function timed out after {limit_ms:.0f} ms")
         return kind, body, [log.take() for log in self.logs]
 
     def ending(self):
@@ -148,8 +158,7 @@ class Worker:
         end_group(pid)
         code = os.waitstatus_to_exitcode(status)
         how = f"signal {-code}" if code < 0 else f"exit status {code}"
-        message = f"the function's process ended before it answered: {how}"
-        return json.dumps({"message": message, "stacktrace": []}).encode()
+        return f"the function's process ended before it answered: {how}"
 
     def end(self):
         self.socket.close()
@@ -172,7 +181,11 @@ class Worker:
         for log in self.logs:
             poll.register(log.pipe, select.POLLIN)
         while len(bytes_) < length:
-            for descriptor, _ in poll.poll():
+            left = self.ends and max(0, self.ends - time.monotonic()) * 1000
+            ready = poll.poll(left)
+            if not ready:
+                raise Late
+            for descriptor, _ in ready:
                 if descriptor != self.socket.fileno():
                     log = next(log for log in self.logs if log.pipe == descriptor)
                     if not log.read():
@@ -183,6 +196,10 @@ class Worker:
                     raise Gone
                 bytes_ += part
         return bytes(bytes_)
+
+
+def failure(message):
+    return json.dumps({"message": message, "stacktrace": []}).encode()
 
 
 def end_group(pid):
@@ -202,13 +219,13 @@ class Pool:
     def __init__(self):
         self.turns, self.idle = threading.Semaphore(CONCURRENCY), [Worker()]
 
-    def call(self, context, payload):
+    def call(self, *call):
         with self.turns:
             try:
                 worker = self.idle.pop()
             except IndexError:
                 worker = Worker()
-            kind, body, logs = worker.call(context, payload)
+            kind, body, logs = worker.call(*call)
             if kind & LAST:
                 worker.end()
             else:
@@ -235,6 +252,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "dispatch", ""
     timeout = IDLE_SECONDS
+    # An answer's head and body leave together, and at once.
+    wbufsize = 1 << 16
+    disable_nagle_algorithm = True
 
     def handle_one_request(self):
         # Counted from its first byte to the last of its answer: a stop waits for that.
@@ -255,7 +275,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         try:
-            context, payload = split(self.body())
+            call = split(self.body())
         except Refused as refused:
             # What is left of the body would be taken for the next request.
             self.close_connection = True
@@ -266,7 +286,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.close_connection = True
             return
         try:
-            kind, body, logs = self.server.pool.call(context, payload)
+            kind, body, logs = self.server.pool.call(*call)
         except Exception as problem:
             error = {"type": "SystemError", "message": str(problem), "stacktrace": []}
             self.answer(500, reply(error, b"null", ([], [])))
@@ -322,6 +342,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         try:
             self.wfile.write(body)
+            self.wfile.flush()
         except OSError:
             self.close_connection = True
 
@@ -330,18 +351,20 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 def split(body):
-    """The context and the payload of a call, as JSON without space around it."""
+    """Context and payload of a call, as JSON without space around it, and its limit in ms."""
     try:
         call = json.loads(body, parse_constant=no_constant)
+        if not isinstance(call, dict):
+            raise Refused(400, "the request is no JSON object with context and payload")
+        context = call.get("context")
+        context = {} if context is None else context
+        if not isinstance(context, dict):
+            raise Refused(400, "the context is no JSON object")
+        texts = json.dumps(context).encode(), json.dumps(call.get("payload")).encode()
     except (ValueError, RecursionError) as error:
         raise Refused(400, f"the request is not JSON: {error}") from None
-    if not isinstance(call, dict):
-        raise Refused(400, "the request is no JSON object with context and payload")
-    context = call.get("context")
-    context = {} if context is None else context
-    if not isinstance(context, dict):
-        raise Refused(400, "the context is no JSON object")
-    return json.dumps(context).encode(), json.dumps(call.get("payload")).encode()
+    limit = context.get("timeout")
+    return *texts, limit if type(limit) in (int, float) and 0 < limit < 1e9 else None
 
 
 def no_constant(name):

@@ -47,6 +47,9 @@ module DispatchServe
 
   class Gone < StandardError; end
 
+  # The call took longer than its context allows.
+  class Late < StandardError; end
+
   # A request that is answered with this status; the handler is not called.
   class Refused < StandardError
     attr_reader :status
@@ -103,7 +106,8 @@ module DispatchServe
     end
 
     # The kind of the answer, its body, and the lines of both logs.
-    def call(context, payload)
+    def call(context, payload, limit_ms)
+      @ends = limit_ms && (now + limit_ms / 1000.0)
       token = SecureRandom.bytes(TOKEN)
       forged = 0
       begin
@@ -116,7 +120,10 @@ module DispatchServe
         body = body.byteslice(TOKEN..)
       rescue Gone, SystemCallError
         kind = ERROR | LAST
-        body = JSON.generate({ message: ending, stacktrace: [] })
+        body = failure(ending)
+      rescue Late
+        kind = ERROR | LAST
+        body = failure("the function timed out after #{limit_ms.round} ms")
       end
       [kind | forged, body, @logs.map(&:take)]
     end
@@ -146,6 +153,10 @@ module DispatchServe
       words = @logs.flat_map(&:take)
       raise ["the worker ended as it started", *words].join("\n")
     end
+
+    def now = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+
+    def failure(message) = JSON.generate({ message: message, stacktrace: [] })
 
     def ending
       _, status = Process.wait2(@pid)
@@ -179,7 +190,9 @@ module DispatchServe
       bytes = String.new(capacity: length)
       logs = @logs.to_h { |log| [log.pipe, log] }
       while bytes.bytesize < length
-        ready, = IO.select([@socket, *logs.keys])
+        ready, = IO.select([@socket, *logs.keys], nil, nil, @ends && [@ends - now, 0].max)
+        raise Late if ready.nil?
+
         ready.each do |io|
           next (logs.delete(io) unless logs[io].read) if logs[io]
 
@@ -202,14 +215,14 @@ module DispatchServe
       @idle << Worker.new
     end
 
-    def call(context, payload)
+    def call(*call)
       @turns << true
       worker = begin
         @idle.pop(true)
       rescue ThreadError
         Worker.new
       end
-      kind, body, logs = worker.call(context, payload)
+      kind, body, logs = worker.call(*call)
       (kind & LAST).zero? ? @idle << worker : worker.end_all
       [kind & ~LAST, body, logs]
     ensure
@@ -261,9 +274,9 @@ module DispatchServe
     end
 
     def run(fields)
-      context, payload = split(body(fields))
+      call = split(body(fields))
       kind, text, logs = begin
-        @server.pool.call(context, payload)
+        @server.pool.call(*call)
       rescue StandardError => e
         @keep = false
         return answer_call(500, { type: "SystemError", message: e.message, stacktrace: [] })
@@ -326,7 +339,7 @@ module DispatchServe
       body
     end
 
-    # The context and the payload of a call, as JSON.
+    # The context and the payload of a call as JSON, and its limit in milliseconds.
     def split(body)
       call = JSON.parse(body.dup.force_encoding("UTF-8"))
       unless call.is_a?(Hash)
@@ -336,7 +349,9 @@ module DispatchServe
       context = call["context"] || {}
       raise Refused.new(400, "the context is no JSON object") unless context.is_a?(Hash)
 
-      [context, call["payload"]].map { |part| JSON.generate(part).b }
+      limit = context["timeout"]
+      limit = nil unless limit.is_a?(Numeric) && limit.positive? && limit < 1e9
+      [*[context, call["payload"]].map { |part| JSON.generate(part).b }, limit]
     rescue JSON::ParserError, JSON::GeneratorError, EncodingError => e
       raise Refused.new(400, "the request is not JSON: #{e.message.scrub[0, 200]}")
     end

@@ -3,6 +3,8 @@ package Json;
 # objects that behave as 1 and ''. A small Perl comes without a module for it.
 use strict;
 use warnings;
+# The depth has a limit of its own.
+no warnings 'recursion';
 
 package Json::Bool {
     use overload 'bool' => sub { ${ $_[0] } }, '0+' => sub { ${ $_[0] } },

@@ -103,7 +103,7 @@ pub struct Step {
 ///
 /// # Errors
 /// One sentence for who wrote the manifest: it is empty, too long, not of its format, or the
-/// language has none.
+/// language has none. Or for the operator: the mirror is no plain URL.
 pub fn step(language: &Language, text: &str, place: &Place<'_>) -> Result<Step, String> {
     let name = &language.name;
     let Some(dependencies) = &language.dependencies else {
@@ -128,6 +128,7 @@ pub fn step(language: &Language, text: &str, place: &Place<'_>) -> Result<Step, 
     })?;
     manifest.check(text, &json)?;
     let mirror = place.mirror.unwrap_or_default();
+    check_mirror(mirror)?;
     let mut values = Values::from([
         ("interpreter", place.interpreter),
         ("packages", place.packages),
@@ -150,6 +151,19 @@ pub fn step(language: &Language, text: &str, place: &Place<'_>) -> Result<Step, 
     let own = own.map(|(name, value)| (fill(name, &values), fill(value, &values)));
     let environment = base_environment(place.directory).into_iter().chain(own).collect();
     Ok(Step { files, command: one(commands), environment })
+}
+
+/// It goes into settings of several formats, so it has nothing that means something there.
+pub(super) fn check_mirror(mirror: &str) -> Result<(), String> {
+    let web = mirror.is_empty() || ["http://", "https://"].iter().any(|p| mirror.starts_with(p));
+    let plain = |c: char| !c.is_whitespace() && !c.is_control() && !"\"'<>&\\`$".contains(c);
+    match web && mirror.chars().all(plain) {
+        true => Ok(()),
+        false => Err(format!(
+            "the mirror is {mirror:?}; write a URL that begins with http:// or https:// and has \
+             no spaces, quotes, backslashes or any of `<>&$`"
+        )),
+    }
 }
 
 impl Manifest {

@@ -36,6 +36,17 @@ impl Languages {
         Self(read.collect())
     }
 
+    /// Those, and an operator's own from a directory; an empty path is none.
+    ///
+    /// # Errors
+    /// As [`Languages::with_directory`].
+    pub fn load(directory: &Path) -> Result<Self, LanguageError> {
+        match directory.as_os_str().is_empty() {
+            true => Ok(Self::builtin()),
+            false => Self::builtin().with_directory(directory),
+        }
+    }
+
     /// Adds an operator's languages: each folder in the directory is one. Files beside them are
     /// left alone, and so are folders whose name begins with a dot.
     ///

@@ -1,6 +1,7 @@
 //! What every function image does. The handler is told by its payload what to do:
-//! `echo`, `secret`, `log`, `fail`, `big`, `wait` for a file, `exit`.
+//! `echo`, `secret`, `log`, `fail`, `big`, `wait` for a file, `exit`, `leave` a process behind.
 
+use std::io::Write;
 use std::net::TcpStream;
 use std::path::Path;
 use std::thread;
@@ -50,9 +51,33 @@ impl Case<'_> {
         assert_eq!(payload(image.port, json!({"echo": 1})), json!(1));
     }
 
+    /// Processes a call started end with it, so that they cannot print into a later one's log.
+    pub fn leaves_nothing_behind(&self) {
+        let image = self.start("1");
+        let pid = payload(image.port, json!({"leave": true}));
+        until("the process is gone", || !Path::new(&format!("/proc/{pid}/exe")).exists());
+        assert_eq!(payload(image.port, json!({"echo": 1})), json!(1));
+    }
+
+    /// The context says how long it may take.
+    pub fn ends_a_call_that_takes_too_long(&self) {
+        let image = self.start("1");
+        let (never, mark) = (image.file("never"), image.file("mark"));
+        let call = json!({"context": {"timeout": 150}, "payload": {"wait": never, "mark": mark}});
+        let (status, answer) = post(image.port, &call.to_string());
+        assert_eq!(status, 200, "{answer}");
+        let message = &answer["context"]["error"]["message"];
+        assert_eq!(message, "the function timed out after 150 ms");
+        assert_eq!(payload(image.port, json!({"echo": 1})), json!(1));
+    }
+
     /// Calls wait for one another only beyond DISPATCH_CONCURRENCY; being asked for health never.
+    /// Clients that say nothing, or half of it, are in nobody's way.
     pub fn serves_at_the_same_time(&self) {
         let image = self.start("2");
+        let silent = TcpStream::connect(("127.0.0.1", image.port)).unwrap();
+        let mut halfway = TcpStream::connect(("127.0.0.1", image.port)).unwrap();
+        halfway.write_all(&posted("/", r#"{"payload": {"echo": 1}}"#)[..70]).unwrap();
         let file = image.file("go");
         let waiting = waiting_call(image.port, &file);
         assert_eq!(get(image.port, "/healthz").unwrap().0, 200);
@@ -60,6 +85,14 @@ impl Case<'_> {
         assert!(!waiting.is_finished());
         std::fs::write(&file, "").unwrap();
         assert_eq!(waiting.join().unwrap()["payload"], json!("gone on"));
+        drop(silent);
+        halfway.write_all(&posted("/", r#"{"payload": {"echo": 1}}"#)[70..]).unwrap();
+        for n in 1..=2 {
+            let (status, body) = read(&mut halfway).unwrap();
+            assert_eq!((status, field(&body, "payload")), (200, json!(n)));
+            // The connection goes on.
+            halfway.write_all(&posted("/", r#"{"payload": {"echo": 2}}"#)).unwrap();
+        }
     }
 
     /// A stop lets the call end, takes no other, and is a success.
@@ -132,6 +165,8 @@ fn refuses(port: u16) {
         assert_eq!((status, &error["type"]), (400, &json!("InputError")), "{body}");
         assert!(error["message"].as_str().unwrap().contains(words), "{body}: {error}");
     }
+    let deep = format!("{{\"payload\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
+    assert_eq!(post(port, &deep).0, 400);
     let most = MAX_PAYLOAD_BYTES + SLACK_BYTES;
     let fits = format!("{{\"payload\":{{\"echo\":1}}{}}}", " ".repeat(most - 22));
     assert_eq!((fits.len(), post(port, &fits).0), (most, 200));
@@ -148,15 +183,19 @@ fn waiting_call(port: u16, file: &Path) -> thread::JoinHandle<Value> {
     let words = json!({"payload": {"wait": file, "mark": mark}}).to_string();
     let call = thread::spawn(move || {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-        std::io::Write::write_all(&mut stream, &posted("/", &words)).unwrap();
+        stream.write_all(&posted("/", &words)).unwrap();
         serde_json::from_str(&read(&mut stream).unwrap().1).unwrap()
     });
+    until("the call began", || mark.exists());
+    call
+}
+
+fn until(what: &str, holds: impl Fn() -> bool) {
     let ends = Instant::now() + Duration::from_secs(20);
-    while !mark.exists() {
-        assert!(Instant::now() < ends, "the call never began");
+    while !holds() {
+        assert!(Instant::now() < ends, "it never came true that {what}");
         thread::sleep(Duration::from_millis(5));
     }
-    call
 }
 
 fn payload(port: u16, payload: Value) -> Value {

@@ -15,7 +15,7 @@ fn on(name: &str, handler: &str, source: &str, check: impl FnOnce(Case<'_>)) {
     }
 }
 
-/// The same tests of each; `forked` where handlers run in processes of their own.
+/// The same tests of each.
 macro_rules! serves {
     ($language:ident $handler:literal $source:literal $broken:literal $($more:ident)*) => {
         mod $language {
@@ -50,10 +50,20 @@ macro_rules! serves {
     };
 }
 
-serves!(python3 "f.handle" "f.py" "SyntaxError" outlives_its_handler serves_at_the_same_time);
-serves!(nodejs "./f.js" "f.js" "SyntaxError" outlives_its_handler serves_at_the_same_time);
-serves!(ruby "f.handle" "f.rb" "syntax error" outlives_its_handler serves_at_the_same_time);
-serves!(php "f.handle" "f.php" "defines no function" outlives_its_handler serves_at_the_same_time);
+/// And of those whose handlers run in processes of their own.
+macro_rules! forked {
+    ($($serves:tt)*) => {
+        serves!(
+            $($serves)* outlives_its_handler leaves_nothing_behind ends_a_call_that_takes_too_long
+            serves_at_the_same_time
+        );
+    };
+}
+
+forked!(python3 "f.handle" "f.py" "SyntaxError");
+forked!(nodejs "./f.js" "f.js" "SyntaxError");
+forked!(ruby "f.handle" "f.rb" "syntax error");
+forked!(php "f.handle" "f.php" "defines no function");
 serves!(perl "f.handle" "f.pl" "syntax error");
 serves!(powershell "f.ps1::handle" "f.ps1" "f.ps1");
 

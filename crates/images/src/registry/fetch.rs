@@ -1,7 +1,7 @@
 //! Fetching: what a tag leads to, documents, layers.
 
-use futures::StreamExt as _;
 use futures::stream::{self, TryStreamExt as _};
+use futures::{FutureExt as _, StreamExt as _};
 use oci_spec::image::{Descriptor, ImageManifest, MediaType};
 use reqwest::Method;
 
@@ -46,7 +46,7 @@ impl Registries {
         let manifest: ImageManifest = parse(&bytes, "manifest", &digest)?;
         let config = session.document(manifest.config()).await?;
         let image = Image::from_documents(digest, manifest, &config)?;
-        session.layers(content, image.layers()).await?;
+        session.layers(content, image.layers().collect()).await?;
         // The manifest last: who finds it finds the rest.
         content.put(&config).await?;
         content.put(&bytes).await?;
@@ -66,7 +66,7 @@ impl Registries {
         let session = self.session(reference, who, Intent::Pull).await?;
         let (digest, bytes) = session.named(reference.version()).await?;
         let artifact = Artifact::from_document(digest, &bytes)?;
-        session.layers(content, artifact.blobs()).await?;
+        session.layers(content, artifact.blobs().collect()).await?;
         content.put(&bytes).await?;
         Ok(artifact)
     }
@@ -98,12 +98,7 @@ impl Session<'_> {
     }
 
     /// Fetches the blobs that are not here yet.
-    async fn layers<'d>(
-        &self,
-        content: &Content,
-        layers: impl Iterator<Item = (&'d Digest, u64)>,
-    ) -> Result<()> {
-        let layers: Vec<_> = layers.map(|(digest, size)| (digest.clone(), size)).collect();
+    async fn layers(&self, content: &Content, layers: Vec<(&Digest, u64)>) -> Result<()> {
         let size = layers.iter().fold(0, |sum: u64, (_, size)| sum.saturating_add(*size));
         let most = self.registries.max_image_bytes();
         if size > most {
@@ -111,8 +106,11 @@ impl Session<'_> {
             let text = format!("{reference} has {size} bytes of layers, at most {most} are taken");
             return Err(Error::refused(text));
         }
-        let fetched = stream::iter(layers).map(|(layer, size)| self.layer(content, layer, size));
-        fetched.buffer_unordered(PARALLEL).try_collect::<Vec<()>>().await.map(drop)
+        let fetched: Vec<_> = layers
+            .into_iter()
+            .map(|(layer, size)| self.layer(content, layer.clone(), size).boxed())
+            .collect();
+        stream::iter(fetched).buffer_unordered(PARALLEL).try_collect::<Vec<()>>().await.map(drop)
     }
 
     async fn layer(&self, content: &Content, digest: Digest, size: u64) -> Result<()> {

@@ -31,7 +31,7 @@ impl Registries {
         content: &Content,
     ) -> Result<()> {
         let session = self.session(reference, who, Intent::Push).await?;
-        session.blobs(image.blobs(), who, content).await?;
+        session.blobs(image.blobs().collect(), who, content).await?;
         session.store(reference.version(), &image.digest, content).await.map(drop)
     }
 
@@ -48,7 +48,7 @@ impl Registries {
         content: &Content,
     ) -> Result<()> {
         let session = self.session(reference, who, Intent::Push).await?;
-        session.blobs(artifact.blobs().map(|(digest, _)| digest), who, content).await?;
+        session.blobs(artifact.blobs().map(|(digest, _)| digest).collect(), who, content).await?;
         let answer = session.store(reference.version(), &artifact.digest, content).await?;
         // So a registry says that it lists referrers itself (distribution-spec 1.1).
         match artifact.subject()? {
@@ -73,7 +73,7 @@ impl Registries {
         let session = self.session(reference, who, Intent::Push).await?;
         for digest in index.images() {
             let image = Image::load(content, digest).await?;
-            session.blobs(image.blobs(), who, content).await?;
+            session.blobs(image.blobs().collect(), who, content).await?;
             session.store(digest.as_str(), digest, content).await?;
         }
         session.store(reference.version(), &index.digest, content).await.map(drop)
@@ -92,12 +92,7 @@ impl Session<'_> {
         self.put(version, &kind, bytes).await
     }
 
-    async fn blobs(
-        &self,
-        blobs: impl Iterator<Item = &Digest>,
-        who: &Credentials,
-        content: &Content,
-    ) -> Result<()> {
+    async fn blobs(&self, blobs: Vec<&Digest>, who: &Credentials, content: &Content) -> Result<()> {
         let mut client = None;
         for digest in blobs {
             let request = self.request(Method::HEAD, &format!("blobs/{digest}"));

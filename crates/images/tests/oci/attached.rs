@@ -83,6 +83,31 @@ async fn what_is_attached_is_listed_fetched_and_deleted() {
     assert!(matches!(&gone, Error::Refused(text) if text.contains("404")), "{gone}");
 }
 
+/// Controllers run all of it in tasks of their own.
+#[tokio::test]
+async fn what_is_attached_is_the_work_of_any_task() {
+    let bed = Bed::new();
+    let gone = super::bed::free_address();
+    let to: Reference = format!("{gone}/a/b:1").parse().unwrap();
+    let (registries, content) = (bed.registries(&gone.to_string()), bed.content.clone());
+    let image = image(&bed).await;
+    let sbom = attached(&bed, &image.digest, SBOM, "{}").await;
+    let index = Index::make(&content, &[&image]).await.unwrap();
+    let tried = tokio::spawn(async move {
+        let nobody = Credentials::Nobody;
+        [
+            registries.push(&image, &to, &nobody, &content).await.is_err(),
+            registries.pull(&to, &nobody, &content).await.is_err(),
+            registries.push_artifact(&sbom, &to, &nobody, &content).await.is_err(),
+            registries.pull_artifact(&to, &nobody, &content).await.is_err(),
+            registries.push_index(&index, &to, &nobody, &content).await.is_err(),
+            registries.referrers(&to, &image.digest, None, &nobody).await.is_err(),
+            registries.delete(&to, &nobody).await.is_err(),
+        ]
+    });
+    assert_eq!(tried.await.unwrap(), [true; 7], "nobody listens there");
+}
+
 #[tokio::test]
 async fn an_artifact_is_no_base_image() {
     let (bed, registry) = (Bed::new(), Registry::start());

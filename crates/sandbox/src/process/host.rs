@@ -42,7 +42,7 @@ impl HostLanguage {
         Self::new(rules, PathBuf::new(), version, Vec::new())
     }
 
-    fn new(
+    pub(super) fn new(
         rules: &Arc<Language>,
         interpreter: PathBuf,
         version: String,

@@ -9,6 +9,7 @@ use dispatch_driver::Error;
 
 use super::host::HostLanguage;
 use super::plan::{Launch, Program};
+use super::root::Base;
 use super::start::{Starter, base_environment};
 use super::{failure, language, source};
 
@@ -43,7 +44,7 @@ impl Starter {
         };
         let archive = ["archive".to_owned()].into_iter().chain(plain.clone());
         let launch = Launch {
-            steps: self.site.alone(host, ".", &[], None),
+            steps: self.site.alone(Base::Machine(host), ".", &[], None),
             program: Program::Exec(plain.iter().cloned().chain(archive).collect()),
             environment: base_environment(),
         };

@@ -13,15 +13,6 @@ use super::root::RUNTIMES;
 /// The interpreter's own share of its address space, where that is what is limited.
 const ADDRESS_SPACE_MIB: u64 = 128;
 
-/// The languages of a server: the built-in ones, and those of the operator's directory.
-pub fn all(directory: &Path) -> io::Result<Languages> {
-    let builtin = Languages::builtin();
-    match directory.as_os_str().is_empty() {
-        true => Ok(builtin),
-        false => builtin.with_directory(directory).map_err(io::Error::other),
-    }
-}
-
 /// Writes the hosts to the state directory, one folder for each language.
 pub fn write_hosts(directory: &Path, languages: &Languages) -> io::Result<()> {
     for language in languages.iter().filter(|language| !language.files.is_empty()) {

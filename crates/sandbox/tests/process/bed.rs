@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use dispatch_driver::{Call, Deployment, Engine, Outcome, SourceStore};
+use dispatch_driver::{Call, Deployment, Engine, ImageStore, Outcome, SourceStore};
 use dispatch_model::{Name, OrgName};
 use dispatch_sandbox::process::{ProcessConfig, ProcessEngine};
 use uuid::Uuid;
@@ -43,9 +43,24 @@ impl Bed {
     /// The same, also when the engine cannot work.
     pub async fn unwell(change: impl FnOnce(&mut ProcessConfig)) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let store = Arc::new(Store::default());
         let config = config(directory.path(), change);
-        let engine = ProcessEngine::start(config, store.clone()).await.unwrap();
+        Self::made(directory, config, None).await
+    }
+
+    /// An engine that finds images in this store.
+    pub async fn with_images(images: Arc<dyn ImageStore>) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let config = config(directory.path(), |_| {});
+        Self::made(directory, config, Some(images)).await
+    }
+
+    async fn made(
+        directory: tempfile::TempDir,
+        config: ProcessConfig,
+        images: Option<Arc<dyn ImageStore>>,
+    ) -> Self {
+        let store = Arc::new(Store::default());
+        let engine = ProcessEngine::start(config, store.clone(), images).await.unwrap();
         Self { engine, directory, store }
     }
 
@@ -53,7 +68,7 @@ impl Bed {
     pub async fn refused(change: impl FnOnce(&mut ProcessConfig)) -> String {
         let directory = tempfile::tempdir().unwrap();
         let config = config(directory.path(), change);
-        let started = ProcessEngine::start(config, Arc::new(Store::default())).await;
+        let started = ProcessEngine::start(config, Arc::new(Store::default()), None).await;
         started.err().expect("it should not start").to_string()
     }
 

@@ -95,6 +95,11 @@ fn a_manifest_that_cannot_be_used_is_refused() {
         let error = try_step(language, text, &PLACE).unwrap_err();
         assert!(error.contains(words), "{language} {text:?}: {error}");
     }
+    for mirror in ["mirror", "file:///srv", "http://a/\"", "http://a/?b&c", "http://a b"] {
+        let place = Place { mirror: Some(mirror), ..PLACE };
+        let error = try_step("php", "{}", &place).unwrap_err();
+        assert!(error.contains("the mirror is") && error.contains("https://"), "{error}");
+    }
     let most = "#".repeat(MAX_MANIFEST_BYTES);
     assert!(try_step("python3", &most, &PLACE).is_ok());
     let error = try_step("python3", &format!("{most}#"), &PLACE).unwrap_err();

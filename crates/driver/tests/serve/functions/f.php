@@ -17,6 +17,10 @@ function handle($context, $payload)
     if (isset($payload['exit'])) {
         exit($payload['exit']);
     }
+    if (isset($payload['leave'])) {
+        $GLOBALS['left'] = proc_open(['sleep', '1000'], [], $pipes);
+        return proc_get_status($GLOBALS['left'])['pid'];
+    }
     if (isset($payload['wait'])) {
         touch($payload['mark']);
         for (; !file_exists($payload['wait']); clearstatcache()) {

@@ -1,4 +1,5 @@
 import os
+import subprocess
 import sys
 import time
 
@@ -15,6 +16,8 @@ def handle(context, payload):
         return "x" * payload["big"]
     if "exit" in payload:
         os._exit(payload["exit"])
+    if "leave" in payload:
+        return subprocess.Popen(["sleep", "1000"]).pid
     if "wait" in payload:
         open(payload["mark"], "w").close()
         while not os.path.exists(payload["wait"]):

@@ -9,6 +9,8 @@ def handle(context, payload)
   return 'x' * payload['big'] if payload['big']
 
   exit!(payload['exit']) if payload['exit']
+  return spawn('sleep', '1000') if payload['leave']
+
   if payload['wait']
     File.write(payload['mark'], '')
     sleep 0.005 until File.exist?(payload['wait'])
