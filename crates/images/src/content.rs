@@ -15,13 +15,14 @@ mod blob;
 mod names;
 mod prune;
 mod root;
+mod unpack;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, Weak};
 
 use crate::digest::Hashing;
-use crate::layer::{Limits, Unpacked, unpack};
+use crate::layer::Limits;
 use crate::{Digest, Error, Result};
 
 pub use blob::BlobWriter;
@@ -145,39 +146,6 @@ impl Content {
             true => Ok(bytes),
             false => Err(Error::refused(format!("{digest} was changed on disk"))),
         }
-    }
-
-    /// Unpacks a layer that is among the blobs, once.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] when the blob is not there, breaks a limit, holds what would leave its
-    /// directory, or is not what its image says (`diff_id`).
-    pub async fn unpack(&self, blob: &Digest, diff_id: &Digest) -> Result<PathBuf> {
-        let place = self.layer_path(diff_id);
-        let turn = self.turn(diff_id.as_str());
-        let _turn = turn.lock().await;
-        let failed = || Error::io(format!("{} cannot be used", place.display()));
-        if self.found(&place).map_err(failed())? {
-            return Ok(place);
-        }
-        let scratch = self.scratch()?;
-        let (path, limits) = (self.blob_path(blob), self.0.limits.clone());
-        let (name, wanted) = (blob.clone(), diff_id.clone());
-        let directory = scratch.path().join("layer");
-        let (content, target) = (self.clone(), place.clone());
-        let unpacked = tokio::task::spawn_blocking(move || {
-            let file = std::fs::File::open(&path);
-            let file = file.map_err(|_| Error::refused(format!("layer {name} is not here")))?;
-            let Unpacked { diff_id, .. } = unpack(file, &directory, &limits)
-                .map_err(|error| error.of(&format!("layer {name}")))?;
-            if diff_id != wanted {
-                let text = format!("layer {name} unpacks to {diff_id}, its image says {wanted}");
-                return Err(Error::refused(text));
-            }
-            content.settle(&directory, &target)
-        });
-        unpacked.await.map_err(|e| Error::Unavailable(format!("unpacking failed: {e}")))??;
-        Ok(place)
     }
 
     /// Takes over a directory as the unpacked form of a layer that was just packed from it.

@@ -12,6 +12,7 @@ mod write;
 use crate::{Digest, Error};
 
 pub(crate) use headers::archive;
+pub(crate) use unpack::unpack_after;
 pub use unpack::{Unpacked, unpack};
 pub use write::{Packed, pack};
 
@@ -19,7 +20,7 @@ pub(crate) const OPAQUE: &str = "user.overlay.opaque";
 pub(crate) const WHITEOUT: &str = ".wh.";
 pub(crate) const WHITEOUT_OPAQUE: &str = ".wh..wh..opq";
 
-/// What one layer may hold, and to whom it belongs once it is unpacked.
+/// What an image may hold, all its layers together, and to whom it belongs once it is unpacked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of all files together.
@@ -27,6 +28,31 @@ pub struct Limits {
     pub max_entries: u64,
     /// User and group of everything in it, for a server that may give files away.
     pub owner: Option<(u32, u32)>,
+}
+
+/// What a layer holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Size {
+    /// Of its files.
+    pub bytes: u64,
+    pub entries: u64,
+}
+
+impl Size {
+    /// Together with more of an image.
+    pub(crate) fn and(self, more: Size, limits: &Limits) -> Result<Self, Refusal> {
+        let bytes = self.bytes.saturating_add(more.bytes);
+        let entries = self.entries.saturating_add(more.entries);
+        let (most, many) = (limits.max_bytes, limits.max_entries);
+        if bytes > most {
+            let text = format!("the image's files have more than {most} bytes together");
+            return Err(Refusal::Rule(text));
+        }
+        if entries > many {
+            return Err(Refusal::Rule(format!("the image has more than {many} entries")));
+        }
+        Ok(Size { bytes, entries })
+    }
 }
 
 /// Longest path in a layer, in bytes: the kernel's own limit.

@@ -14,7 +14,7 @@ use oci_spec::image::{
     ImageManifestBuilder, MediaType, RootFs, RootFsBuilder, SCHEMA_VERSION,
 };
 
-use crate::layer::{NewLayer, pack};
+use crate::layer::{NewLayer, Size, pack};
 use crate::{Content, Digest, Error, ImageRoot, Result};
 
 /// Layers one image may have: what overlayfs can mount with paths as long as ours.
@@ -140,8 +140,11 @@ impl Image {
     /// Its layers, unpacked where they are not yet.
     pub async fn unpack(&self, content: &Content) -> Result<ImageRoot> {
         let mut layers = Vec::with_capacity(self.layers.len());
+        let mut all = Size::default();
         for (layer, diff_id) in self.layers.iter().zip(&self.diff_ids) {
-            layers.push(content.unpack(&layer.digest, diff_id).await?);
+            let (place, so_far) = content.unpack_after(&layer.digest, diff_id, all).await?;
+            layers.push(place);
+            all = so_far;
         }
         Ok(ImageRoot { layers, environment: self.environment() })
     }

@@ -12,7 +12,7 @@ use tar::{Entry, EntryType};
 
 use super::headers::archive;
 use super::place::{Inside, Place, inside};
-use super::{Limits, Refusal, WHITEOUT, WHITEOUT_OPAQUE};
+use super::{Limits, Refusal, Size, WHITEOUT, WHITEOUT_OPAQUE};
 use crate::Digest;
 use crate::digest::Hashing;
 
@@ -26,9 +26,7 @@ const PERMISSIONS: u32 = 0o1777;
 pub struct Unpacked {
     /// Digest of the uncompressed archive.
     pub diff_id: Digest,
-    /// Bytes of its files.
-    pub bytes: u64,
-    pub entries: u64,
+    pub size: Size,
 }
 
 /// Unpacks a layer, gzip, zstd or plain, into a directory that it makes.
@@ -40,6 +38,16 @@ pub struct Unpacked {
 /// A rule when the archive breaks a limit, is damaged or leads out of the directory; what is there
 /// by then is the caller's to delete.
 pub fn unpack(file: std::fs::File, to: &Path, limits: &Limits) -> Result<Unpacked, Refusal> {
+    unpack_after(file, to, limits, Size::default())
+}
+
+/// The same, for a layer of an image that has so much already.
+pub(crate) fn unpack_after(
+    file: std::fs::File,
+    to: &Path,
+    limits: &Limits,
+    before: Size,
+) -> Result<Unpacked, Refusal> {
     let mut reader = BufReader::with_capacity(1 << 16, file);
     let magic = io::BufRead::fill_buf(&mut reader)?;
     let plain: Box<dyn Read> = match magic {
@@ -51,19 +59,14 @@ pub fn unpack(file: std::fs::File, to: &Path, limits: &Limits) -> Result<Unpacke
     // may have, and the room for headers, is something else.
     let most = limits.max_bytes.saturating_add(limits.max_entries.saturating_mul(4096));
     let (mut archive, allowance) = archive(Hashing::new(plain.take(most.saturating_add(1))));
-    let mut unpacking = Unpacking {
-        place: Place::new(to, limits.owner)?,
-        left: limits.max_bytes,
-        limits,
-        entries: 0,
-    };
+    let mut unpacking = Unpacking { place: Place::new(to, limits.owner)?, limits, all: before };
     let mut entries = archive.entries()?;
     while let Some(mut entry) = allowance.next(&mut entries)? {
         unpacking.entry(&mut entry)?;
         // What nobody wanted of it is no header of the next one.
         io::copy(&mut entry, &mut io::sink())?;
     }
-    let (left, entries) = (unpacking.left, unpacking.entries);
+    let all = unpacking.all;
     let mut hashed = archive.into_inner().inner;
     // The digest is of all of it, also what stands behind the last entry.
     io::copy(&mut hashed, &mut io::sink())?;
@@ -71,24 +74,20 @@ pub fn unpack(file: std::fs::File, to: &Path, limits: &Limits) -> Result<Unpacke
     if plain.limit() == 0 {
         return Err(Refusal::Rule(format!("it unpacks to more than {most} bytes")));
     }
-    Ok(Unpacked { diff_id, bytes: limits.max_bytes - left, entries })
+    let (bytes, entries) = (all.bytes - before.bytes, all.entries - before.entries);
+    Ok(Unpacked { diff_id, size: Size { bytes, entries } })
 }
 
 struct Unpacking<'a> {
     place: Place,
     limits: &'a Limits,
-    /// Bytes that files may still have.
-    left: u64,
-    entries: u64,
+    /// Of the image, up to here.
+    all: Size,
 }
 
 impl Unpacking<'_> {
     fn entry<R: Read>(&mut self, entry: &mut Entry<'_, R>) -> Result<(), Refusal> {
-        self.entries += 1;
-        if self.entries > self.limits.max_entries {
-            let most = self.limits.max_entries;
-            return Err(Refusal::Rule(format!("it has more than {most} entries")));
-        }
+        self.all = self.all.and(Size { bytes: 0, entries: 1 }, self.limits)?;
         let path = entry.path()?.into_owned();
         let Some(Inside { parent, name }) = inside(&path)? else { return Ok(()) };
         let directory = self.place.parent(&parent)?;
@@ -167,12 +166,7 @@ impl Unpacking<'_> {
         mode: Mode,
     ) -> Result<(), Refusal> {
         let size = entry.size();
-        let Some(left) = self.left.checked_sub(size) else {
-            let most = self.limits.max_bytes;
-            let text = format!("its files have more than {most} bytes together");
-            return Err(Refusal::Rule(text));
-        };
-        self.left = left;
+        self.all = self.all.and(Size { bytes: size, entries: 0 }, self.limits)?;
         self.place.clear(parent, name)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
         let opened = rustix::fs::openat(parent, name, flags | OFlags::CLOEXEC, Mode::from(0o600))?;

@@ -118,6 +118,40 @@ fn links_make_no_bottomless_directories() {
     std::fs::remove_dir_all(bed.path("to")).unwrap();
 }
 
+#[tokio::test]
+async fn limits_are_of_all_layers_of_an_image() {
+    let directory = tempfile::tempdir().unwrap();
+    let few = Limits { max_entries: 5, max_bytes: 100, ..limits() };
+    let content = dispatch_images::Content::open(directory.path(), few).unwrap();
+    let layer = async |entries: Entries<'_>| {
+        let archive = tar(entries);
+        let digest = content.put(&archive).await.unwrap();
+        (digest.clone(), archive.len() as u64, digest)
+    };
+    let image = async |layers: &[(Digest, u64, Digest)]| {
+        let (manifest, config) = documents(layers);
+        content.put(&config).await.unwrap();
+        let digest = content.put(&manifest).await.unwrap();
+        Image::load(&content, &digest).await.unwrap()
+    };
+    let half = "x".repeat(50);
+    let one = layer(&[("a", Regular, &half)]).await;
+    let two = layer(&[("b", Regular, &half)]).await;
+    let byte = layer(&[("c", Regular, "x")]).await;
+    let many = layer(&[("d", Directory, ""), ("e", Directory, ""), ("f", Directory, "")]).await;
+    image(&[one.clone(), two.clone(), many.clone()]).await.unpack(&content).await.unwrap();
+    // Also when the layers are there already, from images that may have them.
+    image(&[byte.clone()]).await.unpack(&content).await.unwrap();
+    for _ in 0..2 {
+        let large = image(&[one.clone(), two.clone(), byte.clone()]).await;
+        let refused = large.unpack(&content).await.unwrap_err().to_string();
+        assert!(refused.contains("more than 100 bytes together"), "{refused}");
+    }
+    let full = image(&[many.clone(), one, byte.clone(), byte]).await;
+    let refused = full.unpack(&content).await.unwrap_err().to_string();
+    assert!(refused.contains("more than 5 entries"), "{refused}");
+}
+
 #[test]
 fn headers_are_not_taken_without_end() {
     let bed = Bed::new();

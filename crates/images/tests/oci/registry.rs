@@ -116,17 +116,38 @@ async fn a_registry_may_want_to_know_who_asks() {
 }
 
 #[tokio::test]
-async fn system_packages_need_a_package_manager() {
+async fn distributions_are_known_by_what_is_in_them() {
+    use PackageManager::{Apk, Apt, Tdnf};
+    let photon = "ID=photon\nVERSION_ID=5.0\nPRETTY_NAME=\"VMware Photon OS/Linux\"\n";
+    let debian = "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nID=debian\nVERSION_ID=\"12\"\n";
+    let cases = [
+        (photon, "usr/bin/tdnf", ("photon", "5.0"), Some(Tdnf)),
+        (debian, "usr/bin/apt-get", ("debian", "12"), Some(Apt)),
+        ("ID=ubuntu\nVERSION_ID=\"24.04\"\n", "usr/bin/apt-get", ("ubuntu", "24.04"), Some(Apt)),
+        ("ID=alpine\nVERSION_ID=3.20.1\n", "sbin/apk", ("alpine", "3.20.1"), Some(Apk)),
+        // Distroless: Debian's name, and no program to add to it.
+        (debian, "usr/bin/true", ("debian", "12"), None),
+        ("", "hello", ("", ""), None),
+    ];
     let bed = Bed::new();
-    let root = bed.path("apt");
-    std::fs::create_dir_all(root.join("usr/bin")).unwrap();
-    std::fs::write(root.join("usr/bin/apt-get"), "").unwrap();
-    let layer = pack_layer(&bed.content, &root, "".as_ref(), "x").await.unwrap();
-    let (manifest, config) =
-        super::bed::documents(&[(layer.digest.clone(), layer.size, layer.diff_id)]);
-    bed.content.put(&config).await.unwrap();
-    let digest = bed.content.put(&manifest).await.unwrap();
-    let base = Base::here(&digest, &bed.content).await.unwrap();
-    assert_eq!(base.package_manager, Some(PackageManager::Apt));
+    for (n, (os_release, program, (id, version), manager)) in cases.into_iter().enumerate() {
+        let root = bed.path(&format!("root{n}"));
+        let program = root.join(program);
+        std::fs::create_dir_all(program.parent().unwrap()).unwrap();
+        std::fs::write(program, "").unwrap();
+        if !os_release.is_empty() {
+            std::fs::create_dir_all(root.join("usr/lib")).unwrap();
+            std::fs::create_dir_all(root.join("etc")).unwrap();
+            std::fs::write(root.join("usr/lib/os-release"), os_release).unwrap();
+            let link = root.join("etc/os-release");
+            std::os::unix::fs::symlink("../usr/lib/os-release", link).unwrap();
+        }
+        let layer = pack_layer(&bed.content, &root, "".as_ref(), "x").await.unwrap();
+        let empty = Image::empty(&bed.content).await.unwrap();
+        let image = empty.extend(&bed.content, &[layer], &Edits::default()).await.unwrap();
+        let base = Base::here(&image.digest, &bed.content).await.unwrap();
+        assert_eq!((base.os.id.as_str(), base.os.version_id.as_str()), (id, version));
+        assert_eq!(base.package_manager, manager, "{os_release}");
+    }
     assert!(Base::here(&Digest::of(b"another"), &bed.content).await.is_err());
 }

@@ -128,6 +128,19 @@ async fn a_transfer_that_breaks_off_goes_on_where_it_was() {
 }
 
 #[tokio::test]
+async fn two_that_want_the_same_layer_fetch_it_once() {
+    let (bed, (address, site)) = (Bed::new(), serve(Wrong::BreaksOff).await);
+    let registries = bed.registries(&address);
+    let nobody = Credentials::Nobody;
+    let names = ["a/b:1", "a/b:2", "c/d:1"].map(|name| format!("{address}/{name}"));
+    let references = names.map(|name| name.parse::<Reference>().unwrap());
+    let pulls = references.each_ref().map(|to| registries.pull(to, &nobody, &bed.content));
+    let images = futures::future::try_join_all(pulls).await.unwrap();
+    assert_eq!(images.len(), 3);
+    assert_eq!(site.asked.load(Ordering::SeqCst), 3, "twice it broke off");
+}
+
+#[tokio::test]
 async fn what_is_wrong_is_said_and_nothing_is_kept() {
     let cases = [
         (Wrong::Stalls, true, "for too long"),
