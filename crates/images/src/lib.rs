@@ -6,6 +6,7 @@
 //! build's commands run in a [`dispatch_driver::Workshop`].
 
 pub mod digest;
+pub mod inventory;
 pub mod rootfs;
 
 pub use digest::Digest;
