@@ -8,6 +8,7 @@
 pub mod digest;
 pub mod inventory;
 pub mod rootfs;
+pub mod sbom;
 
 pub use digest::Digest;
 pub use rootfs::Rootfs;

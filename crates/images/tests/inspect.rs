@@ -9,3 +9,5 @@ mod image;
 mod languages;
 #[path = "inspect/rpm.rs"]
 mod rpm;
+#[path = "inspect/sbom.rs"]
+mod sbom;
