@@ -22,6 +22,8 @@ mod runtime;
 mod walk;
 
 pub use os::Os;
+pub(crate) use pypi::normalized as pypi_name;
+
 pub use package::{Ecosystem, Package, Source};
 
 use std::fs::File;

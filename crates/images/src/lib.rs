@@ -9,6 +9,7 @@ pub mod digest;
 pub mod inventory;
 pub mod rootfs;
 pub mod sbom;
+pub mod vulnerability;
 
 pub use digest::Digest;
 pub use rootfs::Rootfs;

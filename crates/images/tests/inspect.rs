@@ -11,3 +11,5 @@ mod languages;
 mod rpm;
 #[path = "inspect/sbom.rs"]
 mod sbom;
+#[path = "inspect/vulnerability.rs"]
+mod vulnerability;
