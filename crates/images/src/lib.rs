@@ -12,11 +12,13 @@ pub mod content;
 pub mod digest;
 pub mod error;
 pub mod function;
+pub mod inventory;
 pub mod layer;
 pub mod layout;
 pub mod manifest;
 pub mod registry;
 pub mod rootfs;
+pub mod sbom;
 pub mod system;
 
 pub use base::Base;
