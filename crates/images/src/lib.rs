@@ -7,6 +7,7 @@
 
 pub mod digest;
 pub mod inventory;
+pub mod policy;
 pub mod rootfs;
 pub mod sbom;
 pub mod vulnerability;

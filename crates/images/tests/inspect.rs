@@ -7,6 +7,8 @@ mod debian;
 mod image;
 #[path = "inspect/languages.rs"]
 mod languages;
+#[path = "inspect/policy.rs"]
+mod policy;
 #[path = "inspect/rpm.rs"]
 mod rpm;
 #[path = "inspect/sbom.rs"]
