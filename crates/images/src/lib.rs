@@ -10,6 +10,7 @@ pub mod inventory;
 pub mod policy;
 pub mod rootfs;
 pub mod sbom;
+pub mod sign;
 pub mod vulnerability;
 
 pub use digest::Digest;

@@ -13,5 +13,7 @@ mod policy;
 mod rpm;
 #[path = "inspect/sbom.rs"]
 mod sbom;
+#[path = "inspect/sign.rs"]
+mod sign;
 #[path = "inspect/vulnerability.rs"]
 mod vulnerability;
