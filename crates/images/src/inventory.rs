@@ -22,6 +22,7 @@ mod runtime;
 mod walk;
 
 pub use os::Os;
+pub(crate) use pypi::normalized as pypi_name;
 
 pub use package::{Ecosystem, Package, Source};
 

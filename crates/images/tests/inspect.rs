@@ -7,9 +7,13 @@ mod debian;
 mod image;
 #[path = "inspect/languages.rs"]
 mod languages;
+#[path = "inspect/policy.rs"]
+mod policy;
 #[path = "inspect/rpm.rs"]
 mod rpm;
 #[path = "inspect/sbom.rs"]
 mod sbom;
+#[path = "inspect/sign.rs"]
+mod sign;
 #[path = "inspect/vulnerability.rs"]
 mod vulnerability;

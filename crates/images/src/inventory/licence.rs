@@ -36,6 +36,54 @@ pub fn is_id(text: &str) -> bool {
     BY_LOWER.get(&text.to_ascii_lowercase()).is_some_and(|id| *id == text)
 }
 
+/// Whether a licensee who accepts certain licences may use what is under this expression: of
+/// `A OR B` one is enough, of `A AND B` both are needed, and AND binds closer. A text that is no
+/// expression is one licence; `A WITH exception` is asked for as a whole.
+pub fn satisfied(text: &str, accepts: &dyn Fn(&str) -> bool) -> bool {
+    if !is_expression(text) {
+        return accepts(text);
+    }
+    let words = words(text);
+    let mut at = 0;
+    choice(&words, &mut at, accepts)
+}
+
+fn choice(words: &[String], at: &mut usize, accepts: &dyn Fn(&str) -> bool) -> bool {
+    let mut any = false;
+    loop {
+        let mut all = true;
+        loop {
+            all &= one(words, at, accepts);
+            if words.get(*at).is_none_or(|word| word != "AND") {
+                break;
+            }
+            *at += 1;
+        }
+        any |= all;
+        if words.get(*at).is_none_or(|word| word != "OR") {
+            return any;
+        }
+        *at += 1;
+    }
+}
+
+fn one(words: &[String], at: &mut usize, accepts: &dyn Fn(&str) -> bool) -> bool {
+    let Some(word) = words.get(*at) else { return false };
+    *at += 1;
+    if word == "(" {
+        let inner = choice(words, at, accepts);
+        *at += 1;
+        return inner;
+    }
+    match (words.get(*at).map(String::as_str), words.get(*at + 1)) {
+        (Some("WITH"), Some(exception)) => {
+            *at += 2;
+            accepts(&format!("{word} WITH {exception}"))
+        }
+        _ => accepts(word),
+    }
+}
+
 fn expression(text: &str) -> Option<String> {
     if let Some(id) = alias::whole(text) {
         return Some(id.to_owned());
@@ -145,6 +193,25 @@ mod tests {
         assert!(!is_expression("mit") && is_expression("MIT OR Zlib") && !is_expression("BSD"));
         assert!(is_id("MIT") && !is_id("MIT OR Zlib"));
         assert_eq!(normal(&format!("{}MIT", "(".repeat(100))).find("MIT"), Some(100));
+    }
+
+    #[test]
+    fn choices_and_obligations() {
+        let accepts = |id: &str| matches!(id, "MIT" | "ISC" | "GPL-2.0-only WITH LLVM-exception");
+        for (text, expected) in [
+            ("MIT", true),
+            ("Zlib", false),
+            ("MIT OR Zlib", true),
+            ("MIT AND Zlib", false),
+            ("Zlib OR MIT AND ISC", true),
+            ("MIT AND ISC OR Zlib", true),
+            ("MIT AND (Zlib OR ISC)", true),
+            ("MIT AND (Zlib OR BSL-1.0)", false),
+            ("GPL-2.0-only WITH LLVM-exception AND MIT", true),
+            ("own words", false),
+        ] {
+            assert_eq!(satisfied(text, &accepts), expected, "{text}");
+        }
     }
 
     proptest! {
