@@ -85,7 +85,9 @@ impl Layer {
     pub fn busybox() -> Self {
         let layer = Self::new();
         fs::copy("/bin/busybox", layer.place("/bin/busybox")).expect("busybox-static is installed");
-        for name in ["sh", "cat", "ls", "echo", "rm", "mkdir", "chown", "mknod", "id", "sleep"] {
+        for name in
+            ["sh", "cat", "echo", "rm", "mkdir", "chown", "mkfifo", "mknod", "id", "sleep", "wget"]
+        {
             layer.link(&format!("/bin/{name}"), "busybox");
         }
         fs::create_dir(layer.place("/tmp")).unwrap();
@@ -107,10 +109,21 @@ impl Layer {
         copy_tree(library, &standard);
         let modules = fs::read_dir(library.join("lib-dynload")).unwrap().flatten();
         let binaries = modules.map(|m| m.path()).chain([program.to_owned()]);
-        for library in binaries.flat_map(|b| libraries(&b)).collect::<BTreeSet<_>>() {
-            fs::copy(&library, layer.place(library.to_str().unwrap())).unwrap();
-        }
+        layer.libraries(binaries);
         layer
+    }
+
+    /// A program of this machine, with what it is linked with.
+    pub fn program(&self, path: &str) -> &Self {
+        fs::copy(path, self.place(path)).unwrap();
+        self.libraries([PathBuf::from(path)].into_iter());
+        self
+    }
+
+    fn libraries(&self, binaries: impl Iterator<Item = PathBuf>) {
+        for library in binaries.flat_map(|b| libraries(&b)).collect::<BTreeSet<_>>() {
+            fs::copy(&library, self.place(library.to_str().unwrap())).unwrap();
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use super::{NAMESPACES, NO_DEVICES, NO_SUID, READ_ONLY, Site, proc};
+use super::{NO_DEVICES, NO_SUID, READ_ONLY, Site, proc};
 use crate::process::network::{self, Network};
 use crate::process::plan::{Step, Upper};
 
