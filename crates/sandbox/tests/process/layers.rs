@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{PermissionsExt, lchown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
@@ -21,7 +21,7 @@ pub struct Images {
 
 impl Images {
     pub fn add(&self, digest: &str, layers: &[&Layer], environment: &[(&str, &str)]) {
-        let layers = layers.iter().map(|layer| layer.path().to_owned()).collect();
+        let layers = layers.iter().map(|layer| layer.owned()).collect();
         let text = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let environment = environment.iter().map(text).collect();
         let root = ImageRoot { layers, environment };
@@ -57,6 +57,14 @@ impl Layer {
 
     pub fn path(&self) -> &Path {
         self.0.path()
+    }
+
+    /// Gives everything to who owns unpacked layers: nobody but root has to.
+    pub fn owned(&self) -> PathBuf {
+        if nix::unistd::geteuid().is_root() {
+            give(self.path());
+        }
+        self.path().to_owned()
     }
 
     pub fn place(&self, path: &str) -> PathBuf {
@@ -124,6 +132,14 @@ impl Layer {
         for library in binaries.flat_map(|b| libraries(&b)).collect::<BTreeSet<_>>() {
             fs::copy(&library, self.place(library.to_str().unwrap())).unwrap();
         }
+    }
+}
+
+fn give(path: &Path) {
+    let owner = dispatch_sandbox::process::ProcessConfig::default().image_uid;
+    lchown(path, Some(owner), Some(owner)).unwrap();
+    if path.symlink_metadata().unwrap().is_dir() {
+        fs::read_dir(path).unwrap().flatten().for_each(|entry| give(&entry.path()));
     }
 }
 

@@ -65,7 +65,7 @@ async fn dpkg_installs_a_package() {
     let directory = tempfile::tempdir().unwrap();
     let upper = directory.path().join("upper");
     fs::create_dir(&upper).unwrap();
-    let script = "dpkg -i /packages/hello.deb && dpkg-query -W && hello";
+    let script = "/usr/bin/dpkg -i /packages/hello.deb && dpkg-query -W && hello";
     let mut task = task(&[&root], Some(&upper), &["sh", "-c", script]);
     task.inputs.push((package(directory.path()), "/packages/hello.deb".to_owned()));
     let output = run(&bed, task).await;
