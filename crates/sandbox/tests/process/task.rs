@@ -105,9 +105,9 @@ async fn changes(bed: &Bed) {
     ];
     assert_eq!(entries(&upper), expected);
     assert_eq!(fs::read_to_string(upper.join("data/changed")).unwrap(), "low\nmore\n");
-    let attribute = nix_opaque(&upper.join("data/replaced"));
+    let attribute = opaque(&upper.join("data/replaced"));
     assert_eq!(attribute.as_deref(), Some("y"));
-    assert_eq!(nix_opaque(&upper.join("data")), None);
+    assert_eq!(opaque(&upper.join("data")), None);
     let owner = fs::metadata(upper.join("data/new")).unwrap().uid();
     let own = nix::unistd::geteuid();
     assert_eq!(owner, if own.is_root() { 64_201 } else { own.as_raw() });
@@ -115,7 +115,7 @@ async fn changes(bed: &Bed) {
     assert_eq!(left.len(), 1, "something was left beside upper: {left:?}");
 }
 
-fn nix_opaque(path: &Path) -> Option<String> {
+fn opaque(path: &Path) -> Option<String> {
     let mut value = [0; 8];
     let length = rustix::fs::lgetxattr(path, "user.overlay.opaque", &mut value).ok()?;
     Some(String::from_utf8_lossy(&value[..length]).into_owned())
