@@ -24,6 +24,11 @@ const PACKAGES: &[Package] = &[
     Package { name: "openjdk-17-jdk-headless", programs: &["javac"], why: "Java functions" },
     Package { name: "ruby", programs: &["ruby"], why: "Ruby functions" },
     Package { name: "php-cli", programs: &["php"], why: "PHP functions" },
+    Package {
+        name: "busybox-static",
+        programs: &["busybox"],
+        why: "tests of images: a whole root in one file",
+    },
     Package { name: "postgresql", programs: &[], why: "tests on PostgreSQL" },
 ];
 

@@ -49,9 +49,13 @@ impl Bed {
     }
 
     /// An engine that finds images in this store.
-    pub async fn with_images(images: Arc<dyn ImageStore>) -> Self {
+    pub async fn with_images(
+        images: Arc<dyn ImageStore>,
+        change: impl FnOnce(&mut ProcessConfig),
+    ) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let config = settings(&directory);
+        let mut config = settings(&directory);
+        change(&mut config);
         Self::made(directory, config, Some(images)).await
     }
 

@@ -89,10 +89,10 @@ impl Layer {
         self
     }
 
-    /// A shell and what goes with it, in one file without libraries.
+    /// A shell and what goes with it, in one file.
     pub fn busybox() -> Self {
         let layer = Self::new();
-        fs::copy("/bin/busybox", layer.place("/bin/busybox")).expect("busybox-static is installed");
+        layer.program("/bin/busybox");
         for name in
             ["sh", "cat", "echo", "rm", "mkdir", "chown", "mkfifo", "mknod", "id", "sleep", "wget"]
         {
@@ -123,7 +123,7 @@ impl Layer {
 
     /// A program of this machine, with what it is linked with.
     pub fn program(&self, path: &str) -> &Self {
-        fs::copy(path, self.place(path)).unwrap();
+        fs::copy(path, self.place(path)).unwrap_or_else(|e| panic!("{path}: {e}"));
         self.libraries([PathBuf::from(path)].into_iter());
         self
     }
