@@ -139,7 +139,7 @@ impl ProcessEngine {
             return Ok(Kind { host: host.clone(), image: None });
         };
         let image = self.images.get(digest, &self.starter.site, self.probe.overlays).await?;
-        let kind = Kind { host: image.host(language), image: Some(image) };
+        let kind = Kind { host: image.host(language)?, image: Some(image) };
         if language == "java" {
             self.prepare(self.starter.host(language)?).await?;
         }

@@ -25,18 +25,27 @@ pub struct Image {
 
 impl Image {
     /// The language in this image, whose interpreter is found through the image's `PATH`.
-    pub fn host(&self, language: &str) -> HostLanguage {
+    ///
+    /// # Errors
+    /// `Fault::Caller` for a language the engine does not know.
+    pub fn host(&self, language: &str) -> Result<HostLanguage> {
         let program = match language {
             // Functions are compiled by the program that runs them.
-            "java" => "java",
-            other => host::program(other).unwrap_or_default(),
+            "java" => Some("java"),
+            // The function itself is the program.
+            "binary" => Some(""),
+            other => host::program(other),
         };
-        HostLanguage {
+        let program = program.ok_or_else(|| {
+            let text = format!("the process engine does not know the language {language:?}");
+            Error::caller(code::ENGINE001, text)
+        })?;
+        Ok(HostLanguage {
             language: language.to_owned(),
             interpreter: PathBuf::from(program),
             version: self.digest.trim_start_matches("sha256:").chars().take(12).collect(),
             prefixes: Vec::new(),
-        }
+        })
     }
 }
 

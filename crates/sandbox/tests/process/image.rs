@@ -152,6 +152,14 @@ async fn an_image_is_let_go_with_its_last_deployment() {
 }
 
 #[tokio::test]
+async fn an_engine_without_images_says_so() {
+    let bed = Bed::new().await;
+    let deployment = bed.deployment("python3", "", on(DIGEST));
+    let error = bed.engine.build(&deployment).await.unwrap_err().to_string();
+    assert!(error.contains("runs no images"), "{error}");
+}
+
+#[tokio::test]
 async fn an_image_without_the_interpreter_says_so() {
     let shell = Layer::busybox();
     let (bed, images) = bed(&[&shell]).await;
@@ -159,6 +167,9 @@ async fn an_image_without_the_interpreter_says_so() {
     let error = bed.engine.build(&deployment).await.unwrap_err().to_string();
     assert!(error.contains("python3: No such file"), "{error}");
     bed.engine.remove(deployment.id).await.unwrap();
+    let deployment = bed.deployment("cobol", "", on(DIGEST));
+    let error = bed.engine.build(&deployment).await.unwrap_err().to_string();
+    assert!(error.contains("does not know the language \"cobol\""), "{error}");
     until("the image has no user", || images.users(DIGEST) == 0).await;
 }
 
