@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::command::{
-    api_object, context, create, delete, edit, exec, explain, get, iam, init, log, login, manage,
-    replay, version,
+    api_object, context, create, delete, edit, exec, explain, get, iam, init, inspect, log, login,
+    manage, replay, version,
 };
 use crate::printer::Format;
 use crate::value;
@@ -93,6 +93,8 @@ pub enum Command {
     Exec(exec::Exec),
     /// Make a folder with a function that deploys as it is
     Init(init::Init),
+    /// Show what an image or a function is made of: layers, packages, its bill of materials
+    Inspect(inspect::Inspect),
     /// Show what runs of a function printed
     Log(log::Log),
     /// Run a dead letter again

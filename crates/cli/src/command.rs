@@ -11,9 +11,11 @@ pub mod edit;
 pub mod exec;
 pub mod explain;
 pub mod get;
+pub mod get_package;
 pub mod get_run;
 pub mod iam;
 pub mod init;
+pub mod inspect;
 pub mod log;
 pub mod login;
 pub mod manage;
@@ -67,6 +69,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         Command::Delete(delete) => delete.run(&context).await,
         Command::Edit(edit) => edit.run(&context).await,
         Command::Exec(exec) => exec.run(&context).await,
+        Command::Inspect(inspect) => inspect.run(&context).await,
         Command::Log(log) => log.run(&context).await,
         Command::Replay(replay) => replay.run(&context).await,
         Command::Iam(iam) => iam.run(&context).await,

@@ -21,7 +21,7 @@ use crate::manifest::{Edits, pack_layer};
 use crate::{Base, Content, Error, Image, Result};
 
 /// Where a build has its files; nothing of it stays.
-const DIRECTORY: &str = "/tmp/build";
+const DIRECTORY: &str = "/opt/dispatch/build";
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// What is kept of a package manager's output: its end, where it says what was wrong.
 const MAX_OUTPUT_BYTES: usize = 16 << 10;

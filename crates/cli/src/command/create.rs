@@ -39,7 +39,9 @@ pub struct Create {
 
 const BASE_IMAGE_EXAMPLES: &str = "\
 Examples:
-  dispatch create base-image python3-base host:python3 --language python3";
+  dispatch create base-image python3-base host:python3 --language python3
+  dispatch create base-image debian registry.example.org/debian:12 --language python3 --wait
+  dispatch create base-image photon private.example.org/photon:5 --language binary --secret pull";
 
 const IMAGE_EXAMPLES: &str = "\
 Examples:
@@ -69,11 +71,14 @@ enum What {
               after_help = BASE_IMAGE_EXAMPLES)]
     BaseImage {
         name: String,
-        /// host:LANGUAGE for the machine's own interpreter, or an image reference
+        /// host:LANGUAGE for the machine's own interpreter, registry/name:tag, or an OCI layout
         image: String,
         /// python3, nodejs, java, ruby, php, powershell, binary, wasm
         #[arg(long)]
         language: String,
+        /// Secret with `username` and `password`, or `token`, for the registry
+        #[arg(long, add = complete::names(Noun::Secret))]
+        secret: Option<String>,
         #[command(flatten)]
         common: Common,
     },
@@ -224,8 +229,11 @@ impl Create {
                 let body = json!({ "name": name });
                 one(context, Noun::Application, &name, body, None).await
             }
-            What::BaseImage { name, image, language, common } => {
-                let body = json!({"name": name, "dockerUrl": image, "language": language});
+            What::BaseImage { name, image, language, secret, common } => {
+                let mut body = json!({"name": name, "dockerUrl": image, "language": language});
+                if let Some(secret) = secret {
+                    body["secret"] = json!(secret);
+                }
                 one(context, Noun::BaseImage, &name, body, Some(&common)).await
             }
             What::Image { name, base_image, system_deps, runtime_deps, common } => {

@@ -144,7 +144,8 @@ impl ProcessEngine {
         let (site, overlays) = (&self.starter.site, self.probe.overlays);
         let image = self.images.get(digest, on_machine, site, overlays).await?;
         let rules = self.starter.languages.get(language).ok_or_else(|| {
-            Error::caller(code::ENGINE001, format!("there is no language {language:?}"))
+            let text = format!("the process engine does not know the language {language:?}");
+            Error::caller(code::ENGINE001, text)
         })?;
         let host = match on_machine {
             true => self.starter.host(language)?.clone(),
