@@ -104,6 +104,11 @@ async fn what_is_missing_or_not_clear_is_said() {
     assert!(packed.contains("decompress it first"), "{packed}");
 }
 
+const VERSION_2: &str = r#"{"imageLayoutVersion":"2"}"#;
+
+/// A name, what is changed in a layout (of its directory and its layer), what is said of it.
+type Case<'a> = (&'a str, &'a dyn Fn(&Path, &Digest), &'a str);
+
 /// A layout by hand, with one layer of which everything may be wrong.
 fn layout_of(bed: &Bed, name: &str, change: impl Fn(&Path, &Digest)) -> PathBuf {
     let at = bed.path(name);
@@ -130,16 +135,10 @@ async fn a_layout_that_means_harm_is_refused() {
     let outside = tempfile::tempdir().unwrap();
     std::fs::write(outside.path().join("secret"), "secret").unwrap();
     let blob = |at: &Path, layer: &Digest| at.join("blobs/sha256").join(layer.hex());
-    let cases: &[(&str, &dyn Fn(&Path, &Digest), &str)] = &[
+    let cases: &[Case<'_>] = &[
         ("other", &|at, layer| std::fs::write(blob(at, layer), "other").unwrap(), "announced"),
         ("missing", &|at, layer| std::fs::remove_file(blob(at, layer)).unwrap(), "is not in it"),
-        (
-            "version",
-            &|at, _| {
-                std::fs::write(at.join("oci-layout"), "{\"imageLayoutVersion\":\"2\"}").unwrap()
-            },
-            "version",
-        ),
+        ("version", &|at, _| std::fs::write(at.join("oci-layout"), VERSION_2).unwrap(), "version"),
         ("index", &|at, _| std::fs::write(at.join("index.json"), "[]").unwrap(), "no index"),
         (
             "long",

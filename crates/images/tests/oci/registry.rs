@@ -32,7 +32,8 @@ async fn an_image_is_pulled_extended_and_pushed_and_others_read_it() {
         entrypoint: Some(vec!["/bin/sh".to_owned(), "/function/hello.sh".to_owned()]),
         ..Edits::default()
     };
-    let image = base.image.extend(&bed.content, &[layer.clone()], &edits).await.unwrap();
+    let image =
+        base.image.extend(&bed.content, std::slice::from_ref(&layer), &edits).await.unwrap();
     let again = base.image.extend(&bed.content, &[layer], &edits).await.unwrap();
     assert_eq!(image.digest, again.digest);
 
