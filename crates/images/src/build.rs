@@ -114,10 +114,7 @@ impl Builder {
             ));
         };
         let Some(manager) = base.package_manager else {
-            let os = match base.os.pretty_name.as_str() {
-                "" => "the base image",
-                name => name,
-            };
+            let os = base.os.as_ref().map_or("the base image", |os| os.name.as_str());
             return Err(Error::refused(format!(
                 "{os} has no package manager (apt, apk or tdnf), so that no system packages can be \
                  added"

@@ -12,12 +12,17 @@ pub mod content;
 pub mod digest;
 pub mod error;
 pub mod function;
+pub mod inventory;
 pub mod layer;
 pub mod layout;
 pub mod manifest;
+pub mod policy;
 pub mod registry;
 pub mod rootfs;
+pub mod sbom;
+pub mod sign;
 pub mod system;
+pub mod vulnerability;
 
 pub use base::Base;
 pub use build::Builder;

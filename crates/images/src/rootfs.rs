@@ -22,6 +22,11 @@ impl Rootfs {
         Self { layers }
     }
 
+    /// Directories of the layers, the lowest first.
+    pub fn layers(&self) -> &[PathBuf] {
+        &self.layers
+    }
+
     /// A file's bytes; `None` when there is no such file.
     ///
     /// # Errors
@@ -157,7 +162,7 @@ fn is_whiteout(metadata: &std::fs::Metadata) -> bool {
     metadata.file_type().is_char_device() && metadata.rdev() == 0
 }
 
-fn is_opaque(directory: &Path) -> bool {
+pub(crate) fn is_opaque(directory: &Path) -> bool {
     matches!(xattr::get(directory, OPAQUE), Ok(Some(value)) if value == b"y")
 }
 

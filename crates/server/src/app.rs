@@ -20,6 +20,7 @@ pub mod api;
 pub mod application;
 pub mod base_image;
 pub mod caller;
+pub mod content;
 pub mod engine;
 pub mod error;
 pub mod feed;

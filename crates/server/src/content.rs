@@ -7,20 +7,19 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use dispatch_driver::language::Languages;
-use dispatch_driver::{ImageRoot, ImageStore, Retry, SourceStore, Workshop};
+use dispatch_driver::{SourceStore, Workshop};
 use dispatch_images::build::{self, Builder};
 use dispatch_images::layer::Limits;
 use dispatch_images::registry::{self, Registries};
-use dispatch_images::{Content, Digest, Error, Image, Result};
-use dispatch_model::code;
+use dispatch_images::{Content, Error, Result};
 use dispatch_store::Store;
 use tokio::sync::Semaphore;
 
 use crate::seal::Seal;
 
 mod base;
+pub mod bill;
 mod function;
 mod image;
 mod settings;
@@ -97,34 +96,5 @@ impl Contents {
     fn builder(&self) -> Result<&Builder> {
         let none = || Error::refused("images cannot be built here: no engine runs processes");
         self.builder.as_ref().ok_or_else(none)
-    }
-}
-
-/// Unpacked images, as engines read them.
-pub struct Roots(pub Content);
-
-#[async_trait]
-impl ImageStore for Roots {
-    async fn root(&self, digest: &str) -> dispatch_driver::Result<ImageRoot> {
-        let failed = |error: Error| match error.is_passing() {
-            true => dispatch_driver::Error::backend(code::ENGINE006, Retry::Now, error.to_string()),
-            false => dispatch_driver::Error::ours(code::ENGINE006, error.to_string()),
-        };
-        let digest: Digest = digest.parse().map_err(|e: dispatch_images::digest::NoDigest| {
-            dispatch_driver::Error::ours(code::ENGINE006, e.to_string())
-        })?;
-        // Held before it is looked for, so that it is not pruned between the two.
-        self.0.hold(&digest);
-        let root = async { Image::load(&self.0, &digest).await?.unpack(&self.0).await };
-        root.await.map_err(|error| {
-            self.0.release(&digest);
-            failed(error)
-        })
-    }
-
-    fn release(&self, digest: &str) {
-        if let Ok(digest) = digest.parse() {
-            self.0.release(&digest);
-        }
     }
 }

@@ -8,6 +8,7 @@ pub mod application;
 pub mod base_image;
 pub mod body;
 pub mod caller;
+pub mod content;
 pub mod engine;
 pub mod error;
 pub mod function;

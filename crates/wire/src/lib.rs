@@ -24,7 +24,7 @@ pub mod version;
 pub use api::Api;
 pub use application::Application;
 pub use base_image::BaseImage;
-pub use content::{PackageCount, PackageUser};
+pub use content::{Content, Layer, Link, Package, PackageCount, PackageUser};
 pub use convert::{FromModel, ToModel};
 pub use error::ErrorBody;
 pub use function::Function;

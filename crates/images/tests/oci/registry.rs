@@ -1,5 +1,6 @@
 //! Images come from a real registry and go to one, and others read what we wrote.
 
+use dispatch_images::base::Source;
 use dispatch_images::manifest::{Edits, pack_layer};
 use dispatch_images::registry::{Credentials, Reference};
 use dispatch_images::{Base, Digest, Error, Image, PackageManager};
@@ -19,8 +20,10 @@ async fn an_image_is_pulled_extended_and_pushed_and_others_read_it() {
     let reference = pushed(&bed, &registry).await;
     let registries = bed.registries(&registry.address);
     let nobody = Credentials::Nobody;
-    let base = Base::pull(&registries, &reference, &nobody, &bed.content).await.unwrap();
-    assert_eq!((base.os.id.as_str(), base.package_manager), ("alpine", None));
+    let base = Base::pull(&registries, &Source::Registry(reference.clone()), &nobody, &bed.content)
+        .await
+        .unwrap();
+    assert_eq!((base.os.unwrap().id.as_str(), base.package_manager), ("alpine", None));
     assert_eq!(registries.resolve(&reference, &nobody).await.unwrap(), base.image.digest);
 
     let source = bed.path("source");

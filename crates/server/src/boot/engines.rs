@@ -12,7 +12,6 @@ use dispatch_sandbox::wasm::WasmEngine;
 use dispatch_store::Store;
 
 use crate::config::Config;
-use crate::content::Roots;
 use crate::invoke::Engines;
 
 /// Sources as engines read them.
@@ -39,7 +38,7 @@ pub struct Made {
 
 /// Builds them, the preferred first.
 pub async fn build(config: &Config, store: &Store, content: &Content) -> anyhow::Result<Made> {
-    let images: Arc<dyn ImageStore> = Arc::new(Roots(content.clone()));
+    let images: Arc<dyn ImageStore> = Arc::new(content.clone());
     let sources: Arc<dyn SourceStore> = Arc::new(Sources(store.clone()));
     let mut made = Made::default();
     let mut process = config.process.clone();

@@ -1,6 +1,8 @@
 //! Base images: fetched once, pinned to a digest, and watched for moved tags.
 
-use dispatch_images::registry::{Credentials, Reference};
+use dispatch_images::base::Source;
+use dispatch_images::registry::Credentials;
+use dispatch_images::sbom::Kind;
 use dispatch_images::{Base, Digest, Error, Result};
 use dispatch_model::base_image::{BaseImage, BaseImageStatus};
 use dispatch_model::secret::Secret;
@@ -21,14 +23,16 @@ impl Contents {
     /// # Errors
     /// One sentence for the resource's `reason`.
     pub async fn base(&self, base: &Resource<BaseImage>) -> Result<BaseImageStatus> {
-        let (reference, who) = self.asked(base).await?;
-        let found = Base::pull(&self.registries, &reference, &who, &self.content).await?;
+        let (source, who) = self.asked(base).await?;
+        let found = Base::pull(&self.registries, &source, &who, &self.content).await?;
+        let layers = found.image.diff_ids().len();
+        self.index(&found.image, Kind::BaseImage, Vec::new(), layers).await?;
         Ok(BaseImageStatus {
             digest: Some(found.image.digest.to_string()),
             resolved_url: Some(base.spec.docker_url.clone()),
             moved_to: None,
             platform: Some(found.image.platform()),
-            os: Some(found.os.pretty_name).filter(|name| !name.is_empty()),
+            os: found.os.map(|os| os.name),
             package_manager: found.package_manager.map(|manager| manager.as_str().to_owned()),
             size: found.image.size(),
         })
@@ -36,8 +40,8 @@ impl Contents {
 
     /// Asks the registry where the URL leads to now, without fetching that.
     pub async fn base_moved(&self, base: &Resource<BaseImage>) -> Result<Moved> {
-        let (reference, who) = self.asked(base).await?;
-        let now = self.registries.resolve(&reference, &who).await?;
+        let (source, who) = self.asked(base).await?;
+        let now = source.resolve(&self.registries, &who).await?;
         Ok(match base.status.digest.as_deref() == Some(now.as_str()) {
             true => Moved::No,
             false => Moved::To(now.to_string()),
@@ -53,17 +57,17 @@ impl Contents {
         if let Ok(here) = Base::here(&digest, &self.content).await {
             return Ok(here);
         }
-        let (reference, who) = self.asked(base).await?;
-        Base::pull(&self.registries, &reference.at(&digest), &who, &self.content).await
+        let (source, who) = self.asked(base).await?;
+        Base::pull(&self.registries, &source.at(&digest), &who, &self.content).await
     }
 
-    async fn asked(&self, base: &Resource<BaseImage>) -> Result<(Reference, Credentials)> {
-        let reference = base.spec.docker_url.parse()?;
+    async fn asked(&self, base: &Resource<BaseImage>) -> Result<(Source, Credentials)> {
+        let source = Source::parse(&base.spec.docker_url, &self.settings.folders)?;
         let who = match &base.spec.secret {
             Some(secret) => self.credentials(&base.meta.org, secret).await?,
             None => Credentials::Nobody,
         };
-        Ok((reference, who))
+        Ok((source, who))
     }
 
     async fn credentials(&self, org: &OrgName, name: &str) -> Result<Credentials> {

@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use dispatch_driver::Deployment;
 use dispatch_images::function::FunctionParts;
 use dispatch_images::registry::{Credentials, Reference};
+use dispatch_images::sbom::Kind;
 use dispatch_images::{Digest, Error, Image, Result};
 use dispatch_model::{Name, OrgName};
 
 use super::Contents;
+use super::bill::{self, Link};
 
 /// What stands for a registry where images are kept on this server only.
 const LOCAL: &str = "local";
@@ -59,6 +61,12 @@ impl Contents {
             labels,
         };
         let made = self.builder()?.function(&parts).await?;
+        let beneath = bill::known(&self.store, digest.as_str()).await;
+        let beneath = beneath.map_err(|e| Error::Unavailable(format!("the store: {e}")))?;
+        let mut chain = beneath.as_ref().map(|b| b.body.chain.clone()).unwrap_or_default();
+        chain.extend(beneath.map(|image| Link { kind: image.body.kind, digest: image.digest }));
+        let own = made.diff_ids().len() - image.diff_ids().len();
+        self.index(&made, Kind::Function, chain, own).await?;
         self.push(&made, org, "functions", function).await?;
         let url = self.url(org, "functions", function);
         Ok(Some(FunctionImage { digest: made.digest.to_string(), url }))

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use dispatch_images::build::Recipe;
+use dispatch_images::sbom::Kind;
 use dispatch_images::{Digest, Error, Result};
 use dispatch_model::Resource;
 use dispatch_model::base_image::BaseImage;
@@ -10,6 +11,7 @@ use dispatch_model::image::{Image, ImageStatus};
 use serde_json::json;
 
 use super::Contents;
+use super::bill::Link;
 
 impl Contents {
     /// The digest of all that an image is built from: another one means another build.
@@ -72,7 +74,12 @@ impl Contents {
             self.content.release(&base.image.digest);
         }
         let built = built?;
-        built.unpack(&self.content).await?;
+        let chain = base.status.digest.iter().map(|digest| Link {
+            kind: Kind::BaseImage.as_str().to_owned(),
+            digest: digest.clone(),
+        });
+        let layers = built.diff_ids().len();
+        status.packages = self.index(&built, Kind::Image, chain.collect(), layers).await?;
         status.digest = Some(built.digest.to_string());
         status.size = built.size();
         if !on.is_host() {
