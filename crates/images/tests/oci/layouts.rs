@@ -39,8 +39,8 @@ async fn each_form_on_disk_is_the_same_image() {
     let saved = pull(&bed, &format!("docker-archive:{saved}")).await.unwrap();
     assert_ne!(saved.digest, folder.digest, "its layers are not compressed");
     assert_eq!(saved.diff_ids(), folder.diff_ids());
-    let base = Base::look(saved, &bed.content).await.unwrap();
-    assert_eq!((base.os.id.as_str(), base.os.version_id.as_str()), ("alpine", "3.20"));
+    let os = Base::look(saved, &bed.content).await.unwrap().os.unwrap();
+    assert_eq!((os.id.as_str(), os.version_id.as_str()), ("alpine", "3.20"));
 }
 
 #[tokio::test]
