@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use oci_spec::image::{ImageIndex, ImageManifest};
 
 use super::Content;
+use crate::layer::NewLayer;
 use crate::{Digest, Error, Image, Result};
 
 /// What was, or would be, deleted.
@@ -49,6 +50,7 @@ impl Content {
         let swept = tokio::task::spawn_blocking(move || {
             sweep.directory("blobs/sha256", &needed.blobs)?;
             sweep.directory("layers", &needed.layers)?;
+            sweep.built()?;
             Ok(sweep.pruned)
         });
         let swept = swept.await.map_err(|e| Error::Unavailable(format!("pruning failed: {e}")))?;
@@ -87,6 +89,19 @@ impl Sweep {
             let name = entry.file_name().to_string_lossy().into_owned();
             if !needed.contains(&name) {
                 self.one(&entry.path(), &name)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets which layers builds made of those that are gone.
+    fn built(&self) -> std::io::Result<()> {
+        for entry in std::fs::read_dir(self.content.directory("built"))? {
+            let place = entry?.path();
+            let layer = serde_json::from_slice::<NewLayer>(&std::fs::read(&place)?);
+            let gone = layer.is_ok_and(|layer| !self.content.blob_path(&layer.digest).exists());
+            if gone && !self.dry {
+                std::fs::remove_file(&place)?;
             }
         }
         Ok(())

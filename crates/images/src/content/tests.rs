@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::Image;
+use crate::layer::NewLayer;
 use crate::manifest::{Edits, pack_layer};
 
 fn content(directory: &Path) -> Content {
@@ -59,6 +60,24 @@ async fn a_blob_is_what_its_name_says() {
     assert!(content.document(&digest).await.is_err());
     std::fs::write(content.blob_path(&digest), vec![0; MAX_DOCUMENT as usize + 1]).expect("x");
     assert!(content.document(&digest).await.is_err());
+}
+
+#[tokio::test]
+async fn a_build_is_forgotten_with_its_layer() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let content = content(directory.path());
+    let image = image(&content, directory.path()).await;
+    let (digest, size) = image.layers().next().expect("a layer");
+    let diff_id = image.diff_ids()[0].clone();
+    let layer = NewLayer { digest: digest.clone(), size, diff_id, created_by: String::new() };
+    let key = Digest::of(b"what went in");
+    content.remember(&key, &layer).await.expect("kept");
+    let (built, kept) = (directory.path().join("content/built"), [image.digest.clone()]);
+    for (kept, left) in [(&kept[..], 1), (&[], 0)] {
+        content.prune(kept, Duration::ZERO, false).await.expect("pruned");
+        assert_eq!(std::fs::read_dir(&built).expect("a list").count(), left);
+        assert_eq!(content.built(&key).await.is_some(), left == 1);
+    }
 }
 
 #[tokio::test]

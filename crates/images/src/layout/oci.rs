@@ -40,10 +40,10 @@ fn tagged(files: &Files, tag: Option<&str>) -> Result<(Digest, Vec<u8>)> {
     let index: ImageIndex = serde_json::from_slice(&index).map_err(wrong)?;
     let digest = of(entry(index.manifests(), tag)?)?;
     let manifest = blob(files, &digest)?;
-    let Named::Index(index) = Named::parse(&manifest, &digest)? else {
+    let Named::Index(images) = Named::parse(&manifest, &digest)? else {
         return Ok((digest, manifest));
     };
-    let chosen = of(choose(index.manifests(), "it")?)?;
+    let chosen = of(choose(&images, "it")?)?;
     let manifest = blob(files, &chosen)?;
     Ok((chosen, manifest))
 }

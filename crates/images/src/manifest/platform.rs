@@ -8,7 +8,8 @@ use crate::{Digest, Error, Result};
 pub(crate) enum Named {
     /// One image, for one platform.
     Manifest,
-    Index(ImageIndex),
+    /// Images for several.
+    Index(Vec<Descriptor>),
 }
 
 impl Named {
@@ -22,7 +23,7 @@ impl Named {
             (Ok(_), Ok(_)) => {
                 Err(Error::refused(format!("{digest} is both a manifest and an index")))
             }
-            (Ok(index), _) => Ok(Named::Index(index)),
+            (Ok(index), _) => Ok(Named::Index(index.manifests().clone())),
             (_, Ok(_)) => Ok(Named::Manifest),
             (Err(_), Err(error)) => {
                 Err(Error::refused(format!("{digest} is no image's manifest: {error}")))

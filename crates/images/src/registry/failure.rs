@@ -91,8 +91,8 @@ fn said(reference: &Reference, status: StatusCode, words: &Words) -> Error {
             Error::refused(format!("registry {host} has no {reference} (404){line}"))
         }
         StatusCode::UNAUTHORIZED => Error::refused(format!(
-            "registry {host} does not let us in to {reference} (401): name a secret with `username` \
-             and `password`, or `token`"
+            "registry {host} does not let us in to {reference} (401): name a secret with \
+             `username` and `password`, or `token`"
         )),
         StatusCode::FORBIDDEN => {
             Error::refused(format!("registry {host} does not allow {reference} (403){line}"))

@@ -76,11 +76,11 @@ impl Session<'_> {
     /// The manifest for this machine and its digest, through an index if need be.
     async fn manifest(&self) -> Result<(Digest, Vec<u8>)> {
         let (digest, bytes) = self.named(self.reference.version()).await?;
-        let index = match Named::parse(&bytes, &digest)? {
+        let images = match Named::parse(&bytes, &digest)? {
             Named::Manifest => return Ok((digest, bytes)),
-            Named::Index(index) => index,
+            Named::Index(images) => images,
         };
-        let chosen = of(choose(index.manifests(), &self.reference.to_string())?)?;
+        let chosen = of(choose(&images, &self.reference.to_string())?)?;
         self.named(chosen.as_str()).await
     }
 

@@ -173,7 +173,10 @@ pub fn documents(layers: &[(Digest, u64, Digest)]) -> (Vec<u8>, Vec<u8>) {
         "rootfs": {"type": "layers", "diff_ids": diff_ids}});
     let config = serde_json::to_vec(&config).unwrap();
     let kind = "application/vnd.oci.image.layer.v1.tar";
-    let layer = |(digest, size, _): &(Digest, u64, Digest)| json!({"mediaType": kind, "digest": digest, "size": size});
+    let layer = |layer: &(Digest, u64, Digest)| {
+        let (digest, size, _) = layer;
+        json!({"mediaType": kind, "digest": digest, "size": size})
+    };
     let manifest = json!({"schemaVersion": 2,
         "mediaType": "application/vnd.oci.image.manifest.v1+json",
         "config": {"mediaType": "application/vnd.oci.image.config.v1+json",

@@ -141,7 +141,7 @@ async fn limits_are_of_all_layers_of_an_image() {
     let many = layer(&[("d", Directory, ""), ("e", Directory, ""), ("f", Directory, "")]).await;
     image(&[one.clone(), two.clone(), many.clone()]).await.unpack(&content).await.unwrap();
     // Also when the layers are there already, from images that may have them.
-    image(&[byte.clone()]).await.unpack(&content).await.unwrap();
+    image(std::slice::from_ref(&byte)).await.unpack(&content).await.unwrap();
     for _ in 0..2 {
         let large = image(&[one.clone(), two.clone(), byte.clone()]).await;
         let refused = large.unpack(&content).await.unwrap_err().to_string();

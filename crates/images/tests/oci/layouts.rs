@@ -39,8 +39,8 @@ async fn each_form_on_disk_is_the_same_image() {
     let saved = pull(&bed, &format!("docker-archive:{saved}")).await.unwrap();
     assert_ne!(saved.digest, folder.digest, "its layers are not compressed");
     assert_eq!(saved.diff_ids(), folder.diff_ids());
-    let base = Base::look(saved, &bed.content).await.unwrap();
-    assert_eq!((base.os.id.as_str(), base.os.version_id.as_str()), ("alpine", "3.20"));
+    let os = Base::look(saved, &bed.content).await.unwrap().os.unwrap();
+    assert_eq!((os.id.as_str(), os.version_id.as_str()), ("alpine", "3.20"));
 }
 
 #[tokio::test]
@@ -104,6 +104,11 @@ async fn what_is_missing_or_not_clear_is_said() {
     assert!(packed.contains("decompress it first"), "{packed}");
 }
 
+const VERSION_2: &str = r#"{"imageLayoutVersion":"2"}"#;
+
+/// A name, what is changed in a layout (of its directory and its layer), what is said of it.
+type Case<'a> = (&'a str, &'a dyn Fn(&Path, &Digest), &'a str);
+
 /// A layout by hand, with one layer of which everything may be wrong.
 fn layout_of(bed: &Bed, name: &str, change: impl Fn(&Path, &Digest)) -> PathBuf {
     let at = bed.path(name);
@@ -130,16 +135,10 @@ async fn a_layout_that_means_harm_is_refused() {
     let outside = tempfile::tempdir().unwrap();
     std::fs::write(outside.path().join("secret"), "secret").unwrap();
     let blob = |at: &Path, layer: &Digest| at.join("blobs/sha256").join(layer.hex());
-    let cases: &[(&str, &dyn Fn(&Path, &Digest), &str)] = &[
+    let cases: &[Case<'_>] = &[
         ("other", &|at, layer| std::fs::write(blob(at, layer), "other").unwrap(), "announced"),
         ("missing", &|at, layer| std::fs::remove_file(blob(at, layer)).unwrap(), "is not in it"),
-        (
-            "version",
-            &|at, _| {
-                std::fs::write(at.join("oci-layout"), "{\"imageLayoutVersion\":\"2\"}").unwrap()
-            },
-            "version",
-        ),
+        ("version", &|at, _| std::fs::write(at.join("oci-layout"), VERSION_2).unwrap(), "version"),
         ("index", &|at, _| std::fs::write(at.join("index.json"), "[]").unwrap(), "no index"),
         (
             "long",
