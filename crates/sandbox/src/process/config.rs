@@ -40,11 +40,11 @@ pub struct ProcessConfig {
     pub languages_dir: PathBuf,
     /// The user and group handlers run as when the server is root.
     pub uid: u32,
-    /// Whether layers of images are mounted over one another; else they are copied, as where that is
-    /// not allowed.
+    /// Whether layers of images are mounted over one another; else they are copied, as they are
+    /// where that is not allowed.
     pub overlays: bool,
-    /// The user and group that own unpacked layers, and whom commands that build images change them
-    /// as, when the server is root.
+    /// The user and group that own unpacked layers when the server is root; commands that build
+    /// images are this user.
     pub image_uid: u32,
     /// Processes and threads of one command that builds an image.
     pub max_task_processes: u64,
