@@ -14,6 +14,7 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.LocalDateTime;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -56,6 +57,11 @@ public final class Host {
         switch (arguments.length == 0 ? "serve" : arguments[0]) {
             case "archive" -> new Host().archive(List.of(arguments).subList(1, arguments.length));
             case "rehearse" -> rehearse();
+            case "compile" -> compileTo(Path.of(arguments[1]), Path.of(arguments[2]));
+            case "http" -> {
+                Serve.run(Path.of(arguments[1]));
+                return;
+            }
             default -> new Host().serve();
         }
         Runtime.getRuntime().halt(0);
@@ -82,7 +88,7 @@ public final class Host {
     private static void rehearse() throws Exception {
         try {
             Path own = Path.of(System.getProperty("java.class.path"));
-            new Host().find(own.getParent().toString(), "Host", own);
+            find(own.getParent().toString(), "Host", own, classes -> { });
         } catch (ClassCastException expected) {
             Json.parse(describe(expected));
         }
@@ -99,7 +105,8 @@ public final class Host {
         BiFunction<Object, Object, Object> handler;
         try {
             Path kept = Path.of((String) order.get("classes"));
-            handler = find((String) order.get("directory"), (String) order.get("handler"), kept);
+            handler = find((String) order.get("directory"), (String) order.get("handler"), kept,
+                    classes -> send(KEEP, new byte[0], classes));
         } catch (Throwable error) {
             send(LOAD_FAILED, describe(error));
             return;
@@ -121,11 +128,7 @@ public final class Host {
             Object context = Json.parse(new String(body, start, length, StandardCharsets.UTF_8));
             int rest = start + length;
             String payload = new String(body, rest, body.length - rest, StandardCharsets.UTF_8);
-            answer = Json.write(handler.apply(context, Json.parse(payload)));
-            if (answer.getBytes(StandardCharsets.UTF_8).length > most) {
-                throw new IllegalStateException(
-                        "the result is larger than the " + most + " bytes that are allowed");
-            }
+            answer = result(handler, context, Json.parse(payload), most);
         } catch (Throwable error) {
             kind = ERROR;
             answer = describe(error);
@@ -135,25 +138,32 @@ public final class Host {
         send(kind, Arrays.copyOf(body, TOKEN), answer.getBytes(StandardCharsets.UTF_8));
     }
 
+    /** What a handler returns, as JSON. */
+    static String result(BiFunction<Object, Object, Object> handler, Object context,
+            Object payload, long most) {
+        String result = Json.write(handler.apply(context, payload));
+        if (result.getBytes(StandardCharsets.UTF_8).length > most) {
+            throw new IllegalStateException(
+                    "the result is larger than the " + most + " bytes that are allowed");
+        }
+        return result;
+    }
+
+    /** Takes compiled classes, a jar, for those who start later. */
+    interface Keep {
+        void keep(byte[] classes) throws IOException;
+    }
+
+    /** Loads a handler; {@code kept} is where its compiled classes are when they were kept. */
     @SuppressWarnings("unchecked")
-    private BiFunction<Object, Object, Object> find(String directory, String handler, Path kept)
-            throws Exception {
+    static BiFunction<Object, Object, Object> find(String directory, String handler, Path kept,
+            Keep keep) throws Exception {
         Path folder = Path.of(directory);
-        List<Path> files;
-        try (Stream<Path> walk = Files.walk(folder)) {
-            files = walk.filter(Files::isRegularFile).collect(Collectors.toList());
-        }
-        List<URL> places = new ArrayList<>();
-        places.add(folder.toUri().toURL());
-        for (Path file : files) {
-            if (file.toString().endsWith(".jar") && !file.equals(kept)) {
-                places.add(file.toUri().toURL());
-            }
-        }
-        List<String> sources = files.stream().map(Path::toString)
-                .filter(name -> name.endsWith(".java")).collect(Collectors.toList());
+        List<Path> files = filesOf(folder);
+        List<URL> places = places(folder, files, kept);
+        List<String> sources = sources(files);
         if (!sources.isEmpty()) {
-            Path classes = Files.exists(kept) ? kept : compile(sources, places);
+            Path classes = Files.exists(kept) ? kept : compile(sources, places, keep);
             places.add(0, classes.toUri().toURL());
         }
         if (handler == null || handler.isEmpty()) {
@@ -163,6 +173,8 @@ public final class Host {
             handler = Path.of(sources.get(0)).getFileName().toString().replace(".java", "");
         }
         ClassLoader loader = new URLClassLoader(places.toArray(new URL[0]));
+        // Libraries look there for what others plug into them.
+        Thread.currentThread().setContextClassLoader(loader);
         Object made = loader.loadClass(handler).getDeclaredConstructor().newInstance();
         if (!(made instanceof BiFunction)) {
             throw new ClassCastException(handler + " does not implement java.util.function.BiFunction");
@@ -170,8 +182,46 @@ public final class Host {
         return (BiFunction<Object, Object, Object>) made;
     }
 
-    /** Compiles, and sends what came of it to be kept. */
-    private Path compile(List<String> sources, List<URL> places) throws Exception {
+    private static List<Path> filesOf(Path folder) throws IOException {
+        try (Stream<Path> walk = Files.walk(folder)) {
+            return walk.filter(Files::isRegularFile).sorted().collect(Collectors.toList());
+        }
+    }
+
+    private static List<String> sources(List<Path> files) {
+        return files.stream().map(Path::toString).filter(name -> name.endsWith(".java"))
+                .collect(Collectors.toList());
+    }
+
+    /** Where classes are looked for: the function, its jars, and the packages of its image. */
+    private static List<URL> places(Path folder, List<Path> files, Path kept) throws IOException {
+        List<Path> jars = new ArrayList<>(files);
+        String packages = System.getenv("DISPATCH_PACKAGES");
+        if (packages != null && Files.isDirectory(Path.of(packages))) {
+            jars.addAll(filesOf(Path.of(packages)));
+        }
+        List<URL> places = new ArrayList<>();
+        places.add(folder.toUri().toURL());
+        for (Path file : jars) {
+            if (file.toString().endsWith(".jar") && !file.equals(kept)) {
+                places.add(file.toUri().toURL());
+            }
+        }
+        return places;
+    }
+
+    /** Compiles a function's sources, where it has any, to a jar. */
+    private static void compileTo(Path folder, Path jar) throws Exception {
+        List<Path> files = filesOf(folder);
+        if (!sources(files).isEmpty()) {
+            List<URL> places = places(folder, files, jar);
+            compile(sources(files), places, classes -> Files.write(jar, classes));
+        }
+    }
+
+    /** Compiles, and gives what came of it to be kept. */
+    private static Path compile(List<String> sources, List<URL> places, Keep keep)
+            throws Exception {
         JavaCompiler compiler = ToolProvider.getSystemJavaCompiler();
         if (compiler == null) {
             throw new IllegalStateException("this Java has no compiler: send classes or a jar");
@@ -185,32 +235,39 @@ public final class Host {
         if (compiler.run(null, said, said, words.toArray(new String[0])) != 0) {
             throw new IllegalArgumentException("javac: " + said.toString(StandardCharsets.UTF_8));
         }
-        send(KEEP, new byte[0], jar(target));
+        keep.keep(jar(target));
         return target;
     }
 
     private static byte[] jar(Path folder) throws IOException {
         ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-        try (JarOutputStream jar = new JarOutputStream(bytes);
-                Stream<Path> walk = Files.walk(folder)) {
-            for (Path file : walk.filter(Files::isRegularFile).collect(Collectors.toList())) {
-                jar.putNextEntry(new ZipEntry(folder.relativize(file).toString()));
+        try (JarOutputStream jar = new JarOutputStream(bytes)) {
+            for (Path file : filesOf(folder)) {
+                ZipEntry entry = new ZipEntry(folder.relativize(file).toString());
+                // The same classes make the same jar, whenever that is.
+                entry.setTimeLocal(LocalDateTime.of(1980, 1, 1, 0, 0));
+                jar.putNextEntry(entry);
                 Files.copy(file, jar);
             }
         }
         return bytes.toByteArray();
     }
 
-    private static String describe(Throwable error) {
+    static String describe(Throwable error) {
         List<Object> lines = new ArrayList<>();
         for (StackTraceElement element : error.getStackTrace()) {
-            if (!element.getClassName().equals("Host") && lines.size() < 200) {
+            if (!isOurs(element.getClassName()) && lines.size() < 200) {
                 lines.add("at " + element);
             }
         }
         String message = String.valueOf(error);
         message = message.substring(0, Math.min(message.length(), 8000));
         return Json.write(Map.of("message", message, "stacktrace", lines));
+    }
+
+    private static boolean isOurs(String name) {
+        return name.equals("Host") || name.startsWith("Serve") || name.startsWith("com.sun.net.")
+                || name.startsWith("sun.net.httpserver.");
     }
 
     private byte[] receive(int wanted) throws IOException {

@@ -3,12 +3,14 @@
 "use strict";
 
 const fs = require("node:fs");
+const module_ = require("node:module");
 const path = require("node:path");
 const { pathToFileURL } = require("node:url");
 const childProcess = require("node:child_process");
 
 const LOAD = 1, CALL = 2;
 const HELLO = 16, LOADED = 17, LOAD_FAILED = 18, RESULT = 19, ERROR = 20;
+const LAST = 0x80;
 const SOCKET = 3;
 const TOKEN = 8;
 
@@ -67,18 +69,67 @@ function scriptOf(directory, handler) {
   throw new Error("the handler is not named; write ./FILE.js");
 }
 
-async function find(directory, handler) {
-  const script = scriptOf(directory, handler);
-  let loaded;
+// Makes packages known to `import`, which does not read NODE_PATH as `require` does: what a
+// function's own files do not find is looked for from beside each `node_modules` named there.
+function addPackages(directory) {
+  const places = (process.env.NODE_PATH || "").split(path.delimiter);
+  const named = places.filter((place) => path.basename(place) === "node_modules");
+  const parents = named.map((place) => pathToFileURL(path.join(place, "../host.js")).href);
+  if (parents.length === 0 || !hasImport(directory)) return;
+  if (module_.registerHooks) {
+    module_.registerHooks({ resolve: eval(`(${resolveWith("", "")})`)(parents) });
+  } else if (module_.register) {
+    const source = `export const resolve = (${resolveWith("async", "await")})(${JSON.stringify(parents)});`;
+    module_.register(`data:text/javascript,${encodeURIComponent(source)}`);
+  }
+}
+
+// Whether a script of the function may import something. The hook is a thread of its own in most
+// versions of Node, which takes as long as Node's own start.
+function hasImport(directory) {
+  const entries = fs.readdirSync(directory, { withFileTypes: true });
+  return entries.some((entry) => {
+    const file = path.join(directory, entry.name);
+    if (entry.isDirectory()) return entry.name !== "node_modules" && hasImport(file);
+    return /\.[cm]?js$/.test(entry.name) && fs.readFileSync(file).includes("import");
+  });
+}
+
+// The hook as source: older versions of Node want it in a module, and asynchronous.
+const resolveWith = (isAsync, wait) => `(parents) => ${isAsync} (specifier, context, next) => {
   try {
-    loaded = require(script);
+    return ${wait} next(specifier, context);
   } catch (error) {
-    const isModule = error.code === "ERR_REQUIRE_ESM" || error instanceof SyntaxError;
-    if (!isModule) throw error;
-    loaded = await import(pathToFileURL(script)).catch((second) => {
-      throw error.code === "ERR_REQUIRE_ESM" ? second : error;
+    const bare = !/^(\\.{0,2}\\/|[a-z]+:)/.test(specifier);
+    if (error.code !== "ERR_MODULE_NOT_FOUND" || !bare) throw error;
+    for (const parentURL of parents) {
+      try {
+        return ${wait} next(specifier, { ...context, parentURL });
+      } catch (other) {
+        if (other.code !== "ERR_MODULE_NOT_FOUND") throw other;
+      }
+    }
+    throw error;
+  }
+}`;
+
+// A script that turns out to be an ES module is imported.
+async function load(script) {
+  try {
+    return require(script);
+  } catch (error) {
+    const isModule = ["ERR_REQUIRE_ESM", "ERR_MODULE_NOT_FOUND"].includes(error.code);
+    if (!isModule && !(error instanceof SyntaxError)) throw error;
+    return import(pathToFileURL(script)).catch((second) => {
+      throw isModule ? second : error;
     });
   }
+}
+
+async function find(directory, handler) {
+  addPackages(directory);
+  const script = scriptOf(directory, handler);
+  const loaded = script.endsWith(".mjs") ? await import(pathToFileURL(script)) : await load(script);
   const found = [loaded, loaded.default, loaded.handle, loaded.handler];
   const callable = found.find((candidate) => typeof candidate === "function");
   if (!callable) throw new TypeError(`${path.basename(script)} exports no function`);
@@ -93,15 +144,19 @@ childProcess.ChildProcess.prototype.spawn = function (...options) {
   return spawn.apply(this, options);
 };
 
+// Ends them; or says that the worker has to end with them.
 function sweep() {
-  if (!spawned) return;
+  if (!spawned) return false;
   spawned = false;
+  // Otherwise -1 would be everything of this user.
+  if (process.pid !== 1) return true;
   try {
     // This is process 1 of its namespace: -1 is everything else in it.
     process.kill(-1, "SIGKILL");
   } catch {
     // Nothing was left.
   }
+  return false;
 }
 
 async function call(handler, body, most) {
@@ -158,8 +213,9 @@ async function main() {
     if (!frame || frame.kind !== CALL) return;
     const token = Buffer.from(frame.body.subarray(0, TOKEN));
     const [kind, answer] = await call(handler, frame.body.subarray(TOKEN), order.max_payload_bytes);
-    sweep();
-    send(kind, answer, token);
+    const last = sweep();
+    send(last ? kind | LAST : kind, answer, token);
+    if (last) return;
   }
 }
 

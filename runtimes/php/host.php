@@ -15,6 +15,7 @@ const LOADED = 17;
 const LOAD_FAILED = 18;
 const RESULT = 19;
 const ERROR = 20;
+const LAST = 0x80;
 const TOKEN = 8;
 const JSON = JSON_UNESCAPED_UNICODE | JSON_UNESCAPED_SLASHES | JSON_PRESERVE_ZERO_FRACTION;
 
@@ -25,6 +26,10 @@ final class Host
 
     public function __construct()
     {
+        if (getmypid() !== 1 && function_exists('posix_setpgid')) {
+            // A group of its own, so that it can be ended with what its handlers start.
+            posix_setpgid(0, 0);
+        }
         $this->socket = fopen('php://fd/3', 'r+b');
         stream_set_read_buffer($this->socket, 0);
         stream_set_write_buffer($this->socket, 0);
@@ -57,8 +62,11 @@ final class Host
                 ob_end_flush();
             }
             flush();
-            $this->sweep();
-            $this->send($kind, $token . $answer);
+            $last = $this->sweep();
+            $this->send($last ? $kind | LAST : $kind, $token . $answer);
+            if ($last) {
+                return;
+            }
         }
     }
 
@@ -89,6 +97,10 @@ final class Host
     /** The handler is `file.function`; without a file the only one holds it. */
     private function find(string $directory, string $handler): callable
     {
+        $packages = getenv('DISPATCH_PACKAGES') . '/vendor/autoload.php';
+        if (is_file($packages)) {
+            require $packages;
+        }
         $dot = strrpos($handler, '.');
         $function = $dot === false ? $handler : substr($handler, $dot + 1);
         $function = $function === '' ? 'handle' : $function;
@@ -132,15 +144,23 @@ final class Host
         return json_encode(['message' => substr($message, 0, 8000), 'stacktrace' => $short], $flags);
     }
 
-    /** Ends the processes a handler left behind, where PHP was built to tell. */
-    private function sweep(): void
+    /**
+     * Ends the processes a handler left behind, where PHP was built to tell; or says that the
+     * worker has to end with them.
+     */
+    private function sweep(): bool
     {
         if (!function_exists('pcntl_waitpid') || pcntl_waitpid(-1, $status, WNOHANG) < 0) {
-            return;
+            return false;
+        }
+        if (getmypid() !== 1) {
+            // Here -1 would be everything of this user.
+            return true;
         }
         posix_kill(-1, 9);
         while (pcntl_waitpid(-1, $status) > 0) {
         }
+        return false;
     }
 
     /** @return array{int, string}|null */

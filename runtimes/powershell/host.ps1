@@ -39,13 +39,6 @@ function Write-DispatchFrame([byte]$kind, [string]$text, [byte[]]$token = @()) {
     $dispatchStream.Flush()
 }
 
-function Get-DispatchFailure($problem) {
-    $trace = @(($problem.ScriptStackTrace -split "`n") | Where-Object { $_ -notmatch 'host\.ps1' })
-    $name = $problem.Exception.GetType().Name
-    $failure = @{ message = "${name}: $($problem.Exception.Message)"; stacktrace = $trace }
-    return ConvertTo-Json -Compress -InputObject $failure
-}
-
 Write-DispatchFrame $HELLO ''
 $dispatchFrame = Read-DispatchFrame
 if ($null -eq $dispatchFrame -or $dispatchFrame.Kind -ne $LOAD) { exit 0 }
@@ -54,20 +47,11 @@ foreach ($name in $dispatchOrder.environment.Keys) {
     [Environment]::SetEnvironmentVariable($name, $dispatchOrder.environment[$name])
 }
 try {
-    # The handler is `file.ps1::function`; without a file the only script holds it.
-    $file, $dispatchFunction = $dispatchOrder.handler -split '::', 2
-    if (-not $dispatchFunction) {
-        $dispatchFunction = if ($file -and $file -notlike '*.ps1') { $file } else { 'handle' }
-    }
-    if ($file -notlike '*.ps1') {
-        $scripts = @(Get-ChildItem -Path $dispatchOrder.directory -Filter *.ps1)
-        if ($scripts.Count -ne 1) { throw "the handler names no file; write FILE.ps1::$dispatchFunction" }
-        $file = $scripts[0].Name
-    }
-    . (Join-Path $dispatchOrder.directory $file)
-    Get-Command -Name $dispatchFunction -CommandType Function | Out-Null
+    $dispatchHandler, $dispatchDirectory = $dispatchOrder.handler, $dispatchOrder.directory
+    . (Join-Path $PSScriptRoot handler.ps1)
 } catch {
-    Write-DispatchFrame $LOAD_FAILED (Get-DispatchFailure $_)
+    $problem = @{ message = "$_"; stacktrace = @("$($_.ScriptStackTrace)" -split "`n") }
+    Write-DispatchFrame $LOAD_FAILED (ConvertTo-Json -Compress -InputObject $problem)
     exit 0
 }
 Write-DispatchFrame $LOADED ''
@@ -88,6 +72,7 @@ while ($null -ne ($dispatchFrame = Read-DispatchFrame) -and $dispatchFrame.Kind 
         }
         Write-DispatchFrame $RESULT $answer $dispatchToken
     } catch {
-        Write-DispatchFrame $FAILURE (Get-DispatchFailure $_) $dispatchToken
+        $failure = ConvertTo-Json -Compress -InputObject (Get-DispatchFailure $_)
+        Write-DispatchFrame $FAILURE $failure $dispatchToken
     }
 }

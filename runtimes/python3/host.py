@@ -19,6 +19,7 @@ import os
 import re
 import resource
 import signal
+import site
 import socket
 import struct
 import sys
@@ -125,6 +126,7 @@ def start_worker(steps, descriptors, error):
         except BaseException as error:
             send(server, START_FAILED, f"{step}: {error}".encode())
             os._exit(1)
+        send(server, HELLO, b"")
         serve_calls(server, order, buffer)
     finally:
         os._exit(0)
@@ -288,7 +290,6 @@ STEPS = {
 
 
 def serve_calls(server, order, buffer):
-    send(server, HELLO, b"")
     os.environ.clear()
     os.environ.update(order["environment"])
     try:
@@ -308,8 +309,7 @@ def serve_calls(server, order, buffer):
         kind, answer = call(handler, body[TOKEN:], most)
         del body
         flush()
-        sweep()
-        if _thread._count():
+        if sweep() or _thread._count():
             kind |= LAST
         send(server, kind, token + answer)
         if kind & LAST:
@@ -343,6 +343,7 @@ async def await_value(value):
 
 def find(directory, handler):
     """The handler is `module.function`; without a module the only file holds it."""
+    add_packages(os.environ.get("PYTHONPATH", ""))
     sys.path.insert(0, directory)
     module, _, function = (handler or "handle").rpartition(".")
     if not module:
@@ -355,6 +356,20 @@ def find(directory, handler):
     if not callable(found):
         raise TypeError(f"{module}.{function} is not a function")
     return found
+
+
+def add_packages(directories):
+    """Makes packages known, before the machine's own but after the standard library.
+
+    An isolated interpreter does not read PYTHONPATH, and a forked one gets it too late.
+    """
+    for directory in filter(None, directories.split(os.pathsep)):
+        machine = ("site-packages", "dist-packages")
+        at = (n for n, path in enumerate(sys.path) if path.endswith(machine))
+        at, before = next(at, len(sys.path)), len(sys.path)
+        site.addsitedir(directory)
+        sys.path[at:at] = added = sys.path[before:]
+        del sys.path[before + len(added):]
 
 
 def describe(error):
@@ -385,10 +400,13 @@ def flush():
 
 
 def sweep():
-    """Ends the processes a handler left behind."""
+    """Ends the processes a handler left behind; or says that the worker has to end with them."""
     # Not by os.waitpid, which raises an exception for the usual case of no child at all.
     if libc.waitpid(-1, None, os.WNOHANG) < 0:
-        return
+        return False
+    if os.getpid() != 1:
+        # Here -1 would be everything of this user.
+        return True
     try:
         os.kill(-1, signal.SIGKILL)
     except ProcessLookupError:
@@ -398,6 +416,7 @@ def sweep():
             os.waitpid(-1, 0)
     except ChildProcessError:
         pass
+    return False
 
 
 def receive(server, buffer):
@@ -426,5 +445,16 @@ def send(server, kind, body):
     server.sendall(struct.pack("<IB", len(body), kind) + body)
 
 
+def serve_alone():
+    """A worker that serve.py started."""
+    server, buffer = socket.socket(fileno=SOCKET), memoryview(bytearray(65536))
+    server.set_inheritable(False)
+    send(server, HELLO, b"")
+    kind, body = receive(server, buffer)
+    if kind == LOAD:
+        serve_calls(server, json.loads(bytes(body)), buffer)
+    os._exit(0)
+
+
 if __name__ == "__main__":
-    serve_pool()
+    serve_alone() if sys.argv[1:] == ["worker"] else serve_pool()

@@ -53,8 +53,7 @@ class DispatchHost
 
       token = body.byteslice(0, TOKEN)
       kind, answer = call(handler, body.byteslice(TOKEN..), most)
-      sweep
-      kind |= LAST if Thread.list.size > threads
+      kind |= LAST if sweep || Thread.list.size > threads
       send_frame(kind, answer, token)
       return if kind & LAST != 0
     end
@@ -108,13 +107,16 @@ class DispatchHost
                     stacktrace: lines.first(200).map { |line| line.scrub[0, 2000] } })
   end
 
-  # Ends the processes a handler left behind.
+  # Ends the processes a handler left behind; or says that the worker has to end with them.
   def sweep
     Process.waitpid(-1, Process::WNOHANG)
+    # Otherwise -1 would be everything of this user.
+    return true if Process.pid != 1
+
     Process.kill(:KILL, -1)
     loop { Process.waitpid(-1) }
   rescue Errno::ECHILD, Errno::ESRCH
-    nil
+    false
   end
 
   def receive

@@ -1,6 +1,6 @@
 //! What tests and the demo need from outside: installed here, or named with the command to type.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Result;
@@ -19,11 +19,31 @@ const PACKAGES: &[Package] = &[
     Package { name: "curl", programs: &["curl"], why: "the demo calls functions with it" },
     Package { name: "python3", programs: &["python3"], why: "Python functions" },
     Package { name: "python3-venv", programs: &[], why: "tools for Python components" },
+    Package { name: "python3-pip", programs: &[], why: "packages of Python images" },
+    Package { name: "python3-dev", programs: &[], why: "a Python package with native code" },
     Package { name: "nodejs", programs: &["node"], why: "JavaScript functions" },
     Package { name: "npm", programs: &["npm"], why: "tools for JavaScript components" },
     Package { name: "openjdk-17-jdk-headless", programs: &["javac"], why: "Java functions" },
     Package { name: "ruby", programs: &["ruby"], why: "Ruby functions" },
+    Package { name: "ruby-bundler", programs: &["bundle"], why: "packages of Ruby images" },
+    Package { name: "ruby-dev", programs: &[], why: "a gem with native code" },
     Package { name: "php-cli", programs: &["php"], why: "PHP functions" },
+    Package { name: "composer", programs: &["composer"], why: "packages of PHP images" },
+    Package { name: "maven", programs: &["mvn"], why: "packages of Java images" },
+    Package {
+        name: "libmaven-dependency-plugin-java",
+        programs: &[],
+        why: "Maven's plugin for them",
+    },
+    Package { name: "junit4", programs: &[], why: "that plugin needs it and does not say so" },
+    Package { name: "rpm", programs: &["rpm", "rpmbuild"], why: "tests of RPM's database" },
+    Package { name: "openssl", programs: &["openssl"], why: "keys and certificates in tests" },
+    Package { name: "docker-registry", programs: &["docker-registry"], why: "tests of registries" },
+    Package { name: "skopeo", programs: &["skopeo"], why: "reads and writes images in tests" },
+    Package { name: "umoci", programs: &["umoci"], why: "unpacks images in tests" },
+    Package { name: "busybox-static", programs: &["busybox"], why: "a small image in tests" },
+    Package { name: "debootstrap", programs: &["debootstrap"], why: "a Debian image in tests" },
+    Package { name: "apache2-utils", programs: &["htpasswd"], why: "a registry with a password" },
     Package { name: "postgresql", programs: &[], why: "tests on PostgreSQL" },
 ];
 
@@ -49,7 +69,14 @@ pub fn tools() -> PathBuf {
 fn is_there(package: &Package) -> bool {
     match package.name {
         "postgresql" => postgres().is_some(),
-        "python3-venv" => python_has_venv(),
+        "python3-venv" => answers("python3", &["-c", "import venv, ensurepip"]),
+        "python3-pip" => answers("python3", &["-c", "import pip"]),
+        "python3-dev" => answers("python3", &["-c", PYTHON_HEADER]),
+        "ruby-dev" => answers("ruby", &["-rrbconfig", "-e", RUBY_HEADER]),
+        "libmaven-dependency-plugin-java" => {
+            maven("org/apache/maven/plugins/maven-dependency-plugin")
+        }
+        "junit4" => maven("junit/junit/4.x"),
         _ => package.programs.iter().all(|program| shell::has(program)),
     }
 }
@@ -61,9 +88,18 @@ fn postgres() -> Option<PathBuf> {
     debian.or_else(|| shell::find("postgres"))
 }
 
-fn python_has_venv() -> bool {
-    let probe = Command::new("python3").args(["-c", "import venv, ensurepip"]).output();
-    probe.is_ok_and(|output| output.status.success())
+const PYTHON_HEADER: &str =
+    "import sysconfig; open(sysconfig.get_paths()['include'] + '/Python.h').close()";
+const RUBY_HEADER: &str = "exit File.exist?(RbConfig::CONFIG['rubyhdrdir'] + '/ruby.h')";
+
+/// Whether a program is there and content with what it is asked.
+fn answers(program: &str, arguments: &[&str]) -> bool {
+    Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success())
+}
+
+/// Whether Debian's repository of Maven artifacts has one.
+fn maven(artifact: &str) -> bool {
+    Path::new("/usr/share/maven-repo").join(artifact).is_dir()
 }
 
 fn install(missing: &[&Package]) -> Result<()> {
@@ -93,7 +129,9 @@ fn install(missing: &[&Package]) -> Result<()> {
 /// componentize-py and componentize-js; functions of other kinds work without them.
 fn component_tools() {
     let python = tools().join("python");
-    if !python.join("bin/componentize-py").is_file() && python_has_venv() {
+    if !python.join("bin/componentize-py").is_file()
+        && answers("python3", &["-c", "import venv, ensurepip"])
+    {
         shell::say("installing componentize-py (Python functions on the wasm engine)");
         let made = shell::run_quietly(
             "making a virtual environment",

@@ -64,8 +64,10 @@ pub trait Engine: Send + Sync + 'static {
 /// What an engine can do; placement and error messages read it.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Capabilities {
-    /// Languages it runs, as base images spell them.
+    /// Languages it runs with what the machine has, as base images spell them.
     pub languages: Vec<String>,
+    /// Languages it runs on images, which bring their own interpreter.
+    pub on_images: Vec<String>,
     /// What the machine lacks, for the operator: one sentence each.
     pub missing: Vec<String>,
 }
@@ -85,7 +87,7 @@ pub struct Deployment {
     pub id: Uuid,
     pub org: OrgName,
     pub function: Name,
-    /// `python3`, `nodejs`, `java`, `ruby`, `php`, `powershell`, `binary`, `wasm`.
+    /// As images spell it: the name of a [`crate::Language`], or `wasm`.
     pub language: String,
     /// The image's URL: `host:LANGUAGE` or an OCI reference.
     pub image_url: String,

@@ -6,11 +6,13 @@
 pub mod engine;
 pub mod error;
 pub mod image;
+pub mod language;
 pub mod source;
 pub mod workshop;
 
 pub use engine::{Call, Capabilities, Deployment, Engine, Health, Outcome, Phases};
 pub use error::{Error, Fault, Result, Retry};
 pub use image::{ImageRoot, ImageStore};
+pub use language::{Language, Languages};
 pub use source::SourceStore;
-pub use workshop::{Task, TaskOutput, Workshop};
+pub use workshop::{Interpreter, Task, TaskOutput, Workshop};

@@ -21,6 +21,9 @@ pub trait Workshop: Send + Sync + 'static {
     /// that fails is no error: see [`TaskOutput::status`].
     async fn run(&self, task: Task) -> Result<TaskOutput>;
 
+    /// The machine's own interpreter of a language, for tasks without layers.
+    fn interpreter(&self, language: &str) -> Option<Interpreter>;
+
     /// What this machine lacks for building, for the operator; `None` when nothing.
     fn unable(&self) -> Option<String>;
 }
@@ -54,6 +57,14 @@ pub struct Task {
     pub timeout: Duration,
     /// Bytes of the output that are kept: its end, which is where package managers say why.
     pub max_output_bytes: usize,
+}
+
+/// An interpreter of this machine.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Interpreter {
+    pub path: PathBuf,
+    /// Directories it needs, those that every task has (`/usr`, …) among them.
+    pub prefixes: Vec<PathBuf>,
 }
 
 /// How a command ended.

@@ -22,7 +22,6 @@ mod runtime;
 mod walk;
 
 pub use os::Os;
-pub(crate) use pypi::normalized as pypi_name;
 
 pub use package::{Ecosystem, Package, Source};
 

@@ -73,7 +73,16 @@ pub struct FunctionStatus {
     pub faas_id: Option<Uuid>,
     /// The engine that serves it.
     pub engine: Option<String>,
+    /// The language it was deployed as: the function outlives its image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
     pub function_image_url: Option<String>,
+    /// Digest of the manifest of the function's own image, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// Digest of the image that was built on; absent on the machine's own programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_digest: Option<String>,
     /// Digest of the part of the spec the deployment was made from; a change means a new one.
     pub deployed_hash: Option<String>,
     /// What the deployment that serves was made from, while that is not the spec: an update that

@@ -150,7 +150,7 @@ async fn main() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let state_dir = directory.path().to_owned();
     let config = ProcessConfig { state_dir, init_exe: init_exe(), ..ProcessConfig::default() };
-    let engine = ProcessEngine::start(config, Arc::new(Sources)).await.expect("start");
+    let engine = ProcessEngine::start(config, Arc::new(Sources), None).await.expect("start");
     // Stays, so that the source stays unpacked.
     let python = deployment(1);
     engine.ensure(&python).await.expect("ensure");

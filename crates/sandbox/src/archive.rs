@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, Read};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 
 use flate2::read::GzDecoder;
@@ -42,6 +42,24 @@ pub enum ArchiveError {
 /// Whether bytes are a compressed archive and not a single file.
 pub fn is_archive(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0x1f, 0x8b])
+}
+
+/// Puts a source into `directory`, which must not exist yet: an archive unpacked, anything else as
+/// the file `name`. Everybody may read it.
+///
+/// # Errors
+/// As [`unpack`].
+pub fn place(bytes: &[u8], name: &str, directory: &Path) -> Result<(), ArchiveError> {
+    if is_archive(bytes) {
+        return unpack(bytes, directory, &Limits::default());
+    }
+    fs::create_dir(directory)?;
+    fs::write(directory.join(name), bytes)?;
+    // A worker is another user when the server is root; a single file may be an executable.
+    let everybody = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(directory, everybody.clone())?;
+    fs::set_permissions(directory.join(name), everybody)?;
+    Ok(())
 }
 
 /// Unpacks into `destination`, which must not exist yet; on failure it does not exist either.

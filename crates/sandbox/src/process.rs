@@ -8,6 +8,7 @@
 
 mod bridge;
 mod cgroup;
+mod command;
 mod config;
 mod control;
 mod deployed;
@@ -17,6 +18,7 @@ mod failure;
 mod filter;
 mod frame;
 mod host;
+mod image;
 mod init;
 mod java;
 mod landlock;
@@ -30,8 +32,10 @@ mod root;
 mod source;
 mod start;
 mod steps;
+mod tree;
 mod wires;
 mod worker;
+mod workshop;
 
 pub use config::ProcessConfig;
 pub use engine::ProcessEngine;

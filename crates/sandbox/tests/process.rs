@@ -6,10 +6,14 @@ mod bed;
 mod egress;
 #[path = "process/fault.rs"]
 mod fault;
+#[path = "process/image.rs"]
+mod image;
 #[path = "process/isolation.rs"]
 mod isolation;
 #[path = "process/language.rs"]
 mod language;
+#[path = "process/layers.rs"]
+mod layers;
 #[path = "process/pool.rs"]
 mod pool;
 #[path = "process/source.rs"]

@@ -29,6 +29,7 @@ pub struct Config {
     pub runs: crate::invoke::Settings,
     pub process: ProcessConfig,
     pub wasm: WasmConfig,
+    pub images: crate::content::Settings,
     pub auth: crate::authn::Settings,
     pub bootstrap: Bootstrap,
     pub seal: crate::seal::KeySource,

@@ -10,6 +10,7 @@ use dispatch_store::Store;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::content::Contents;
 use crate::gateway::Gateway;
 use crate::invoke::{Engines, Invoker};
 use crate::seal::Seal;
@@ -27,6 +28,7 @@ mod reconcile;
 pub struct Controllers {
     pub store: Store,
     pub engines: Engines,
+    pub contents: Arc<Contents>,
     pub invoker: Arc<Invoker>,
     pub seal: Arc<Seal>,
     pub gateway: Arc<Gateway>,
@@ -39,9 +41,14 @@ impl Controllers {
     /// Starts all of them, after the gateway knows its routes. They end when `stop` is cancelled.
     pub async fn start(&self) -> crate::app::Result<()> {
         let (store, engines) = (&self.store, &self.engines);
-        let base_image = base_image::BaseImages { store: store.clone(), engines: engines.clone() };
-        self.spawn(base_image).await?;
-        self.spawn(image::Images { store: store.clone() }).await?;
+        let contents = &self.contents;
+        self.spawn(base_image::BaseImages {
+            store: store.clone(),
+            engines: engines.clone(),
+            contents: contents.clone(),
+        })
+        .await?;
+        self.spawn(image::Images { store: store.clone(), contents: contents.clone() }).await?;
         self.spawn(function::Functions(self.clone())).await?;
         let (seal, gateway) = (self.seal.clone(), self.gateway.clone());
         let apis = api::Apis { store: store.clone(), seal, gateway };

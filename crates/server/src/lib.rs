@@ -11,6 +11,7 @@ pub mod authz;
 pub mod boot;
 pub mod command;
 pub mod config;
+pub mod content;
 pub mod controllers;
 pub mod gateway;
 pub mod http;

@@ -8,9 +8,9 @@ use crate::row::ResourceRow;
 /// Fields of the spec or status one can select by; `secrets` and `rules` hold many values.
 pub(crate) fn fields(kind: ResourceKind) -> &'static [&'static str] {
     match kind {
-        ResourceKind::BaseImage => &["language"],
-        ResourceKind::Image => &["base_image_name", "language"],
-        ResourceKind::Function => &["image", "engine", "secrets"],
+        ResourceKind::BaseImage => &["language", "secret", "digest"],
+        ResourceKind::Image => &["base_image_name", "language", "digest"],
+        ResourceKind::Function => &["image", "engine", "secrets", "digest", "image_digest"],
         ResourceKind::Api => &["function", "tls"],
         _ => &[],
     }
@@ -22,7 +22,11 @@ pub(crate) fn references(kind: ResourceKind) -> &'static [(ResourceKind, &'stati
         ResourceKind::BaseImage => &[(ResourceKind::Image, "base_image_name")],
         ResourceKind::Image => &[(ResourceKind::Function, "image")],
         ResourceKind::Function => &[(ResourceKind::Api, "function")],
-        ResourceKind::Secret => &[(ResourceKind::Function, "secrets"), (ResourceKind::Api, "tls")],
+        ResourceKind::Secret => &[
+            (ResourceKind::Function, "secrets"),
+            (ResourceKind::Api, "tls"),
+            (ResourceKind::BaseImage, "secret"),
+        ],
         _ => &[],
     }
 }

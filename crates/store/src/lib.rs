@@ -6,6 +6,7 @@
 mod blob;
 mod change;
 mod change_follow;
+pub mod content;
 mod database;
 mod dead_letter;
 mod error;

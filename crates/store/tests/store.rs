@@ -2,6 +2,7 @@
 
 mod suite {
     pub mod changes;
+    pub mod content;
     pub mod faults;
     pub mod organizations;
     pub mod queue;

@@ -37,6 +37,9 @@ resource_shape! {
         /// Read-only: where the function's image is.
         #[serde(default, rename = "functionImageURL", skip_serializing_if = "Option::is_none")]
         function_image_url: Option<String>,
+        /// Read-only: digest of the function's image, `sha256:<hex>`; none on `host:LANGUAGE`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        digest: Option<String>,
         /// Read-only: the deployment that serves now.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         faas_id: Option<Uuid>,
@@ -129,6 +132,7 @@ impl FromModel for Function {
             services: spec.services.clone(),
             timeout: spec.timeout_ms,
             function_image_url: resource.status.function_image_url.clone(),
+            digest: resource.status.digest.clone(),
             faas_id: resource.status.faas_id,
             memory_mib: spec.memory_mib,
             concurrency: spec.concurrency,

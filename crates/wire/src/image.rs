@@ -8,7 +8,7 @@ use dispatch_model::{Kind, Resource, Violation};
 use serde::{Deserialize, Serialize};
 
 use crate::convert::{FromModel, ToModel, plain_name_and_tags};
-use crate::shared::resource_shape;
+use crate::shared::{is_zero, resource_shape};
 
 /// Longest package manifest, in bytes: 1 MiB.
 pub const MAX_MANIFEST: usize = 1 << 20;
@@ -24,6 +24,18 @@ resource_shape! {
         /// Read-only: the base image's.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         language: Option<String>,
+        /// Read-only: digest of its manifest, `sha256:<hex>`; none on `host:LANGUAGE`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        digest: Option<String>,
+        /// Read-only: digest of the base image it was built on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        base_digest: Option<String>,
+        /// Read-only: bytes of its layers as they are transferred.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        size: u64,
+        /// Read-only: packages found in it.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        packages: u64,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         runtime_dependencies: Option<RuntimeDependencies>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -78,16 +90,19 @@ impl ToModel for Image {
             let rule = format!("must be at most {MAX_MANIFEST} bytes");
             return Err(Violation::new("runtimeDependencies.manifest", rule));
         }
+        let given = |version: &Option<String>| version.clone().filter(|v| !v.is_empty());
         let packages = self.system_dependencies.as_ref().map_or(&[][..], |d| &d.packages);
         let package =
-            |p: &SystemPackage| ModelPackage { name: p.name.clone(), version: p.version.clone() };
-        Ok(ImageSpec {
+            |p: &SystemPackage| ModelPackage { name: p.name.clone(), version: given(&p.version) };
+        let spec = ImageSpec {
             base_image_name: self.base_image_name.clone(),
             runtime_manifest: manifest.filter(|m| !m.is_empty()),
             system_packages: packages.iter().map(package).collect(),
             groups: self.groups.clone(),
             spec: self.spec.clone(),
-        })
+        };
+        spec.check()?;
+        Ok(spec)
     }
 }
 
@@ -103,6 +118,10 @@ impl FromModel for Image {
             base_image_name: spec.base_image_name.clone(),
             docker_url: resource.status.docker_url.clone(),
             language: resource.status.language.clone(),
+            digest: resource.status.digest.clone(),
+            base_digest: resource.status.base_digest.clone(),
+            size: resource.status.size,
+            packages: resource.status.packages,
             runtime_dependencies: spec
                 .runtime_manifest
                 .clone()

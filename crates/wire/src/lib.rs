@@ -9,6 +9,7 @@ pub mod application;
 pub mod base_image;
 #[cfg(feature = "client")]
 pub mod client;
+pub mod content;
 pub mod convert;
 pub mod error;
 pub mod function;
@@ -23,6 +24,7 @@ pub mod version;
 pub use api::Api;
 pub use application::Application;
 pub use base_image::BaseImage;
+pub use content::{Content, Layer, Link, Package, PackageCount, PackageUser};
 pub use convert::{FromModel, ToModel};
 pub use error::ErrorBody;
 pub use function::Function;

@@ -24,7 +24,8 @@ fn every_language_in_its_own_metadata() {
     image.write(
         "usr/local/lib/python3.11/site-packages/requests-2.31.0.dist-info/METADATA",
         "Metadata-Version: 2.1\nName: requests\nVersion: 2.31.0\nAuthor: K\nLicense: Apache 2.0\n\
-         Requires-Dist: urllib3 (<3,>=1.21.1)\nRequires-Dist: PySocks ; extra == 'socks'\n\nText: x",
+         Requires-Dist: urllib3 (<3,>=1.21.1)\n\
+         Requires-Dist: PySocks ; extra == 'socks'\n\nText: x",
     );
     image.write(
         "function/node_modules/@scope/a/package.json",

@@ -12,6 +12,14 @@ fn image() -> Digest {
     Digest::of(b"a manifest")
 }
 
+/// As cosign writes it.
+fn payload(reference: &str, optional: &str) -> String {
+    let identity = format!(r#""identity":{{"docker-reference":"{reference}"}}"#);
+    let digest = format!(r#""image":{{"docker-manifest-digest":"{}"}}"#, image());
+    let kind = r#""type":"cosign container image signature""#;
+    format!(r#"{{"critical":{{{identity},{digest},{kind}}},"optional":{optional}}}"#)
+}
+
 #[test]
 fn openssl_verifies_what_we_sign() {
     let directory = tempfile::tempdir().expect("a directory");
@@ -28,11 +36,7 @@ fn openssl_verifies_what_we_sign() {
     let Some(said) = output("openssl", &arguments, directory.path()) else { return };
     assert_eq!(said.trim(), "Verified OK");
     let text = String::from_utf8(signed.payload).expect("text");
-    let expected = format!(
-        r#"{{"critical":{{"identity":{{"docker-reference":"registry.example.com/hello"}},"image":{{"docker-manifest-digest":"{}"}},"type":"cosign container image signature"}},"optional":null}}"#,
-        image()
-    );
-    assert_eq!(text, expected);
+    assert_eq!(text, payload("registry.example.com/hello", "null"));
     assert_eq!(tag(&image()), format!("sha256-{}.sig", image().hex()));
 }
 
@@ -47,10 +51,7 @@ fn we_verify_what_openssl_signs_with_its_own_keys() {
     run("pkcs8 -topk8 -nocrypt -in sec1.pem -out pkcs8.pem");
     run("ec -in sec1.pem -pubout -out key.pub");
     let read = |name: &str| std::fs::read_to_string(directory.path().join(name)).expect(name);
-    let payload = format!(
-        r#"{{"critical":{{"identity":{{"docker-reference":"x"}},"image":{{"docker-manifest-digest":"{}"}},"type":"cosign container image signature"}},"optional":{{"creator":"y"}}}}"#,
-        image()
-    );
+    let payload = payload("x", r#"{"creator":"y"}"#);
     std::fs::write(directory.path().join("payload"), &payload).expect("a file");
     run("dgst -sha256 -sign sec1.pem -out signature payload");
     let bytes = std::fs::read(directory.path().join("signature")).expect("a signature");

@@ -74,6 +74,12 @@ impl Cgroups {
 
     /// A group for one worker; its memory is not limited yet.
     pub fn make(&self) -> io::Result<Cgroup> {
+        self.make_with(self.max_cpus)
+    }
+
+    /// The same, with so many CPUs; 0 is no limit. They are limited where [`Cgroups::detect`] was
+    /// asked for a limit.
+    pub fn make_with(&self, max_cpus: f64) -> io::Result<Cgroup> {
         let name = format!("worker-{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let mut group = Cgroup { directories: Vec::new(), memory: None, version: self.version };
         for (parent, controllers) in &self.parents {
@@ -81,7 +87,7 @@ impl Cgroups {
             fs::create_dir(&directory)?;
             group.directories.push(directory.clone());
             for controller in controllers {
-                self.limit(&directory, controller)?;
+                self.limit(&directory, controller, max_cpus)?;
             }
             if controllers.contains(&"memory") {
                 group.memory = Some(directory);
@@ -90,8 +96,8 @@ impl Cgroups {
         Ok(group)
     }
 
-    fn limit(&self, directory: &Path, controller: &str) -> io::Result<()> {
-        let quota = (self.max_cpus * CPU_PERIOD_US) as u64;
+    fn limit(&self, directory: &Path, controller: &str, max_cpus: f64) -> io::Result<()> {
+        let quota = (max_cpus * CPU_PERIOD_US) as u64;
         match (self.version, controller) {
             (_, "memory") => Ok(()),
             (_, "pids") => fs::write(directory.join("pids.max"), self.max_processes.to_string()),

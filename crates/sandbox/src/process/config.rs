@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use dispatch_driver::language::{LanguageError, Languages};
 use serde::Deserialize;
 
 use super::network::Limits;
@@ -35,13 +36,30 @@ pub struct ProcessConfig {
     pub connection_idle_ms: u64,
     /// Longest time a worker may take to start and load its handler.
     pub load_timeout_ms: u64,
+    /// Directory of the operator's own languages, a folder each; empty: there are none.
+    pub languages_dir: PathBuf,
     /// The user and group handlers run as when the server is root.
     pub uid: u32,
+    /// The user and group that own unpacked layers, and whom commands that build images change them
+    /// as, when the server is root.
+    pub image_uid: u32,
+    /// Processes and threads of one command that builds an image.
+    pub max_task_processes: u64,
+    /// The private `/tmp` of such a command, in MiB. It counts as its memory.
+    pub task_tmp_mib: u64,
     /// The binary re-executed as `<exe> __sandbox-init`.
     pub init_exe: PathBuf,
 }
 
 impl ProcessConfig {
+    /// The languages there are: the built-in ones, and the operator's.
+    ///
+    /// # Errors
+    /// What is wrong with one of the operator's.
+    pub fn languages(&self) -> Result<Languages, LanguageError> {
+        Languages::load(&self.languages_dir)
+    }
+
     /// What a worker that has egress may do with it.
     pub(super) fn connections(&self) -> Limits {
         let idle = Duration::from_millis(self.connection_idle_ms);
@@ -64,7 +82,11 @@ impl Default for ProcessConfig {
             max_connections: 64,
             connection_idle_ms: 300_000,
             load_timeout_ms: 30_000,
+            languages_dir: PathBuf::new(),
             uid: 64_200,
+            image_uid: 64_201,
+            max_task_processes: 512,
+            task_tmp_mib: 512,
             init_exe: PathBuf::from("/proc/self/exe"),
         }
     }

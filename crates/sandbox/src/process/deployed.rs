@@ -10,10 +10,13 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::network::Network;
+use super::pool::Kind;
 use super::worker::Worker;
 
 pub struct Deployed {
     pub deployment: Deployment,
+    /// What runs it.
+    pub kind: Kind,
     /// Name of the directory of its unpacked source.
     pub source: String,
     /// What its workers reach, when that is anything.
@@ -26,11 +29,16 @@ pub struct Deployed {
 }
 
 impl Deployed {
-    pub fn new(deployment: Deployment, source: String, network: Option<Network>) -> Self {
+    pub fn new(
+        deployment: Deployment,
+        kind: Kind,
+        source: String,
+        network: Option<Network>,
+    ) -> Self {
         let turns = Arc::new(Semaphore::new(deployment.concurrency.max(1) as usize));
         let idle = Mutex::new(Vec::new());
         let (network, removed) = (network.map(Arc::new), AtomicBool::new(false));
-        Self { deployment, source, network, turns, idle, removed }
+        Self { deployment, kind, source, network, turns, idle, removed }
     }
 
     pub fn take_idle(&self) -> Option<Worker> {

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dashmap::DashMap;
+use dispatch_driver::language::{Language, Languages, Start};
 use dispatch_driver::{
-    Call, Capabilities, Deployment, Engine, Error, Health, Outcome, Phases, Result, Retry,
-    SourceStore,
+    Call, Capabilities, Deployment, Engine, Error, Health, ImageStore, Outcome, Phases, Result,
+    Retry, SourceStore, Workshop,
 };
 use dispatch_model::{Logs, code};
-use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
@@ -20,14 +21,16 @@ use super::cgroup::{Cgroup, Cgroups};
 use super::config::ProcessConfig;
 use super::deployed::Deployed;
 use super::failure;
-use super::host::{self, host_languages};
+use super::host::{HostLanguage, host_languages};
+use super::image::Images;
 use super::network::Network;
-use super::pool::Pools;
+use super::pool::{Kind, Pools};
 use super::probe::{self, Probe};
 use super::root::Site;
 use super::source::Sources;
 use super::start::{StartError, Starter};
 use super::worker::{Answer, Worker};
+use super::workshop::ProcessWorkshop;
 use super::{language, source};
 
 const REAP_INTERVAL: Duration = Duration::from_millis(500);
@@ -38,6 +41,7 @@ const GRAVE_INTERVAL: Duration = Duration::from_millis(25);
 pub struct ProcessEngine {
     starter: Arc<Starter>,
     sources: Sources,
+    images: Images,
     deployments: DashMap<Uuid, Arc<Deployed>>,
     /// Those that may have idle workers: what the reaper looks at.
     live: Mutex<HashMap<Uuid, Arc<Deployed>>>,
@@ -45,46 +49,64 @@ pub struct ProcessEngine {
     slots: Arc<Semaphore>,
     busy: AtomicU64,
     probe: Probe,
-    /// Filled when the Java host was compiled, which the first Java function needs.
-    java: OnceCell<()>,
+    shop: Arc<ProcessWorkshop>,
     /// Held as long as the state directory is in use.
     _lock: std::fs::File,
 }
 
 impl ProcessEngine {
-    /// Finds interpreters, probes the sandbox and starts warm pools.
+    /// Finds interpreters, probes the sandbox and starts warm pools. Without a store of images it
+    /// runs the machine's own languages only.
     ///
     /// # Errors
     /// When the state directory cannot be used. A machine that cannot make sandboxes is no error
     /// here: the engine then says so in its health and refuses to run anything.
-    pub async fn start(config: ProcessConfig, store: Arc<dyn SourceStore>) -> Result<Arc<Self>> {
+    pub async fn start(
+        config: ProcessConfig,
+        store: Arc<dyn SourceStore>,
+        images: Option<Arc<dyn ImageStore>>,
+    ) -> Result<Arc<Self>> {
         let failed = |e: std::io::Error| failure::engine("the process engine's directory", e);
         let config = prepare(config).map_err(failed)?;
         let lock = lock(&config).map_err(failed)?;
-        language::write_hosts(&config.state_dir.join("runtimes")).map_err(failed)?;
+        let languages = Languages::load(&config.languages_dir);
+        let languages = languages.map_err(|e| failure::engine("process.languages_dir", e))?;
+        let runtimes = config.state_dir.join("runtimes");
+        language::write_hosts(&runtimes, &languages).map_err(failed)?;
         let (cgroups, missing) = Cgroups::detect(config.max_processes, config.max_cpus);
         let (graves, buried) = mpsc::unbounded_channel();
-        let hosts = host_languages().await.into_iter().map(|h| (h.language.clone(), h)).collect();
+        let hosts = host_languages(&languages).await;
+        let hosts = hosts.into_iter().map(|h| (h.language.clone(), h)).collect();
         let slots = Arc::new(Semaphore::new(config.max_workers));
         let sources = Sources::new(config.state_dir.join("sources"), store);
+        let images = Images::new(images, config.state_dir.join("copies"));
         let site = Site::new(&config);
+        site.make_skeleton().map_err(failed)?;
         let pools = Pools::default();
-        let starter = Arc::new(Starter { config, site, cgroups, hosts, graves, pools });
+        let starter = Arc::new(Starter { config, site, cgroups, languages, hosts, graves, pools });
         let probe = probe::run(&starter, missing).await;
+        let unable = probe.unable.clone();
+        let shop = ProcessWorkshop::new(starter.clone(), unable, probe.overlays);
         let engine = Arc::new(Self {
             starter,
             sources,
+            images,
             deployments: DashMap::new(),
             live: Mutex::default(),
             slots,
             busy: AtomicU64::new(0),
             probe,
-            java: OnceCell::new(),
+            shop: Arc::new(shop),
             _lock: lock,
         });
         tokio::spawn(bury(buried));
         tokio::spawn(reap(Arc::downgrade(&engine)));
         Ok(engine)
+    }
+
+    /// What builds images here.
+    pub fn workshop(&self) -> Arc<dyn Workshop> {
+        self.shop.clone()
     }
 
     fn able(&self) -> Result<()> {
@@ -101,15 +123,48 @@ impl ProcessEngine {
             return Ok(found.clone());
         }
         self.able()?;
-        let host = self.starter.host(&deployment.language)?;
-        if host.language == "java" {
-            self.java.get_or_try_init(|| self.starter.prepare_java(host)).await?;
-        }
-        check_image(deployment)?;
+        let kind = self.kind(deployment).await?;
         let network = Network::of(&deployment.egress, self.starter.config.egress_to_machine)?;
-        let source = self.sources.ensure(deployment).await?;
-        let made = Arc::new(Deployed::new(deployment.clone(), source, network));
+        let source = self.sources.ensure(deployment, &kind.host.rules.source).await?;
+        let made = Arc::new(Deployed::new(deployment.clone(), kind, source, network));
         Ok(self.deployments.entry(deployment.id).or_insert(made).clone())
+    }
+
+    /// What runs the deployment. An image's interpreter is made warm at once, so that the first
+    /// call does not wait for that.
+    async fn kind(&self, deployment: &Deployment) -> Result<Kind> {
+        let language = &deployment.language;
+        let Some(digest) = &deployment.image_digest else {
+            check_image(deployment)?;
+            let host = self.starter.host(language)?;
+            self.prepare(host).await?;
+            return Ok(Kind { host: host.clone(), image: None });
+        };
+        let on_machine = deployment.image_url.starts_with("host:");
+        let (site, overlays) = (&self.starter.site, self.probe.overlays);
+        let image = self.images.get(digest, on_machine, site, overlays).await?;
+        let rules = self.starter.languages.get(language).ok_or_else(|| {
+            Error::caller(code::ENGINE001, format!("there is no language {language:?}"))
+        })?;
+        let host = match on_machine {
+            true => self.starter.host(language)?.clone(),
+            false => image.host(rules),
+        };
+        let kind = Kind { host, image: Some(image) };
+        if rules.run.start == Start::Jar {
+            self.prepare(self.starter.host(language)?).await?;
+        }
+        if language::is_forked(&kind.host) {
+            self.starter.refill(&kind);
+        }
+        Ok(kind)
+    }
+
+    async fn prepare(&self, host: &HostLanguage) -> Result<()> {
+        if host.rules.run.start == Start::Jar {
+            host.prepared.get_or_try_init(|| self.starter.prepare_java(host)).await?;
+        }
+        Ok(())
     }
 
     /// A permit for one more worker; an idle one of another function makes room if need be.
@@ -205,12 +260,19 @@ impl Engine for ProcessEngine {
     fn capabilities(&self) -> Capabilities {
         let mut languages: Vec<_> = self.starter.hosts.keys().cloned().collect();
         languages.sort();
-        Capabilities { languages, missing: self.probe.missing.clone() }
+        // Java's workers need classes that this machine's compiler makes.
+        let can = |rules: &&Arc<Language>| {
+            rules.run.start != Start::Jar || languages.contains(&rules.name)
+        };
+        let on_images = self.starter.languages.iter().filter(can).map(|l| l.name.clone());
+        let on_images = on_images.collect();
+        Capabilities { languages, on_images, missing: self.probe.missing.clone() }
     }
 
     fn needs(&self, language: &str) -> Option<String> {
         let found = self.starter.hosts.contains_key(language);
-        let program = host::program(language).filter(|_| !found)?;
+        let detect = self.starter.languages.get(language)?.detect.as_ref();
+        let program = detect.map(|detect| &detect.program).filter(|_| !found)?;
         Some(format!("The process engine needs `{program}` in PATH for it"))
     }
 
@@ -311,7 +373,11 @@ fn prepare(mut config: ProcessConfig) -> std::io::Result<ProcessConfig> {
     std::fs::create_dir_all(&config.state_dir)?;
     // Plans are carried out elsewhere, so their paths must not depend on where the server runs.
     config.state_dir = config.state_dir.canonicalize()?;
-    for name in ["root", "runtimes", "sources"] {
+    // Of a server that was killed.
+    for name in ["copies", "tasks"] {
+        super::tree::remove(&config.state_dir.join(name))?;
+    }
+    for name in ["copies", "root", "runtimes", "sources", "tasks"] {
         source::open_directory(&config.state_dir.join(name))?;
     }
     for entry in std::fs::read_dir(config.state_dir.join("sources"))? {

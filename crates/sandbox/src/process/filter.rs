@@ -1,4 +1,5 @@
-//! The seccomp program of all workers: a list of system calls no handler needs.
+//! The seccomp programs: of all workers, a list of system calls no handler needs; of commands that
+//! build images, nearly the same and what answers them as if they were root.
 //!
 //! Denied calls fail with EPERM, so that programs that probe for them go on. Calls of another
 //! architecture (32-bit, x32) fail too: their numbers would dodge the list.
@@ -18,11 +19,13 @@ const NUMBER: u32 = 0;
 const ARCH: u32 = 4;
 const FIRST_ARGUMENT: u32 = 16;
 const SECOND_ARGUMENT: u32 = 24;
+const THIRD_ARGUMENT: u32 = 32;
 
 const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
 const EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
 const AT_LEAST: u16 = (libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K) as u16;
 const ANY_BIT: u16 = (libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K) as u16;
+const AND: u16 = (libc::BPF_ALU | libc::BPF_AND | libc::BPF_K) as u16;
 const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
 
 const NEW_NAMESPACE: u32 = (libc::CLONE_NEWUSER
@@ -94,11 +97,40 @@ const DENIED: &[c_long] = &[
     libc::SYS_uselib,
 ];
 
-/// The program in hexadecimal, as [`super::plan::Step::Seccomp`] carries it.
+/// Calls that are answered as done, and do nothing: there is one user only, so an owner cannot be
+/// changed, and nobody else can be become. Package managers want both and stop when they fail.
+const ANSWERED: &[c_long] = &[
+    libc::SYS_fchown,
+    libc::SYS_fchownat,
+    libc::SYS_setfsgid,
+    libc::SYS_setfsuid,
+    libc::SYS_setgid,
+    libc::SYS_setgroups,
+    libc::SYS_setregid,
+    libc::SYS_setresgid,
+    libc::SYS_setresuid,
+    libc::SYS_setreuid,
+    libc::SYS_setuid,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_chown,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_lchown,
+];
+
+/// The program of workers in hexadecimal, as [`super::plan::Step::Seccomp`] carries it.
 pub fn program() -> String {
+    hexadecimal(&instructions())
+}
+
+/// The program of commands that build images.
+pub fn task_program() -> String {
+    hexadecimal(&task_instructions())
+}
+
+fn hexadecimal(program: &[sock_filter]) -> String {
     use std::fmt::Write as _;
     let mut text = String::new();
-    for i in instructions() {
+    for i in program {
         let [a, b] = i.code.to_ne_bytes();
         let bytes = [&[a, b, i.jt, i.jf][..], &i.k.to_ne_bytes()].concat();
         for byte in bytes {
@@ -109,16 +141,53 @@ pub fn program() -> String {
 }
 
 fn instructions() -> Vec<sock_filter> {
-    let mut program = vec![
+    let mut program = head();
+    refuse(&mut program, DENIED.iter().copied());
+    program
+}
+
+fn task_instructions() -> Vec<sock_filter> {
+    let mut program = head();
+    for number in ANSWERED {
+        program.extend([jump(EQUAL, *number as u32, 0, 1), fail(0)]);
+    }
+    // Devices are not made; pipes and sockets are.
+    let calls = [
+        #[cfg(target_arch = "x86_64")]
+        (libc::SYS_mknod, SECOND_ARGUMENT),
+        (libc::SYS_mknodat, THIRD_ARGUMENT),
+    ];
+    for (number, mode) in calls {
+        program.extend([
+            jump(EQUAL, number as u32, 0, 6),
+            load(mode),
+            sock_filter { code: AND, jt: 0, jf: 0, k: libc::S_IFMT },
+            jump(EQUAL, libc::S_IFCHR, 1, 0),
+            jump(EQUAL, libc::S_IFBLK, 0, 1),
+            fail(0),
+            allow(),
+        ]);
+    }
+    // Scripts of packages are run below a root of their own.
+    refuse(&mut program, DENIED.iter().copied().filter(|call| *call != libc::SYS_chroot));
+    program
+}
+
+/// Leaves the call's number loaded.
+fn head() -> Vec<sock_filter> {
+    vec![
         load(ARCH),
         jump(EQUAL, ARCHITECTURE, 1, 0),
         fail(libc::EPERM),
         load(NUMBER),
         jump(AT_LEAST, X32, 0, 1),
         fail(libc::EPERM),
-    ];
-    for number in DENIED {
-        program.extend([jump(EQUAL, *number as u32, 0, 1), fail(libc::EPERM)]);
+    ]
+}
+
+fn refuse(program: &mut Vec<sock_filter>, calls: impl Iterator<Item = c_long>) {
+    for number in calls {
+        program.extend([jump(EQUAL, number as u32, 0, 1), fail(libc::EPERM)]);
     }
     // glibc falls back to `clone`, whose flags a filter can read.
     program.extend([jump(EQUAL, libc::SYS_clone3 as u32, 0, 1), fail(libc::ENOSYS)]);
@@ -138,7 +207,6 @@ fn instructions() -> Vec<sock_filter> {
         fail(libc::EPERM),
         allow(),
     ]);
-    program
 }
 
 fn load(offset: u32) -> sock_filter {
@@ -163,13 +231,20 @@ mod tests {
 
     /// Runs the program as the kernel would, for one call.
     fn verdict(arch: u32, number: u32, arguments: [u32; 2]) -> u32 {
-        let program = instructions();
+        run(&instructions(), arch, number, arguments)
+    }
+
+    fn run(program: &[sock_filter], arch: u32, number: u32, arguments: [u32; 2]) -> u32 {
         let (mut at, mut loaded) = (0, 0);
         loop {
             let i = program[at];
             at += 1;
             let taken = match i.code {
                 RETURN => return i.k,
+                AND => {
+                    loaded &= i.k;
+                    continue;
+                }
                 LOAD => {
                     loaded = match i.k {
                         NUMBER => number,
@@ -198,6 +273,22 @@ mod tests {
         }
         assert_eq!(verdict(0x4000_0003, 0, [0, 0]), errno(libc::EPERM));
         assert_eq!(verdict(ARCHITECTURE, X32 + 1, [0, 0]), errno(libc::EPERM));
+    }
+
+    #[test]
+    fn commands_are_answered_as_root() {
+        let program = task_instructions();
+        let verdict =
+            |number: c_long, second| run(&program, ARCHITECTURE, number as u32, [0, second]);
+        let done = libc::SECCOMP_RET_ERRNO;
+        for number in ANSWERED {
+            assert_eq!(verdict(*number, 0), done);
+        }
+        let (device, pipe) = (libc::S_IFBLK | 0o600, libc::S_IFIFO | 0o600);
+        assert_eq!(verdict(libc::SYS_mknodat, device), done);
+        assert_eq!(verdict(libc::SYS_mknodat, pipe), libc::SECCOMP_RET_ALLOW);
+        assert_eq!(verdict(libc::SYS_chroot, 0), libc::SECCOMP_RET_ALLOW);
+        assert_eq!(verdict(libc::SYS_mount, 0), done | libc::EPERM as u32);
     }
 
     #[test]

@@ -1,9 +1,12 @@
 //! The interpreters of this machine.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use dispatch_driver::language::{Detect, Language, Languages};
 use serde::Serialize;
+use tokio::sync::OnceCell;
 
 /// A language this machine can run.
 #[derive(Debug, Clone, Serialize)]
@@ -15,122 +18,75 @@ pub struct HostLanguage {
     /// Directories it needs besides the system's.
     #[serde(skip)]
     pub prefixes: Vec<PathBuf>,
+    /// What its description says.
+    #[serde(skip)]
+    pub rules: Arc<Language>,
+    /// Filled when what its workers start from was made, where there is such a thing.
+    #[serde(skip)]
+    pub(super) prepared: Arc<OnceCell<()>>,
 }
 
 /// A shim of a version manager may take this long, but no longer.
 const ASK_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How an interpreter tells where it lives: it prints its path, its prefix and its version.
-struct Question {
-    language: &'static str,
-    program: &'static str,
-    arguments: &'static [&'static str],
-}
-
-/// It has to be a development kit: functions come as source.
-const JAVA: &str = "javac";
-
-const QUESTIONS: &[Question] = &[
-    Question {
-        language: "python3",
-        program: "python3",
-        arguments: &[
-            "-I",
-            "-c",
-            "import sys,os,platform\nprint(os.path.realpath(sys.executable), sys.base_prefix, \
-             platform.python_version(), sep='\\n')",
-        ],
-    },
-    Question {
-        language: "nodejs",
-        program: "node",
-        arguments: &[
-            "-e",
-            "const p=require('fs').realpathSync(process.execPath);\
-             console.log(p+'\\n'+require('path').dirname(require('path').dirname(p))+'\\n'\
-             +process.versions.node)",
-        ],
-    },
-    Question {
-        language: "ruby",
-        program: "ruby",
-        arguments: &[
-            "-e",
-            "require 'rbconfig'; puts File.realpath(RbConfig.ruby), RbConfig::CONFIG['prefix'], \
-             RUBY_VERSION",
-        ],
-    },
-    Question {
-        language: "php",
-        program: "php",
-        arguments: &[
-            "-n",
-            "-r",
-            "echo realpath(PHP_BINARY), \"\\n\", dirname(PHP_BINARY, 2), \"\\n\", PHP_VERSION;",
-        ],
-    },
-    Question {
-        language: "powershell",
-        program: "pwsh",
-        arguments: &[
-            "-NoProfile",
-            "-Command",
-            "(Get-Process -Id $PID).Path; $PSHOME; $PSVersionTable.PSVersion.ToString()",
-        ],
-    },
-];
-
-/// The program that has to be there for a language.
-pub fn program(language: &str) -> Option<&'static str> {
-    let question = QUESTIONS.iter().find(|question| question.language == language);
-    question.map(|question| question.program).or((language == "java").then_some(JAVA))
-}
-
 /// Finds every language of this machine; asks the interpreters, so it takes some 100 ms.
-pub async fn host_languages() -> Vec<HostLanguage> {
-    let asked = futures::future::join_all(QUESTIONS.iter().map(find)).await;
-    let mut found: Vec<_> = asked.into_iter().flatten().collect();
-    found.extend(java().await);
-    found.push(HostLanguage {
-        language: "binary".to_owned(),
-        interpreter: PathBuf::new(),
-        version: std::env::consts::ARCH.to_owned(),
-        prefixes: Vec::new(),
-    });
-    found
+pub async fn host_languages(languages: &Languages) -> Vec<HostLanguage> {
+    let asked = futures::future::join_all(languages.iter().map(find)).await;
+    asked.into_iter().flatten().collect()
 }
 
-async fn find(question: &Question) -> Option<HostLanguage> {
-    for program in in_path(question.program) {
-        let Some(answer) = ask(&program, question.arguments).await else { continue };
-        let mut lines = answer.lines().map(str::trim);
-        let (Some(path), Some(prefix), Some(version)) = (lines.next(), lines.next(), lines.next())
-        else {
-            continue;
+impl HostLanguage {
+    /// One that needs no interpreter.
+    pub(super) fn bare(rules: &Arc<Language>) -> Self {
+        let version = std::env::consts::ARCH.to_owned();
+        Self::new(rules, PathBuf::new(), version, Vec::new())
+    }
+
+    pub(super) fn new(
+        rules: &Arc<Language>,
+        interpreter: PathBuf,
+        version: String,
+        prefixes: Vec<PathBuf>,
+    ) -> Self {
+        let (language, rules, prepared) = (rules.name.clone(), rules.clone(), Arc::default());
+        Self { language, interpreter, version, prefixes, rules, prepared }
+    }
+}
+
+async fn find(rules: &Arc<Language>) -> Option<HostLanguage> {
+    let Some(detect) = &rules.detect else { return Some(HostLanguage::bare(rules)) };
+    for program in in_path(&detect.program) {
+        let asked = match &detect.interpreter {
+            Some(path) => by_home(&program, detect, path).await,
+            None => by_word(&program, detect).await,
         };
-        return Some(HostLanguage {
-            language: question.language.to_owned(),
-            interpreter: PathBuf::from(path),
-            version: version.to_owned(),
-            prefixes: vec![PathBuf::from(prefix)],
-        });
+        if let Some((interpreter, version, prefix)) = asked {
+            return Some(HostLanguage::new(rules, interpreter, version, vec![prefix]));
+        }
     }
     None
 }
 
-async fn java() -> Option<HostLanguage> {
-    for program in in_path(JAVA) {
-        let Ok(program) = program.canonicalize() else { continue };
-        let Some(home) = program.parent().and_then(Path::parent) else { continue };
-        let Some(answer) = ask(&program, &["-version"]).await else { continue };
-        return Some(HostLanguage {
-            language: "java".to_owned(),
-            interpreter: home.join("bin/java"),
-            version: answer.trim().trim_start_matches("javac ").to_owned(),
-            prefixes: vec![home.to_owned()],
-        });
-    }
-    None
+/// The interpreter, its version and its prefix, as the program prints them.
+async fn by_word(program: &Path, detect: &Detect) -> Option<(PathBuf, String, PathBuf)> {
+    let answer = ask(program, &detect.arguments).await?;
+    let mut lines = answer.lines().map(str::trim);
+    let (path, prefix, version) = (lines.next()?, lines.next()?, lines.next()?);
+    let absolute = path.starts_with('/') && prefix.starts_with('/');
+    absolute.then(|| (PathBuf::from(path), version.to_owned(), PathBuf::from(prefix)))
+}
+
+/// The same, of a program that only prints its version, beside which the interpreter is.
+async fn by_home(
+    program: &Path,
+    detect: &Detect,
+    interpreter: &str,
+) -> Option<(PathBuf, String, PathBuf)> {
+    let program = program.canonicalize().ok()?;
+    let home = program.parent().and_then(Path::parent)?;
+    let answer = ask(&program, &detect.arguments).await?;
+    let version = answer.split_whitespace().last()?;
+    Some((home.join(interpreter), version.to_owned(), home.to_owned()))
 }
 
 fn in_path(program: &str) -> Vec<PathBuf> {
@@ -140,7 +96,7 @@ fn in_path(program: &str) -> Vec<PathBuf> {
     found
 }
 
-async fn ask(program: &Path, arguments: &[&str]) -> Option<String> {
+async fn ask(program: &Path, arguments: &[String]) -> Option<String> {
     let mut command = tokio::process::Command::new(program);
     command.args(arguments).stdin(std::process::Stdio::null()).kill_on_drop(true);
     let output = tokio::time::timeout(ASK_TIMEOUT, command.output()).await.ok()?.ok()?;

@@ -16,7 +16,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid};
 
 use super::plan::{Launch, Program, Step};
-use super::{bridge, frame, network, steps};
+use super::{bridge, command, frame, network, steps};
 
 /// The argument that makes a binary an init process.
 pub const ARGUMENT: &str = "__sandbox-init";
@@ -84,6 +84,7 @@ fn run() -> Result<Infallible, Stop> {
     }
     match &launch.program {
         Program::Bridge => bridge::run(&launch.environment).map_err(failed),
+        Program::Command(words) => command::run(words, &launch.environment).map_err(failed),
         Program::Exec(arguments) => {
             Err(failed(format!("{}: {}", arguments[0], exec(arguments, &launch.environment))))
         }

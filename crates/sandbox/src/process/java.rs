@@ -7,53 +7,27 @@ use std::process::{Command, Stdio};
 
 use dispatch_driver::Error;
 
-use super::failure;
 use super::host::HostLanguage;
 use super::plan::{Launch, Program};
-use super::root::RUNTIMES;
-use super::source;
+use super::root::Base;
 use super::start::{Starter, base_environment};
-
-/// The host, as it is written to the directory of hosts.
-pub const SOURCES: [(&str, &str); 2] = [
-    ("java/Host.java", include_str!("../../../../runtimes/java/Host.java")),
-    ("java/Json.java", include_str!("../../../../runtimes/java/Json.java")),
-];
+use super::{failure, language, source};
 
 /// The descriptor of the socket can only be opened by its number behind Java's back.
 const MANIFEST: &str = "Main-Class: Host\nAdd-Opens: java.base/java.io\n";
 
 /// For two machines, of which one makes the archive and the other sends it.
 const ARCHIVE_MEMORY_MIB: u64 = 512;
-const ARCHIVE_HEAP_MIB: u64 = 64;
-
-/// The command of a worker.
-pub fn command(host: &HostLanguage, heap_mib: u64, properties: Vec<String>) -> Vec<String> {
-    let heap = format!("-Xmx{heap_mib}m");
-    let archive = format!("-XX:SharedArchiveFile={RUNTIMES}/java/host.jsa");
-    // One call at a time: the small collector and compiler start fastest. An archive that is not
-    // there, or of another version, is left out.
-    let small = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"];
-    let quiet = ["-XX:-UsePerfData", &archive, &heap];
-    let interpreter = host.interpreter.to_string_lossy().into_owned();
-    let flags = small.into_iter().chain(quiet).map(str::to_owned);
-    let main = ["-jar".to_owned(), format!("{RUNTIMES}/java/host.jar")];
-    std::iter::once(interpreter).chain(flags).chain(properties).chain(main).collect()
-}
-
-/// The file beside a function's sources that holds their classes; none for other languages.
-pub fn classes(host: &HostLanguage) -> Option<String> {
-    (host.language == "java").then(|| format!(".dispatch-classes-{}.jar", host.version))
-}
+const ARCHIVE_WORKER_MIB: u64 = 85;
 
 impl Starter {
     /// Makes what workers start from, unless it is there.
     pub async fn prepare_java(&self, host: &HostLanguage) -> Result<(), Error> {
-        let (folder, of) = (self.site.runtimes.join("java"), host.clone());
+        let (folder, of) = (self.site.runtimes.join(&host.language), host.clone());
+        let archive = folder.join("host.jsa");
         let compiled = tokio::task::spawn_blocking(move || compile(&folder, &of));
         let compiled = compiled.await.map_err(io::Error::other).and_then(|done| done);
         compiled.map_err(|e| failure::engine("the Java host does not compile", e))?;
-        let archive = self.site.runtimes.join("java/host.jsa");
         if !archive.exists() {
             match self.archive(host).await {
                 Ok(bytes) => source::keep(archive, bytes).await,
@@ -65,10 +39,12 @@ impl Starter {
 
     /// Has a sandbox rehearse a start, since an archive knows the places of its classes.
     async fn archive(&self, host: &HostLanguage) -> Result<bytes::Bytes, Error> {
-        let plain = command(host, ARCHIVE_HEAP_MIB, Vec::new());
+        let Program::Exec(plain) = language::program(host, ARCHIVE_WORKER_MIB, None) else {
+            return Err(failure::engine("the archive", "the language has no command"));
+        };
         let archive = ["archive".to_owned()].into_iter().chain(plain.clone());
         let launch = Launch {
-            steps: self.site.alone(host, ".", &[], None),
+            steps: self.site.alone(Base::Machine(host), ".", &[], None),
             program: Program::Exec(plain.iter().cloned().chain(archive).collect()),
             environment: base_environment(),
         };
@@ -80,7 +56,8 @@ impl Starter {
 }
 
 fn compile(folder: &Path, host: &HostLanguage) -> io::Result<()> {
-    let text: String = SOURCES.iter().map(|(_, text)| *text).collect();
+    let files = host.rules.files.iter().filter(|file| file.name.ends_with(".java"));
+    let text: String = files.clone().map(|file| &*file.text).collect();
     let stamp = folder.join("compiled");
     let wanted = format!("{}\n{MANIFEST}\n{text}", host.version);
     if std::fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
@@ -89,7 +66,7 @@ fn compile(folder: &Path, host: &HostLanguage) -> io::Result<()> {
     let classes = folder.join("classes");
     let _ = std::fs::remove_file(folder.join("host.jsa"));
     std::fs::write(folder.join("manifest"), MANIFEST)?;
-    let sources = ["Host.java", "Json.java"].map(|name| folder.join(name));
+    let sources = files.map(|file| folder.join(&file.name));
     run(Command::new(host.interpreter.with_file_name("javac"))
         .arg("-d")
         .arg(&classes)

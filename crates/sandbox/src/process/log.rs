@@ -17,12 +17,26 @@ pub struct LogPipe {
     max_bytes: usize,
     cut: bool,
     closed: bool,
+    /// Whether it is the end that is kept.
+    end: bool,
 }
 
 impl LogPipe {
     pub fn new(pipe: OwnedFd, max_bytes: usize) -> io::Result<Self> {
         let pipe = Receiver::from_owned_fd(pipe)?;
-        Ok(Self { pipe, kept: Vec::new(), max_bytes, cut: false, closed: false })
+        Ok(Self { pipe, kept: Vec::new(), max_bytes, cut: false, closed: false, end: false })
+    }
+
+    /// Of what is too long, keeps the end.
+    pub fn ending(pipe: OwnedFd, max_bytes: usize) -> io::Result<Self> {
+        Ok(Self { end: true, ..Self::new(pipe, max_bytes)? })
+    }
+
+    /// All that is kept, as text; what is in the pipe now included.
+    pub fn text(&mut self) -> String {
+        self.drain();
+        let excess = self.kept.len().saturating_sub(self.max_bytes);
+        String::from_utf8_lossy(&self.kept[excess..]).into_owned()
     }
 
     /// Reads what comes, for ever. To be raced against the answer; may be dropped at any time.
@@ -43,17 +57,7 @@ impl LogPipe {
 
     /// Everything since the last time, as lines; what is in the pipe now included.
     pub fn take(&mut self) -> Vec<String> {
-        // Read directly: the runtime may not have heard yet that there is something to read. Mostly
-        // there is nothing, so the buffer is not cleared for it.
-        let mut buffer = [MaybeUninit::uninit(); READ_BYTES];
-        for _ in 0..MAX_DRAIN_READS {
-            match rustix::io::read(&self.pipe, &mut buffer) {
-                Ok(([], _)) => break,
-                Ok((bytes, _)) => self.keep(bytes),
-                Err(rustix::io::Errno::INTR) => {}
-                Err(_) => break,
-            }
-        }
+        self.drain();
         if self.kept.is_empty() && !self.cut {
             return Vec::new();
         }
@@ -67,8 +71,31 @@ impl LogPipe {
         lines
     }
 
+    /// What is in the pipe now.
+    fn drain(&mut self) {
+        // Read directly: the runtime may not have heard yet that there is something to read. Mostly
+        // there is nothing, so the buffer is not cleared for it.
+        let mut buffer = [MaybeUninit::uninit(); READ_BYTES];
+        for _ in 0..MAX_DRAIN_READS {
+            match rustix::io::read(&self.pipe, &mut buffer) {
+                Ok(([], _)) => break,
+                Ok((bytes, _)) => self.keep(bytes),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(_) => break,
+            }
+        }
+    }
+
     fn keep(&mut self, bytes: &[u8]) {
         self.closed |= bytes.is_empty();
+        if self.end {
+            self.kept.extend_from_slice(bytes);
+            // Not at every read, since it moves what stays.
+            if self.kept.len() > 2 * self.max_bytes + READ_BYTES {
+                self.kept.drain(..self.kept.len() - self.max_bytes);
+            }
+            return;
+        }
         let room = self.max_bytes - self.kept.len();
         self.cut |= bytes.len() > room;
         self.kept.extend_from_slice(&bytes[..bytes.len().min(room)]);

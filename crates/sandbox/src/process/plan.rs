@@ -5,6 +5,7 @@
 //! warm interpreter. Both stop at the first step that fails; nothing runs in half a sandbox.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -23,8 +24,20 @@ pub enum Step {
     Unshare {
         flags: i32,
     },
+    /// Mounts directories over one another, the highest first; nothing can be written without an
+    /// `upper`.
+    Overlay {
+        layers: Vec<PathBuf>,
+        upper: Option<Upper>,
+        target: String,
+    },
     /// Maps one user and group of the new user namespace to the same ones outside.
     IdMap {
+        uid: u32,
+        gid: u32,
+    },
+    /// Maps user and group 0 of the new user namespace to these outside.
+    RootMap {
         uid: u32,
         gid: u32,
     },
@@ -86,6 +99,10 @@ pub enum Step {
     NoNewPrivileges,
     /// Empties all capability sets, the bounding set included.
     DropCapabilities,
+    /// Keeps the capabilities of this mask, which hold in the user namespace only.
+    KeepCapabilities {
+        mask: u64,
+    },
     Landlock(Landlock),
     /// A classic BPF program, eight bytes an instruction, in hexadecimal.
     Seccomp {
@@ -94,6 +111,14 @@ pub enum Step {
     ChangeDirectory {
         path: String,
     },
+}
+
+/// What takes the changes of an overlay: both directories are of one file system.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Upper {
+    pub directory: PathBuf,
+    /// Empty, and the kernel's own meanwhile.
+    pub work: PathBuf,
 }
 
 /// A Landlock rule set; the masks fit the kernel's version of the interface.
@@ -131,6 +156,8 @@ pub enum Program {
     Exec(Vec<String>),
     /// Stays, and carries each call to an executable of the function.
     Bridge,
+    /// Stays as process 1 of a command, and tells how it ended.
+    Command(Vec<String>),
 }
 
 impl Step {

@@ -2,6 +2,8 @@
 
 use super::host::HostLanguage;
 use super::plan::{Launch, Program};
+use super::pool::Kind;
+use super::root::{Base, Tree};
 use super::start::Starter;
 use super::{landlock, language};
 
@@ -17,6 +19,8 @@ pub struct Probe {
     pub missing: Vec<String>,
     /// Why no sandbox can be made at all.
     pub unable: Option<String>,
+    /// Whether layers may be mounted over one another.
+    pub overlays: bool,
 }
 
 /// Makes one sandbox of a lone worker, and spare workers of languages that have them.
@@ -31,29 +35,45 @@ pub async fn run(starter: &Starter, mut missing: Vec<String>) -> Probe {
     }
     let unable = alone(starter).await.err();
     if unable.is_none() {
-        for host in starter.hosts.values().filter(|h| language::is_forked(&h.language)) {
-            if let Err(error) = starter.fill(host).await {
+        for host in starter.hosts.values().filter(|h| language::is_forked(h)) {
+            let kind = Kind { host: host.clone(), image: None };
+            if let Err(error) = starter.fill(&kind).await {
                 missing.push(format!("No warm {}: {error}.", host.language));
             }
         }
     }
     missing.extend(unable.clone());
+    let overlays = match (&unable, overlay(starter).await) {
+        (None, Err(error)) => {
+            missing.push(format!("Images are copied, as overlays cannot be mounted: {error}."));
+            false
+        }
+        (_, tried) => tried.is_ok(),
+    };
     for sentence in &missing {
         tracing::warn!(target: "dispatch_sandbox", "{sentence}");
     }
-    Probe { missing, unable }
+    Probe { missing, unable, overlays }
+}
+
+/// Makes a sandbox whose root is an overlay, of an image in which nothing is.
+async fn overlay(starter: &Starter) -> Result<(), String> {
+    let layers = vec![starter.site.runtimes.clone(), starter.site.skeleton.clone()];
+    let tree = Tree::Layers(layers);
+    let launch = Launch {
+        steps: starter.site.alone(Base::Image(&tree), ".", &[], None),
+        program: Program::Bridge,
+        environment: Vec::new(),
+    };
+    starter.greet(&launch).await.map_err(|e| e.to_string())
 }
 
 /// Carries out the whole plan of a worker and has it say hello.
 async fn alone(starter: &Starter) -> Result<(), String> {
-    let none = HostLanguage {
-        language: "binary".to_owned(),
-        interpreter: Default::default(),
-        version: String::new(),
-        prefixes: Vec::new(),
-    };
+    let any = starter.languages.iter().next().ok_or("no language is known")?;
+    let none = HostLanguage::bare(any);
     let launch = Launch {
-        steps: starter.site.alone(&none, ".", &[], None),
+        steps: starter.site.alone(Base::Machine(&none), ".", &[], None),
         program: Program::Bridge,
         environment: Vec::new(),
     };

@@ -7,14 +7,24 @@
 //! As root the mounts are made first and the process then becomes an unprivileged user in a user
 //! namespace of its own; as an ordinary user the user namespace comes first, because it is what
 //! permits the mounts. Either way the handler is never root anywhere.
+//!
+//! A function on an image has that for its root instead: see [`image`].
+
+mod image;
+mod task;
 
 use std::path::{Path, PathBuf};
+
+use dispatch_driver::language::PACKAGES_AT;
 
 use super::config::ProcessConfig;
 use super::host::HostLanguage;
 use super::network::{self, Network};
 use super::plan::Step;
 use super::{filter, landlock};
+
+pub use image::Tree;
+pub use task::{Ground, Shown, TaskRoot};
 
 pub const FUNCTION: &str = "/function";
 pub const RUNTIMES: &str = "/.runtimes";
@@ -52,6 +62,16 @@ const NAMESPACES: i32 = libc::CLONE_NEWNS
     | libc::CLONE_NEWIPC
     | libc::CLONE_NEWUTS;
 
+/// What a worker's programs and libraries are.
+#[derive(Debug, Clone, Copy)]
+pub enum Base<'a> {
+    /// Those of the machine that this language needs.
+    Machine(&'a HostLanguage),
+    Image(&'a Tree),
+    /// Those of the machine, and packages for its interpreter.
+    Packages(&'a HostLanguage, &'a Path),
+}
+
 /// What all plans of one engine have in common.
 #[derive(Debug, Clone)]
 pub struct Site {
@@ -63,10 +83,17 @@ pub struct Site {
     pub mount_point: PathBuf,
     pub sources: PathBuf,
     pub runtimes: PathBuf,
+    /// What every image is covered with.
+    pub skeleton: PathBuf,
     pub landlock: i64,
     pub tmp_mib: u64,
     pub max_processes: u64,
     pub seccomp: String,
+    /// Who owns unpacked layers when the server is root.
+    pub image_uid: u32,
+    pub task_tmp_mib: u64,
+    pub max_task_processes: u64,
+    pub task_seccomp: String,
 }
 
 impl Site {
@@ -84,17 +111,22 @@ impl Site {
             mount_point: config.state_dir.join("root"),
             sources: config.state_dir.join("sources"),
             runtimes: config.state_dir.join("runtimes"),
+            skeleton: config.state_dir.join("skeleton"),
             landlock: landlock::version(),
             tmp_mib: config.tmp_mib,
             max_processes: config.max_processes,
             seccomp: filter::program(),
+            image_uid: config.image_uid,
+            task_tmp_mib: config.task_tmp_mib,
+            max_task_processes: config.max_task_processes,
+            task_seccomp: filter::task_program(),
         }
     }
 
     /// A sandbox for a warm interpreter, which makes one more around each worker it forks.
-    pub fn pool(&self, host: &HostLanguage) -> Vec<Step> {
-        let mut steps = self.enter();
-        self.base(&mut steps, host, None);
+    pub fn pool(&self, base: Base<'_>) -> Vec<Step> {
+        let mut steps = self.enter(self.own_map());
+        self.base(&mut steps, base, None);
         self.bind(&mut steps, &self.sources, SOURCES);
         steps.push(Step::Directory { path: self.inside(FUNCTION) });
         self.close(&mut steps);
@@ -126,13 +158,7 @@ impl Site {
         ];
         if let Some(network) = network {
             // The pool's own file is everybody's; this one covers it, and has no other name.
-            let text = network.hosts();
-            steps.extend([
-                Step::File { path: OWN_HOSTS.to_owned(), text },
-                Step::mount(OWN_HOSTS, "/etc/hosts", "", libc::MS_BIND, ""),
-                read_only("/etc/hosts"),
-                Step::Unlink { path: OWN_HOSTS.to_owned() },
-            ]);
+            Self::cover_hosts(&mut steps, "", network.hosts());
             steps.extend(network.steps());
         }
         self.confine(&mut steps, limits);
@@ -142,16 +168,19 @@ impl Site {
     /// A worker of its own.
     pub fn alone(
         &self,
-        host: &HostLanguage,
+        base: Base<'_>,
         source: &str,
         limits: &[Step],
         network: Option<&Network>,
     ) -> Vec<Step> {
-        let mut steps = self.enter();
-        self.base(&mut steps, host, network.map(Network::hosts));
+        let mut steps = self.enter(self.own_map());
+        self.base(&mut steps, base, network.map(Network::hosts));
         steps.extend(network.iter().flat_map(|network| network.steps()));
         self.bind(&mut steps, &self.sources.join(source), FUNCTION);
         steps.push(self.tmp(&self.inside("/tmp")));
+        if let (Base::Image(_), Some(network)) = (base, network) {
+            Self::cover_hosts(&mut steps, &self.inside(""), network.hosts());
+        }
         self.close(&mut steps);
         if self.root {
             steps.push(Step::Identity { uid: self.uid, gid: self.gid });
@@ -162,27 +191,50 @@ impl Site {
         steps
     }
 
-    fn enter(&self) -> Vec<Step> {
+    /// New namespaces; as an ordinary user with this map of users.
+    fn enter(&self, map: Step) -> Vec<Step> {
         let private = libc::MS_REC | libc::MS_PRIVATE;
         let user = if self.root { 0 } else { libc::CLONE_NEWUSER };
         let mut steps = vec![Step::Spawn { flags: NAMESPACES | user }];
         if !self.root {
-            steps.push(Step::IdMap { uid: self.uid, gid: self.gid });
+            steps.push(map);
         }
-        let root = self.inside("");
-        let flags = libc::MS_NOSUID | libc::MS_NODEV;
         steps.extend([
             // A call that is sent to a worker wakes it. On a core they share, the server goes on
             // with the next requests then, and switches to workers when it has nothing else to do:
             // a quarter more calls a second.
             Step::Batch,
             Step::mount("none", "/", "", private, ""),
-            Step::mount("none", &root, "tmpfs", flags, "size=8m,mode=755"),
         ]);
         steps
     }
 
-    fn base(&self, steps: &mut Vec<Step>, host: &HostLanguage, hosts: Option<String>) {
+    fn own_map(&self) -> Step {
+        Step::IdMap { uid: self.uid, gid: self.gid }
+    }
+
+    fn base(&self, steps: &mut Vec<Step>, base: Base<'_>, hosts: Option<String>) {
+        match base {
+            Base::Image(tree) => self.image(steps, tree),
+            Base::Machine(host) | Base::Packages(host, _) => {
+                self.machine(steps, &host.prefixes);
+                for (path, text) in self.files(hosts.unwrap_or(network::HOSTS.to_owned())) {
+                    steps.push(Step::File { path: self.inside(path), text });
+                }
+            }
+        }
+        if let Base::Packages(_, packages) = base {
+            self.bind(steps, packages, PACKAGES_AT);
+        }
+        steps.push(proc(&self.inside("/proc")));
+        steps.push(Step::Loopback);
+        steps.push(Step::Hostname { name: "dispatch".to_owned() });
+    }
+
+    fn machine(&self, steps: &mut Vec<Step>, prefixes: &[PathBuf]) {
+        let root = self.inside("");
+        let flags = libc::MS_NOSUID | libc::MS_NODEV;
+        steps.push(Step::mount("none", &root, "tmpfs", flags, "size=8m,mode=755"));
         self.bind(steps, Path::new("/usr"), "/usr");
         for path in ["/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"] {
             match std::fs::read_link(path) {
@@ -194,22 +246,19 @@ impl Site {
                 Err(_) => {}
             }
         }
-        for prefix in host.prefixes.iter().filter(|p| !p.starts_with("/usr")) {
+        for prefix in prefixes.iter().filter(|p| !p.starts_with("/usr")) {
             self.bind(steps, prefix, &prefix.to_string_lossy());
         }
         for path in SETTINGS.iter().filter(|p| Path::new(p).exists()) {
             self.bind(steps, Path::new(path), path);
         }
         self.bind(steps, &self.runtimes, RUNTIMES);
-        self.files(steps, hosts.unwrap_or(network::HOSTS.to_owned()));
+        self.devices(steps);
         steps.push(Step::Directory { path: self.inside("/tmp") });
         steps.push(Step::Directory { path: self.inside("/proc") });
-        steps.push(proc(&self.inside("/proc")));
-        steps.push(Step::Loopback);
-        steps.push(Step::Hostname { name: "dispatch".to_owned() });
     }
 
-    fn files(&self, steps: &mut Vec<Step>, hosts: String) {
+    fn devices(&self, steps: &mut Vec<Step>) {
         for device in DEVICES.iter().filter(|d| Path::new(d).exists()) {
             let target = self.inside(device);
             steps.push(Step::File { path: target.clone(), text: String::new() });
@@ -221,16 +270,17 @@ impl Site {
             let path = self.inside(&format!("/dev/{name}"));
             steps.push(Step::Symlink { path, target: target.to_owned() });
         }
+    }
+
+    /// Files of `/etc` that are the engine's own.
+    fn files(&self, hosts: String) -> [(&'static str, String); 4] {
         let (uid, gid) = (self.uid, self.gid);
-        let files = [
+        [
             ("/etc/passwd", format!("function:x:{uid}:{gid}::/tmp:/bin/sh\n")),
             ("/etc/group", format!("function:x:{gid}:\n")),
             ("/etc/hosts", hosts),
             ("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n".to_owned()),
-        ];
-        for (path, text) in files {
-            steps.push(Step::File { path: self.inside(path), text });
-        }
+        ]
     }
 
     fn close(&self, steps: &mut Vec<Step>) {

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use dispatch_driver::language::Source;
 use dispatch_driver::{Deployment, Error, Result, SourceStore};
 use dispatch_model::code;
 
 use super::failure;
-use crate::archive::{self, ArchiveError, Limits};
+use crate::archive::{self, ArchiveError};
 
 /// Where sources are unpacked to.
 pub struct Sources {
@@ -24,17 +25,17 @@ impl Sources {
     }
 
     /// Unpacks the deployment's source unless that was done before; gives the directory's name.
-    pub async fn ensure(&self, deployment: &Deployment) -> Result<String> {
-        let name = directory_name(deployment)?;
+    pub async fn ensure(&self, deployment: &Deployment, rules: &Source) -> Result<String> {
+        let file = rules.file_name(&deployment.handler);
+        let name = directory_name(deployment, &file)?;
         let destination = self.directory.join(&name);
         if destination.is_dir() {
             return Ok(name);
         }
         let bytes = self.store.read(&deployment.source_digest).await?;
-        let file = file_name(deployment);
         let temporary = self.directory.join(format!(".{}", uuid::Uuid::new_v4()));
         let unpacked = tokio::task::spawn_blocking(move || {
-            put(&bytes, &file, &temporary)?;
+            archive::place(&bytes, &file, &temporary)?;
             match fs::rename(&temporary, &destination) {
                 // Somebody else was faster; both hold the same.
                 Err(_) if destination.is_dir() => fs::remove_dir_all(&temporary)?,
@@ -58,45 +59,13 @@ impl Sources {
 }
 
 /// The digest, and for a single file the name it gets, since that depends on the handler.
-fn directory_name(deployment: &Deployment) -> Result<String> {
+fn directory_name(deployment: &Deployment, file: &str) -> Result<String> {
     let digest = deployment.source_digest.trim_start_matches("sha256:");
     if digest.is_empty() || !digest.bytes().all(|b| b.is_ascii_alphanumeric()) {
         let text = format!("{:?} is no digest", deployment.source_digest);
         return Err(Error::ours(code::ENGINE006, text));
     }
-    Ok(format!("{digest}.{}", file_name(deployment)))
-}
-
-fn put(bytes: &Bytes, file: &str, directory: &Path) -> std::result::Result<(), ArchiveError> {
-    if archive::is_archive(bytes) {
-        return archive::unpack(bytes, directory, &Limits::default());
-    }
-    fs::create_dir(directory)?;
-    fs::write(directory.join(file), bytes)?;
-    use std::os::unix::fs::PermissionsExt;
-    // A worker is another user when the server is root; a single file may be an executable.
-    let everybody = fs::Permissions::from_mode(0o755);
-    fs::set_permissions(directory, everybody.clone())?;
-    fs::set_permissions(directory.join(file), everybody)?;
-    Ok(())
-}
-
-/// What a source that is one file is called: as the handler expects it.
-fn file_name(deployment: &Deployment) -> String {
-    let handler = deployment.handler.as_str();
-    let (stem, extension) = match deployment.language.as_str() {
-        "python3" => (handler.rsplit_once('.').map(|(m, _)| m), "py"),
-        "nodejs" => (Some(handler.trim_start_matches("./").trim_end_matches(".js")), "js"),
-        "java" => (handler.rsplit('.').next(), "java"),
-        "ruby" => (handler.split_once('.').map(|(m, _)| m), "rb"),
-        "php" => (handler.split_once('.').map(|(m, _)| m), "php"),
-        "powershell" => (handler.split_once('.').map(|(m, _)| m), "ps1"),
-        _ => return "handler".to_owned(),
-    };
-    let plain = |s: &&str| {
-        !s.is_empty() && s.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
-    };
-    format!("{}.{extension}", stem.filter(plain).unwrap_or("handler"))
+    Ok(format!("{digest}.{file}"))
 }
 
 /// Writes a file that workers read, unless it is there: what is kept once, no worker changes.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dispatch_driver::Error;
+use dispatch_driver::language::Languages;
 use dispatch_model::{InvocationError, code};
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -26,9 +27,9 @@ use super::network::Carrier;
 use super::plan::{Launch, Step};
 use super::pool::Pools;
 use super::root::{FUNCTION, Site};
+use super::source;
 use super::wires::Wires;
 use super::worker::{Parts, Worker};
-use super::{java, source};
 
 /// Besides the result itself: quotes of an error's stack trace and such.
 const FRAME_SLACK_BYTES: usize = 1 << 20;
@@ -53,6 +54,8 @@ pub struct Starter {
     pub config: ProcessConfig,
     pub site: Site,
     pub cgroups: Cgroups,
+    /// All that are known, also those this machine has no interpreter for.
+    pub languages: Languages,
     pub hosts: HashMap<String, HostLanguage>,
     pub graves: mpsc::UnboundedSender<Cgroup>,
     pub pools: Pools,
@@ -83,24 +86,24 @@ impl Starter {
         deployed: &Deployed,
         slot: OwnedSemaphorePermit,
     ) -> Result<Worker, StartError> {
-        let Deployed { deployment, source, network, .. } = deployed;
+        let Deployed { deployment, kind, source, network, .. } = deployed;
         let network = network.as_deref();
-        let host = self.host(&deployment.language)?;
+        let host = &kind.host;
         let limits = match self.cgroups.limits_memory() {
             true => Vec::new(),
-            false => language::address_space(&host.language, deployment.memory_mib),
+            false => language::address_space(host, deployment.memory_mib),
         };
-        if language::is_forked(&host.language) {
+        if language::is_forked(host) {
             let steps = self.site.forked(source, &limits, network);
-            let spare = self.spare(host).await?;
+            let spare = self.spare(kind).await?;
             let limited = spare.cgroup.limit_memory(deployment.memory_mib);
             limited.map_err(|e| failure::engine("a cgroup cannot be set up", e))?;
             let worker = self.worker(spare.wires, spare.cgroup, None, slot)?;
             let loaded = self.load(worker, deployed, &steps).await;
-            self.refill(host);
+            self.refill(kind);
             return loaded;
         }
-        let steps = self.site.alone(host, source, &limits, network);
+        let steps = self.site.alone(kind.base(), source, &limits, network);
         let program = language::program(host, deployment.memory_mib, network);
         let launch = Launch { steps, program, environment: environment(deployed) };
         let worker = self.launched(&launch, deployment.memory_mib, slot).await?;
@@ -139,7 +142,12 @@ impl Starter {
     /// A cgroup whose memory is not limited yet, our ends, and what the worker gets: its ends, then
     /// cgroup files.
     pub(super) fn wire(&self) -> Result<(Wires, Vec<OwnedFd>, Cgroup), Error> {
-        let cgroup = self.cgroups.make();
+        Self::wire_in(self.cgroups.make())
+    }
+
+    pub(super) fn wire_in(
+        cgroup: io::Result<Cgroup>,
+    ) -> Result<(Wires, Vec<OwnedFd>, Cgroup), Error> {
         let cgroup = cgroup.map_err(|e| failure::engine("a cgroup cannot be made", e))?;
         let made = Wires::new().and_then(|(wires, mut theirs)| {
             theirs.extend(cgroup.files()?);
@@ -149,7 +157,7 @@ impl Starter {
         Ok((wires, theirs, cgroup))
     }
 
-    fn worker(
+    pub(super) fn worker(
         &self,
         wires: Wires,
         cgroup: Cgroup,
@@ -169,7 +177,7 @@ impl Starter {
         Ok(Worker::new(Parts { socket, stdout, stderr, cgroup, graves, control, slot }))
     }
 
-    async fn hello(&self, worker: &mut Worker) -> Result<Vec<OwnedFd>, Error> {
+    pub(super) async fn hello(&self, worker: &mut Worker) -> Result<Vec<OwnedFd>, Error> {
         let limit = Duration::from_millis(self.config.load_timeout_ms);
         let what = "the sandbox did not start";
         let greeted = timeout(limit, worker.greet()).await;
@@ -190,7 +198,8 @@ impl Starter {
         steps: &[Step],
     ) -> Result<Worker, StartError> {
         let limit = Duration::from_millis(self.config.load_timeout_ms);
-        let classes = java::classes(self.host(&d.deployment.language)?);
+        let host = &d.kind.host;
+        let classes = host.rules.run.keep(&host.version);
         let order = Order {
             steps,
             handler: &d.deployment.handler,
@@ -236,7 +245,7 @@ impl Starter {
         let control = Control::start(&self.config.init_exe).map_err(failed)?;
         let message = serde_json::to_vec(launch).map_err(|e| failure::engine("launch", e))?;
         if message.len() > MAX_LAUNCH_BYTES {
-            let text = format!("a function's environment is limited to {MAX_LAUNCH_BYTES} bytes");
+            let text = format!("an environment is limited to {MAX_LAUNCH_BYTES} bytes");
             return Err(Error::caller(code::ENGINE003, text));
         }
         control.send(&message, theirs).await.map_err(failed)?;
@@ -257,9 +266,14 @@ pub fn base_environment() -> Vec<(String, String)> {
 
 /// Of a worker; what the function says goes before.
 fn environment(deployed: &Deployed) -> Vec<(String, String)> {
-    let mut all: BTreeMap<_, _> = base_environment().into_iter().collect();
     let network = deployed.network.iter().flat_map(|network| network.environment());
-    all.extend(network.map(|(name, value)| (name.to_owned(), value)));
-    all.extend(deployed.deployment.environment.clone());
+    let network = network.map(|(name, value)| (name.to_owned(), value)).collect();
+    let own = deployed.deployment.environment.clone().into_iter().collect();
+    merged([base_environment(), deployed.kind.environment().to_vec(), network, own])
+}
+
+/// One environment; what comes later goes before.
+pub fn merged<const N: usize>(parts: [Vec<(String, String)>; N]) -> Vec<(String, String)> {
+    let all: BTreeMap<_, _> = parts.into_iter().flatten().collect();
     all.into_iter().collect()
 }

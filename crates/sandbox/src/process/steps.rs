@@ -1,5 +1,8 @@
 //! Carries out single steps of a plan, in a process with one thread.
 
+mod capability;
+mod overlay;
+
 use std::ffi::CString;
 use std::io;
 use std::os::fd::AsRawFd;
@@ -17,7 +20,9 @@ pub fn apply(step: &Step) -> io::Result<()> {
         Step::Spawn { .. } | Step::Listen { .. } => Err(io::ErrorKind::Unsupported.into()),
         Step::Batch => batch(),
         Step::Unshare { flags } => Ok(nix::sched::unshare(CloneFlags::from_bits_retain(*flags))?),
-        Step::IdMap { uid, gid } => id_map(*uid, *gid),
+        Step::IdMap { uid, gid } => id_map((*uid, *uid), (*gid, *gid)),
+        Step::RootMap { uid, gid } => id_map((0, *uid), (0, *gid)),
+        Step::Overlay { layers, upper, target } => overlay::mount(layers, upper.as_ref(), target),
         Step::Mount { source, target, kind, flags, data } => Ok(mount(
             source.as_deref(),
             target.as_str(),
@@ -39,7 +44,8 @@ pub fn apply(step: &Step) -> io::Result<()> {
         Step::Netlink { request } => netlink(&bytes_of(request)?),
         Step::Rlimit { resource, limit } => rlimit(*resource, *limit),
         Step::NoNewPrivileges => Ok(nix::sys::prctl::set_no_new_privs()?),
-        Step::DropCapabilities => drop_capabilities(),
+        Step::DropCapabilities => capability::keep(0),
+        Step::KeepCapabilities { mask } => capability::keep(*mask),
         Step::Landlock(rules) => landlock(rules),
         Step::Seccomp { program } => seccomp(program),
         Step::ChangeDirectory { path } => std::env::set_current_dir(path),
@@ -56,10 +62,11 @@ fn batch() -> io::Result<()> {
     }
 }
 
-fn id_map(uid: u32, gid: u32) -> io::Result<()> {
+/// One user and one group: (inside, outside).
+fn id_map(uid: (u32, u32), gid: (u32, u32)) -> io::Result<()> {
     std::fs::write("/proc/self/setgroups", "deny")?;
-    std::fs::write("/proc/self/uid_map", format!("{uid} {uid} 1"))?;
-    std::fs::write("/proc/self/gid_map", format!("{gid} {gid} 1"))
+    std::fs::write("/proc/self/uid_map", format!("{} {} 1", uid.0, uid.1))?;
+    std::fs::write("/proc/self/gid_map", format!("{} {} 1", gid.0, gid.1))
 }
 
 fn parent(path: &str) -> io::Result<()> {
@@ -167,21 +174,6 @@ fn rlimit(resource: u32, limit: u64) -> io::Result<()> {
     now = libc::rlimit { rlim_cur: limit, rlim_max: limit };
     // SAFETY: as above.
     check(unsafe { libc::setrlimit(resource, &raw const now) }.into()).map(drop)
-}
-
-#[allow(unsafe_code)]
-fn drop_capabilities() -> io::Result<()> {
-    const VERSION_3: u32 = 0x2008_0522;
-    for capability in 0..64 {
-        // SAFETY: takes plain numbers. It fails at the first number the kernel does not know.
-        if unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) } < 0 {
-            break;
-        }
-    }
-    let header = [VERSION_3, 0];
-    let none = [0u32; 6];
-    // SAFETY: header and sets have the layout of version 3 and outlive the call.
-    check(unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), none.as_ptr()) }).map(drop)
 }
 
 #[allow(unsafe_code)]

@@ -46,7 +46,7 @@ pub struct Worker {
     /// Of a worker that has egress.
     pub carrier: Option<Carrier>,
     /// Of a worker with an init process of its own.
-    _control: Option<Control>,
+    control: Option<Control>,
     _slot: OwnedSemaphorePermit,
     pub idle_since: Instant,
 }
@@ -83,7 +83,7 @@ impl Worker {
             cgroup: parts.cgroup,
             graves: parts.graves,
             carrier: None,
-            _control: parts.control,
+            control: parts.control,
             _slot: parts.slot,
             idle_since: Instant::now(),
         }
@@ -207,7 +207,19 @@ impl Worker {
         Ok(None)
     }
 
-    async fn next(&mut self) -> io::Result<Option<Frame>> {
+    /// Waits until everything it started is gone, and its mounts with it.
+    pub async fn ended(&mut self) {
+        let Some(control) = &self.control else { return };
+        // Its init process says nothing, unless it failed; it closes the socket when it ends.
+        let gone = async { while control.receive().await.is_ok_and(|words| !words.is_empty()) {} };
+        // A command that still writes must not be kept waiting.
+        tokio::select! {
+            () = gone => {}
+            never = self.stdout.follow() => match never {},
+        }
+    }
+
+    pub async fn next(&mut self) -> io::Result<Option<Frame>> {
         tokio::select! {
             biased;
             frame = self.socket.next() => frame,
@@ -216,7 +228,7 @@ impl Worker {
         }
     }
 
-    fn kill(&mut self) {
+    pub fn kill(&mut self) {
         if let Some(process) = &self.process {
             // It may have ended by itself already.
             let _ = pidfd_send_signal(process, Signal::KILL);
@@ -244,15 +256,17 @@ impl Worker {
         }
     }
 
+    pub fn out_of_memory(&self) -> bool {
+        self.cgroup.as_ref().is_some_and(Cgroup::out_of_memory)
+    }
+
     fn reason_of_death(&self, when: &str) -> String {
-        match &self.cgroup {
-            Some(group) if group.out_of_memory() => {
-                format!("the function ran out of memory {when}")
-            }
-            _ => match self.status {
-                Some(status) => format!("the function's process ended {when}: {status}"),
-                None => format!("the function's process ended {when}"),
-            },
+        if self.out_of_memory() {
+            return format!("the function ran out of memory {when}");
+        }
+        match self.status {
+            Some(status) => format!("the function's process ended {when}: {status}"),
+            None => format!("the function's process ended {when}"),
         }
     }
 

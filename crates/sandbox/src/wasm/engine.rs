@@ -82,7 +82,7 @@ impl Engine for WasmEngine {
         let interpreters = self.cache.interpreters();
         let mut languages = vec!["wasm".to_owned()];
         languages.extend(interpreters.languages());
-        Capabilities { languages, missing: interpreters.missing() }
+        Capabilities { languages, on_images: Vec::new(), missing: interpreters.missing() }
     }
 
     fn needs(&self, language: &str) -> Option<String> {

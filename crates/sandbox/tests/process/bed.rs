@@ -1,13 +1,13 @@
 //! An engine over a temporary directory, and short ways to run handlers in it.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use dispatch_driver::{Call, Deployment, Engine, Outcome, SourceStore};
+use dispatch_driver::{Call, Deployment, Engine, ImageStore, Outcome, SourceStore};
 use dispatch_model::{Name, OrgName};
 use dispatch_sandbox::process::{ProcessConfig, ProcessEngine};
 use uuid::Uuid;
@@ -43,16 +43,33 @@ impl Bed {
     /// The same, also when the engine cannot work.
     pub async fn unwell(change: impl FnOnce(&mut ProcessConfig)) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let mut config = ProcessConfig {
-            state_dir: directory.path().join("state"),
-            init_exe: init_exe(),
-            egress_to_machine: true,
-            ..ProcessConfig::default()
-        };
-        change(&mut config);
+        let config = config(directory.path(), change);
+        Self::made(directory, config, None).await
+    }
+
+    /// An engine that finds images in this store.
+    pub async fn with_images(images: Arc<dyn ImageStore>) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let config = config(directory.path(), |_| {});
+        Self::made(directory, config, Some(images)).await
+    }
+
+    async fn made(
+        directory: tempfile::TempDir,
+        config: ProcessConfig,
+        images: Option<Arc<dyn ImageStore>>,
+    ) -> Self {
         let store = Arc::new(Store::default());
-        let engine = ProcessEngine::start(config, store.clone()).await.unwrap();
+        let engine = ProcessEngine::start(config, store.clone(), images).await.unwrap();
         Self { engine, directory, store }
+    }
+
+    /// Why an engine does not start.
+    pub async fn refused(change: impl FnOnce(&mut ProcessConfig)) -> String {
+        let directory = tempfile::tempdir().unwrap();
+        let config = config(directory.path(), change);
+        let started = ProcessEngine::start(config, Arc::new(Store::default()), None).await;
+        started.err().expect("it should not start").to_string()
     }
 
     /// A deployment of one file; `change` says how it differs from the usual.
@@ -144,6 +161,17 @@ pub fn call(payload: &str) -> Call {
         payload: Bytes::from(payload.to_owned()),
         deadline: Instant::now() + Duration::from_secs(30),
     }
+}
+
+fn config(directory: &Path, change: impl FnOnce(&mut ProcessConfig)) -> ProcessConfig {
+    let mut config = ProcessConfig {
+        state_dir: directory.join("state"),
+        init_exe: init_exe(),
+        egress_to_machine: true,
+        ..ProcessConfig::default()
+    };
+    change(&mut config);
+    config
 }
 
 /// Tests run as an ordinary user get a copy they may read.

@@ -1,5 +1,6 @@
 //! Every language: result, context, error, logs.
 
+use std::path::Path;
 use std::time::Duration;
 
 use dispatch_driver::Engine;
@@ -9,7 +10,8 @@ use crate::bed::{Bed, until};
 
 /// The same four things of every language; the handler is told by its payload which one.
 async fn behaves(language: &str, source: &str) {
-    let bed = Bed::new().await;
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/languages");
+    let bed = Bed::with(|c| c.languages_dir = examples).await;
     if !bed.has(language) {
         return;
     }
@@ -151,6 +153,35 @@ function handle($context, $payload) {
 }
 "#;
     behaves("php", source).await;
+}
+
+/// Not built in: an operator's own, a folder of text.
+#[tokio::test]
+async fn perl() {
+    let source = r#"
+sub handle {
+    my ($context, $payload) = @_;
+    return $context->{secrets}{ $payload->{secret} } if $payload->{secret};
+    if ($payload->{log}) {
+        print "$payload->{log} out\n";
+        print STDERR "$payload->{log} err\n";
+    }
+    die "$payload->{fail}\n" if $payload->{fail};
+    return $payload->{echo};
+}
+1;
+"#;
+    behaves("perl", source).await;
+}
+
+#[tokio::test]
+async fn a_language_that_cannot_be_used_stops_the_start() {
+    let root = tempfile::tempdir().unwrap();
+    std::fs::create_dir(root.path().join("own")).unwrap();
+    std::fs::write(root.path().join("own/language.toml"), "name = \"Own\"").unwrap();
+    let error = Bed::refused(|c| c.languages_dir = root.path().to_owned()).await;
+    assert!(error.contains("process.languages_dir: "), "{error}");
+    assert!(error.contains("own/language.toml: "), "{error}");
 }
 
 #[tokio::test]

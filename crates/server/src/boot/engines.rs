@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use dispatch_driver::{Error, Retry, SourceStore};
+use dispatch_driver::{Error, ImageStore, Retry, SourceStore, Workshop};
+use dispatch_images::Content;
 use dispatch_model::code;
 use dispatch_sandbox::process::ProcessEngine;
 use dispatch_sandbox::wasm::WasmEngine;
@@ -28,15 +29,25 @@ impl SourceStore for Sources {
     }
 }
 
+/// The engines, and what can run the commands of builds.
+#[derive(Default)]
+pub struct Made {
+    pub engines: Engines,
+    pub workshop: Option<Arc<dyn Workshop>>,
+}
+
 /// Builds them, the preferred first.
-pub async fn build(config: &Config, store: &Store) -> anyhow::Result<Engines> {
+pub async fn build(config: &Config, store: &Store, content: &Content) -> anyhow::Result<Made> {
+    let images: Arc<dyn ImageStore> = Arc::new(content.clone());
     let sources: Arc<dyn SourceStore> = Arc::new(Sources(store.clone()));
-    let mut engines = Engines::default();
+    let mut made = Made::default();
     let mut process = config.process.clone();
     if process.state_dir.as_os_str().is_empty() {
         process.state_dir = config.data_dir().join("process");
     }
-    engines.add(ProcessEngine::start(process, sources.clone()).await?);
-    engines.add(WasmEngine::start(config.wasm.clone(), sources)?);
-    Ok(engines)
+    let process = ProcessEngine::start(process, sources.clone(), Some(images)).await?;
+    made.workshop = Some(process.workshop());
+    made.engines.add(process);
+    made.engines.add(WasmEngine::start(config.wasm.clone(), sources)?);
+    Ok(made)
 }

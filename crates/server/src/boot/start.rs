@@ -8,23 +8,26 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use axum::ServiceExt as _;
 use axum::extract::Request;
+use dispatch_images::Content;
 use dispatch_store::{Options, Store};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
+use super::engines::{Made, Sources};
 use super::lock::{Lock, lock};
 use super::{Running, engines, first, housekeeping};
 use crate::app::App;
 use crate::authn::{Authn, Bootstrap};
 use crate::authz::Authorizer;
 use crate::config::{Config, Synchronous};
+use crate::content::{self, Contents};
 use crate::controllers::Controllers;
 use crate::gateway::tls::Certificates;
 use crate::gateway::{Gateway, GatewayMetrics};
 use crate::http::router::{router, without_trailing_slash};
-use crate::invoke::{Engines, Invoker, RunMetrics};
+use crate::invoke::{Invoker, RunMetrics};
 use crate::seal::Seal;
 use crate::telemetry::Metrics;
 
@@ -52,7 +55,7 @@ pub async fn start(config: Config) -> Result<Running> {
 /// The same with engines of the caller's making.
 pub(super) async fn start_with(
     config: Config,
-    engines: impl AsyncFnOnce(&Config, &Store) -> Result<Engines>,
+    engines: impl AsyncFnOnce(&Config, &Store, &Content) -> Result<Made>,
 ) -> Result<Running> {
     let api = bind(config.api.listen, "the API").await?;
     let http = bind(config.gateway.http, "the gateway").await?;
@@ -136,7 +139,7 @@ impl Built {
 async fn build(
     config: &Config,
     api: SocketAddr,
-    engines: impl AsyncFnOnce(&Config, &Store) -> Result<Engines>,
+    engines: impl AsyncFnOnce(&Config, &Store, &Content) -> Result<Made>,
 ) -> Result<Built> {
     let data_dir = config.data_dir();
     let lock = lock(&data_dir)?;
@@ -152,7 +155,14 @@ async fn build(
         Bootstrap::load(&data_dir, &config.bootstrap.user, &config.bootstrap.public_key)?;
     let auth = config.auth.clone();
     let authn = Authn::load(&store, authorizer.clone(), auth, bootstrap, api).await?;
-    let engines = engines(config, &store).await?;
+    let owner = rustix::process::geteuid().is_root().then_some(config.process.image_uid);
+    let content = content::open(&config.images, &data_dir, owner)?;
+    let Made { engines, workshop } = engines(config, &store, &content).await?;
+    let languages = config.process.languages()?;
+    let settings = config.images.clone();
+    let kept = (store.clone(), seal.clone());
+    let sources = Arc::new(Sources(store.clone()));
+    let contents = Contents::new(content, settings, languages, workshop, kept, sources)?;
     let metrics = Arc::new(Metrics::default());
     let run_metrics = Arc::new(metrics.register(RunMetrics::register));
     let runs = config.runs.clone();
@@ -166,6 +176,7 @@ async fn build(
     let controllers = Controllers {
         store: store.clone(),
         engines: engines.clone(),
+        contents: Arc::new(contents),
         invoker: invoker.clone(),
         seal: seal.clone(),
         gateway,

@@ -1,41 +1,76 @@
-//! Base images: is there an engine that runs their language?
+//! Base images: is there an engine that runs their language, and what is at their URL?
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dispatch_model::base_image::{BaseImage, BaseImageSpec, HOST_SCHEME};
-use dispatch_model::{Resource, State};
-use dispatch_store::Store;
+use dispatch_model::base_image::{BaseImage, BaseImageSpec, BaseImageStatus, HOST_SCHEME};
+use dispatch_model::{ListQuery, Name, OrgName, Resource, ResourceKind, State};
+use dispatch_store::{Change, Store};
 
-use super::reconcile::{Controller, Step, settle};
+use super::reconcile::{Controller, Step, again, settle, write};
 use crate::app::Result;
+use crate::content::Contents;
 use crate::invoke::Engines;
 
 pub struct BaseImages {
     pub store: Store,
     pub engines: Engines,
+    pub contents: Arc<Contents>,
 }
 
 #[async_trait]
 impl Controller for BaseImages {
     type Kind = BaseImage;
 
-    async fn reconcile(&self, mut object: Resource<BaseImage>, _: Duration) -> Result<Step> {
+    const DEPENDS_ON: &'static [ResourceKind] = &[ResourceKind::Secret];
+
+    /// Those that could not be fetched because of their credentials.
+    async fn concerned(&self, change: &Change) -> Result<Vec<(OrgName, Name)>> {
+        let spec = vec![("secret".to_owned(), change.name.to_string())];
+        let query = ListQuery { spec, state: Some(State::Error), ..ListQuery::default() };
+        let bases = self.store.list::<BaseImage>(&change.org, &query).await?.items;
+        Ok(bases.into_iter().map(|base| (base.meta.org, base.meta.name)).collect())
+    }
+
+    async fn reconcile(&self, mut object: Resource<BaseImage>, wait: Duration) -> Result<Step> {
         if object.meta.state == State::Deleting {
             self.store.remove(&object).await?;
             return Ok(Step::Done);
         }
-        let (state, reason) = match judge(&object.spec, &self.engines) {
-            Ok(note) => (State::Ready, note.into_iter().collect()),
-            Err(reason) => (State::Error, vec![reason]),
-        };
-        settle(&self.store, &mut object, state, reason).await?;
-        Ok(Step::Done)
+        if let Err(reason) = judge(&object.spec, &self.engines) {
+            settle(&self.store, &mut object, State::Error, vec![reason]).await?;
+            return Ok(Step::Done);
+        }
+        if object.spec.is_host() {
+            object.status = BaseImageStatus::default();
+            settle(&self.store, &mut object, State::Ready, Vec::new()).await?;
+            return Ok(Step::Done);
+        }
+        match self.contents.base(&object).await {
+            Ok(status) => {
+                let same = object.meta.state == State::Ready && object.status == status;
+                if !same {
+                    object.status = status;
+                    object.meta.state = State::Ready;
+                    object.meta.reason = Vec::new();
+                    write(&self.store, &mut object).await?;
+                }
+                Ok(Step::Done)
+            }
+            Err(error) if error.is_passing() => {
+                again(&self.store, &mut object, State::Error, error.to_string(), wait).await
+            }
+            Err(error) => {
+                settle(&self.store, &mut object, State::Error, vec![error.to_string()]).await?;
+                Ok(Step::Done)
+            }
+        }
     }
 }
 
-/// What is to be said of a base image that can be used; or why it cannot.
-fn judge(spec: &BaseImageSpec, engines: &Engines) -> std::result::Result<Option<String>, String> {
+/// Why a base image cannot be used, whatever is at its URL.
+fn judge(spec: &BaseImageSpec, engines: &Engines) -> std::result::Result<(), String> {
     let language = &spec.language;
     if let Err(error) = engines.for_language(language, None) {
         return Err(format!("{}: {error}", error.code));
@@ -44,10 +79,6 @@ fn judge(spec: &BaseImageSpec, engines: &Engines) -> std::result::Result<Option<
         Some(named) if !named.eq_ignore_ascii_case(language) => Err(format!(
             "the URL names {named:?}, the language is {language:?}: they must be the same"
         )),
-        Some(_) => Ok(None),
-        None => Ok(Some(format!(
-            "nothing is pulled from {}: functions run on this machine's own {language}",
-            spec.docker_url
-        ))),
+        _ => Ok(()),
     }
 }

@@ -20,8 +20,12 @@ use uuid::Uuid;
 use super::Controllers;
 use super::reconcile::{Controller, Step, settle, write};
 use crate::app::Result;
-use crate::invoke::deployment::deployment;
+use crate::content::FunctionImage;
+use crate::invoke::deployment::{Platform, deployment};
 use crate::invoke::{GRACE, retire};
+
+/// How long to leave a store alone that did not answer.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 pub struct Functions(pub Controllers);
 
@@ -41,6 +45,15 @@ impl From<dispatch_driver::Error> for Obstacle {
         match error.retry {
             Retry::Never => Obstacle::Final(text),
             Retry::Now | Retry::After(_) => Obstacle::Again(text),
+        }
+    }
+}
+
+impl From<dispatch_images::Error> for Obstacle {
+    fn from(error: dispatch_images::Error) -> Self {
+        match error.is_passing() {
+            true => Obstacle::Again(error.to_string()),
+            false => Obstacle::Final(error.to_string()),
         }
     }
 }
@@ -70,11 +83,12 @@ impl Controller for Functions {
         };
         let wanted = function.spec.engine.as_deref();
         let language = image.status.language.as_deref().unwrap_or_default();
+        let platform = Platform::from(&image.status);
         let engine = match self.0.engines.for_language(language, wanted) {
             Ok(engine) => engine,
             Err(error) => return self.stopped(function, error.into(), wait).await,
         };
-        let new = deployment(Uuid::now_v7(), &function, &function.spec, Some(&image));
+        let new = deployment(Uuid::now_v7(), &function, &function.spec, platform);
         let hash = hash(&new, engine.name());
         let status = &function.status;
         if status.faas_id.is_some() && status.deployed_hash.as_deref() == Some(&hash) {
@@ -85,11 +99,14 @@ impl Controller for Functions {
         if !self.begin(&mut function).await? {
             return Ok(Step::Done);
         }
-        match make(&*engine, &new).await {
-            Ok(()) => self.switch(function, &engine, new, hash).await,
-            Err(error) => {
+        // Neither needs the other.
+        let (made, image) = tokio::join!(make(&*engine, &new), self.0.contents.function(&new));
+        let made = made.map_err(Obstacle::from).and(image.map_err(Obstacle::from));
+        match made {
+            Ok(image) => self.switch(function, &engine, new, image, hash).await,
+            Err(obstacle) => {
                 retire(&engine, new.id, Duration::ZERO);
-                self.stopped(function, error.into(), wait).await
+                self.stopped(function, obstacle, wait).await
             }
         }
     }
@@ -144,12 +161,16 @@ impl Functions {
         mut function: Resource<Function>,
         engine: &Arc<dyn Engine>,
         new: Deployment,
+        image: Option<FunctionImage>,
         hash: String,
     ) -> Result<Step> {
         let status = FunctionStatus {
             faas_id: Some(new.id),
             engine: Some(engine.name().to_owned()),
-            function_image_url: Some(new.image_url),
+            function_image_url: image.as_ref().map(|i| i.url.clone()).or(Some(new.image_url)),
+            digest: image.map(|image| image.digest),
+            image_digest: new.image_digest,
+            language: Some(new.language),
             deployed_hash: Some(hash),
             serving: None,
             keep_runs: false,
@@ -157,18 +178,42 @@ impl Functions {
         let old = std::mem::replace(&mut function.status, status);
         function.meta.state = State::Ready;
         function.meta.reason = Vec::new();
-        let written = write(&self.0.store, &mut function).await;
-        if !matches!(written, Ok(true)) {
-            // Whoever was faster brings the function here again; so does a store that fails. Should
-            // it have been written all the same, the next call ensures it anew.
-            retire(engine, new.id, Duration::ZERO);
-            return written.map(|_| Step::Done);
+        match write(&self.0.store, &mut function).await {
+            Ok(true) => {}
+            // Whoever was faster brings the function here again.
+            Ok(false) => {
+                retire(engine, new.id, Duration::ZERO);
+                return Ok(Step::Done);
+            }
+            Err(error) => {
+                let old = self.deployed(&old).map(|(engine, id)| (engine.clone(), id));
+                let either = old.into_iter().chain([(engine.clone(), new.id)]).collect();
+                self.retire_unnamed(&function, either);
+                return Err(error);
+            }
         }
         self.0.invoker.forget(&function.meta.org, &function.meta.name);
         if let Some((engine, id)) = self.deployed(&old) {
             retire(engine, id, GRACE);
         }
         Ok(Step::Done)
+    }
+
+    /// The store did not say which deployment it names now. Once it does, the others go.
+    fn retire_unnamed(&self, function: &Resource<Function>, all: Vec<(Arc<dyn Engine>, Uuid)>) {
+        let store = self.0.store.clone();
+        let (org, name) = (function.meta.org.clone(), function.meta.name.clone());
+        self.0.tasks.spawn(self.0.stop.clone().run_until_cancelled_owned(async move {
+            let named = loop {
+                match store.by_name::<Function>(&org, &name).await {
+                    Ok(found) => break found.and_then(|function| function.status.faas_id),
+                    Err(_) => tokio::time::sleep(LOOK_AGAIN).await,
+                }
+            };
+            for (engine, id) in all.into_iter().filter(|(_, id)| Some(*id) != named) {
+                retire(&engine, id, GRACE);
+            }
+        }));
     }
 
     fn deployed(&self, status: &FunctionStatus) -> Option<(&Arc<dyn Engine>, Uuid)> {
@@ -229,6 +274,7 @@ fn hash(deployment: &Deployment, engine: &str) -> String {
         engine,
         deployment.language,
         deployment.image_url,
+        deployment.image_digest,
         deployment.handler,
         deployment.source_digest,
         deployment.environment,

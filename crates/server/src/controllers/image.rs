@@ -1,18 +1,23 @@
-//! Images: a base image that is READY, and what it says of itself.
+//! Images: a base image that is READY, and what is built on it.
+//!
+//! What was READY stays so until something better is: functions on it go on running.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use dispatch_model::base_image::BaseImage;
-use dispatch_model::image::{Image, ImageStatus};
+use dispatch_model::image::Image;
 use dispatch_model::{ListQuery, Name, OrgName, Resource, ResourceKind, State};
 use dispatch_store::{Change, Store};
 
 use super::reconcile::{Controller, Step, settle, write};
 use crate::app::Result;
+use crate::content::Contents;
 
 pub struct Images {
     pub store: Store,
+    pub contents: Arc<Contents>,
 }
 
 #[async_trait]
@@ -28,7 +33,7 @@ impl Controller for Images {
         Ok(images.into_iter().map(|image| (image.meta.org, image.meta.name)).collect())
     }
 
-    async fn reconcile(&self, mut object: Resource<Image>, _: Duration) -> Result<Step> {
+    async fn reconcile(&self, mut object: Resource<Image>, wait: Duration) -> Result<Step> {
         if object.meta.state == State::Deleting {
             self.store.remove(&object).await?;
             return Ok(Step::Done);
@@ -36,8 +41,9 @@ impl Controller for Images {
         let name = Name::trusted(&object.spec.base_image_name);
         let base = self.store.by_name::<BaseImage>(&object.meta.org, &name).await?;
         match base.filter(|base| base.meta.state != State::Deleting) {
-            Some(base) if base.meta.state == State::Ready => self.ready(object, &base).await?,
-            // What was READY stays so: functions on it go on running.
+            Some(base) if base.meta.state == State::Ready => {
+                return self.on(object, &base, wait).await;
+            }
             _ if object.meta.state == State::Ready => {}
             Some(base) if base.meta.state == State::Error => {
                 let why = base.meta.reason.first().map_or("", String::as_str);
@@ -59,38 +65,67 @@ impl Controller for Images {
 }
 
 impl Images {
-    async fn ready(&self, mut image: Resource<Image>, base: &Resource<BaseImage>) -> Result<()> {
-        let status = ImageStatus {
-            docker_url: Some(base.spec.docker_url.clone()),
-            language: Some(base.spec.language.clone()),
-        };
-        let reason: Vec<String> = note(&image).into_iter().collect();
-        let meta = &image.meta;
-        if meta.state == State::Ready && meta.reason == reason && image.status == status {
-            return Ok(());
+    /// Builds it on a base that is READY, unless it was built from the same before.
+    async fn on(
+        &self,
+        mut image: Resource<Image>,
+        base: &Resource<BaseImage>,
+        wait: Duration,
+    ) -> Result<Step> {
+        let inputs = self.contents.image_inputs(&image, base);
+        if image.status.built_from.as_deref() == Some(inputs.as_str()) {
+            settle(&self.store, &mut image, State::Ready, Vec::new()).await?;
+            return Ok(Step::Done);
         }
-        image.status = status;
-        image.meta.state = State::Ready;
-        image.meta.reason = reason;
-        write(&self.store, &mut image).await?;
-        Ok(())
+        if !self.begin(&mut image, base).await? {
+            return Ok(Step::Done);
+        }
+        match self.contents.image(&image, base).await {
+            Ok(status) => {
+                image.status = status;
+                image.meta.state = State::Ready;
+                image.meta.reason = Vec::new();
+                write(&self.store, &mut image).await?;
+                Ok(Step::Done)
+            }
+            Err(error) => self.failed(image, &error, wait).await,
+        }
     }
-}
 
-/// What this version does not do for an image, said where people look.
-fn note(image: &Resource<Image>) -> Option<String> {
-    let spec = &image.spec;
-    let system = spec.system_packages.iter().map(|package| package.name.as_str());
-    let named: Vec<&str> = system.collect();
-    if named.is_empty() && spec.runtime_manifest.is_none() {
-        return None;
+    /// Says that it is being built. False when somebody changed it meanwhile: their change brings
+    /// it here again.
+    async fn begin(&self, image: &mut Resource<Image>, base: &Resource<BaseImage>) -> Result<bool> {
+        let state = match image.meta.state {
+            State::Initialized | State::Creating => State::Creating,
+            _ => State::Updating,
+        };
+        let stale =
+            image.status.base_digest.is_some() && image.status.base_digest != base.status.digest;
+        let reason = match stale {
+            true => vec![format!("base image {} has changed; it is built again", base.meta.name)],
+            false => Vec::new(),
+        };
+        settle(&self.store, image, state, reason).await
     }
-    let packages = match named.is_empty() {
-        true => String::new(),
-        false => format!(" (system packages: {})", named.join(", ")),
-    };
-    Some(format!(
-        "packages are not installed by this version{packages}: functions find what the machine's \
-         own interpreter finds"
-    ))
+
+    async fn failed(
+        &self,
+        mut image: Resource<Image>,
+        error: &dispatch_images::Error,
+        wait: Duration,
+    ) -> Result<Step> {
+        let passing = error.is_passing();
+        let mut reason = vec![match passing {
+            true => format!("{error}; next try in {} s", wait.as_secs()),
+            false => error.to_string(),
+        }];
+        if let Some(digest) = &image.status.digest {
+            reason.push(format!("functions go on with what was built before: {digest}"));
+        }
+        settle(&self.store, &mut image, State::Error, reason).await?;
+        Ok(match passing {
+            true => Step::Again { revision: image.meta.revision },
+            false => Step::Done,
+        })
+    }
 }

@@ -252,3 +252,16 @@ pub async fn write<K: Kind>(store: &Store, object: &mut Resource<K>) -> Result<b
         Err(error) => Err(error.into()),
     }
 }
+
+/// Says on an object what went wrong and when it is tried again.
+pub async fn again<K: Kind>(
+    store: &Store,
+    object: &mut Resource<K>,
+    state: State,
+    text: String,
+    wait: Duration,
+) -> Result<Step> {
+    let reason = vec![format!("{text}; next try in {} s", wait.as_secs())];
+    settle(store, object, state, reason).await?;
+    Ok(Step::Again { revision: object.meta.revision })
+}

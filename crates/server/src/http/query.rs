@@ -164,3 +164,19 @@ fn revision(headers: &HeaderMap, name: header::HeaderName) -> Option<i64> {
     let text = headers.get(name)?.to_str().ok()?.trim();
     text.strip_prefix("W/").unwrap_or(text).trim_matches('"').parse().ok()
 }
+
+/// Parameters as a type of their own: unknown ones and wrong values are refused.
+#[derive(Debug)]
+pub struct Parameters<T>(pub T);
+
+impl<T: serde::de::DeserializeOwned> FromRequestParts<Arc<App>> for Parameters<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Failure> {
+        let parsed = axum::extract::Query::<T>::from_request_parts(parts, app).await;
+        match parsed {
+            Ok(axum::extract::Query(parameters)) => Ok(Self(parameters)),
+            Err(rejection) => Err(Violation::new("query", rejection.body_text()).into()),
+        }
+    }
+}

@@ -19,8 +19,8 @@ use super::error::plain;
 use super::measure::{self, ApiMetrics};
 use super::openapi::Document;
 use super::{
-    api, application, base_image, engine, function, health, iam, image, request_id, run, secret,
-    version,
+    api, application, base_image, content, engine, function, health, iam, image, package,
+    request_id, run, secret, version,
 };
 use crate::app::App;
 
@@ -35,6 +35,8 @@ pub fn documented() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
         .merge(api::routes())
         .merge(application::routes())
         .merge(engine::routes())
+        .merge(package::routes())
+        .merge(content::routes())
         .merge(iam::routes())
         .merge(version::routes())
         .split_for_parts()

@@ -1,4 +1,4 @@
-//! A stored function and its image as the deployment an engine is given.
+//! A stored function as the deployment an engine is given.
 
 use std::time::Duration;
 
@@ -7,31 +7,57 @@ use dispatch_model::Resource;
 use dispatch_model::base_image::HOST_SCHEME;
 use dispatch_model::function::{
     DEFAULT_CONCURRENCY, DEFAULT_IDLE_MS, DEFAULT_MEMORY_MIB, Function, FunctionSpec,
+    FunctionStatus,
 };
-use dispatch_model::image::Image;
+use dispatch_model::image::ImageStatus;
 use uuid::Uuid;
 
+/// What a function runs on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Platform {
+    pub language: String,
+    pub image_url: String,
+    /// `None`: the machine's own programs.
+    pub image_digest: Option<String>,
+}
+
+impl From<&ImageStatus> for Platform {
+    /// As its image is now: for a new deployment.
+    fn from(image: &ImageStatus) -> Self {
+        Self {
+            language: image.language.clone().unwrap_or_default(),
+            image_url: image.docker_url.clone().unwrap_or_default(),
+            image_digest: image.digest.clone(),
+        }
+    }
+}
+
+impl From<&FunctionStatus> for Platform {
+    /// As it was deployed, whatever became of its image.
+    fn from(function: &FunctionStatus) -> Self {
+        let image_url = function.function_image_url.clone().unwrap_or_default();
+        let of_url = || image_url.strip_prefix(HOST_SCHEME).unwrap_or_default().to_owned();
+        let language = function.language.clone().unwrap_or_else(of_url);
+        Self { language, image_url, image_digest: function.image_digest.clone() }
+    }
+}
+
 /// What `spec` says (the function's own, or the one that serves until that is made), as the
-/// deployment `id`. A function outlives its image: without one, the language is read from the
-/// image's URL, which the function's status keeps.
+/// deployment `id`.
 pub fn deployment(
     id: Uuid,
     function: &Resource<Function>,
     spec: &FunctionSpec,
-    image: Option<&Resource<Image>>,
+    platform: Platform,
 ) -> Deployment {
-    let status = image.map(|i| &i.status);
-    let kept = function.status.function_image_url.clone();
-    let image_url = status.and_then(|s| s.docker_url.clone()).or(kept).unwrap_or_default();
-    let of_url = || image_url.strip_prefix(HOST_SCHEME).unwrap_or_default().to_owned();
-    let language = status.and_then(|s| s.language.clone()).unwrap_or_else(of_url);
+    let Platform { language, image_url, image_digest } = platform;
     Deployment {
         id,
         org: function.meta.org.clone(),
         function: function.meta.name.clone(),
         language,
         image_url,
-        image_digest: None,
+        image_digest,
         handler: spec.handler.clone(),
         source_digest: spec.source.as_ref().map(|s| s.digest.clone()).unwrap_or_default(),
         environment: spec.environment.clone(),

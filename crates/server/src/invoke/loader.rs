@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dispatch_model::function::{DEFAULT_BACKOFF_MS, DEFAULT_CONCURRENCY, Function, FunctionSpec};
-use dispatch_model::image::Image;
 use dispatch_model::secret::Secret;
 use dispatch_model::{
     InvocationError, InvocationErrorType, Name, OrgName, Resource, ResourceKind, State, code,
@@ -16,7 +15,7 @@ use uuid::Uuid;
 
 use super::cache::Cache;
 use super::callable::{Callable, input_error, system_error};
-use super::deployment::deployment;
+use super::deployment::{Platform, deployment};
 use super::engines::Engines;
 use super::metrics::RunMetrics;
 use super::permits::Permits;
@@ -88,9 +87,8 @@ impl Loader {
         spec: &FunctionSpec,
     ) -> app::Result<Callable> {
         let org = &function.meta.org;
-        let image_name = Name::new(&spec.image)?;
-        let image = self.store.by_name::<Image>(org, &image_name).await?;
-        let deployment = deployment(faas_id, function, spec, image.as_ref());
+        let platform = Platform::from(&function.status);
+        let deployment = deployment(faas_id, function, spec, platform);
         let wanted = function.status.engine.as_deref().or(spec.engine.as_deref());
         let engine = match wanted.and_then(|name| self.engines.get(name)) {
             Some(engine) => engine.clone(),

@@ -85,7 +85,8 @@ impl Engine for TestEngine {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { languages: vec!["test".to_owned()], missing: Vec::new() }
+        let languages = vec!["test".to_owned()];
+        Capabilities { languages, ..Capabilities::default() }
     }
 
     fn needs(&self, language: &str) -> Option<String> {

@@ -32,6 +32,8 @@ const TABLE: &[(&str, Asks, &str, u16)] = &[
     ("iam_oauth2_start", Nothing, "", 501),
     ("iam_auth", SigningIn, "", 202),
     ("engine_list", Right("get", "baseimage"), "", 200),
+    ("package_list", Right("get", "image"), "", 200),
+    ("package_users", Right("get", "image"), "?name=openssl", 200),
     ("base_image_create", Right("create", "baseimage"), "", 201),
     ("base_image_list", Right("get", "baseimage"), "", 200),
     ("base_image_get", Right("get", "baseimage"), "x", 200),
@@ -184,8 +186,11 @@ async fn every_operation_asks_for_exactly_its_right() {
             "second" => &dead[1],
             name => name,
         };
-        let path = template.replace("{name}", name).replace("{id}", name);
-        let body = body(&path, method);
+        let mut path = template.replace("{name}", name).replace("{id}", name);
+        if name.starts_with('?') {
+            path += name;
+        }
+        let body = body(template, method);
         let mut cases: Vec<(&str, &str, u16)> = Vec::new();
         match *asks {
             Nothing => cases.push(("nobody", "", *success)),

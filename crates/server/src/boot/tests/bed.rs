@@ -10,9 +10,9 @@ use dispatch_store::testing::Faults;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::boot::engines::Made;
 use crate::boot::{Running, prepare, start};
 use crate::config::Layers;
-use crate::invoke::Engines;
 use crate::invoke::testing::{TestEngine, function_error, ok, outcome};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -47,10 +47,10 @@ impl Bed {
             }
         });
         let made = engine.clone();
-        let engines = async move |_: &_, _: &_| {
-            let mut engines = Engines::default();
-            engines.add(made);
-            Ok(engines)
+        let engines = async move |_: &_, _: &_, _: &_| {
+            let mut all = Made::default();
+            all.engines.add(made);
+            Ok(all)
         };
         let running = start::start_with(config, engines).await.unwrap();
         let http = reqwest::Client::new();

@@ -1,0 +1,116 @@
+//! Each language's function image.
+
+use dispatch_driver::Language;
+
+use crate::conformance::Case;
+use crate::http::post;
+use crate::image::{Image, has, languages};
+
+/// Runs a check on a language this machine has.
+fn on(name: &str, handler: &str, source: &str, check: impl FnOnce(Case<'_>)) {
+    let languages = languages();
+    let language: &Language = languages.get(name).unwrap();
+    if has(language) {
+        check(Case { language, handler, source });
+    }
+}
+
+/// The same tests of each.
+macro_rules! serves {
+    ($language:ident $handler:literal $source:literal $broken:literal $($more:ident)*) => {
+        mod $language {
+            use super::on;
+
+            const SOURCE: &str = include_str!(concat!("functions/", $source));
+
+            #[test]
+            fn behaves() {
+                on(stringify!($language), $handler, SOURCE, |case| case.behaves());
+            }
+
+            #[test]
+            fn stops_after_the_call() {
+                on(stringify!($language), $handler, SOURCE, |case| case.stops_after_the_call());
+            }
+
+            #[test]
+            fn says_why_it_does_not_load() {
+                on(stringify!($language), $handler, SOURCE, |case| {
+                    case.says_why_it_does_not_load($broken);
+                });
+            }
+
+            $(
+                #[test]
+                fn $more() {
+                    on(stringify!($language), $handler, SOURCE, |case| case.$more());
+                }
+            )*
+        }
+    };
+}
+
+/// And of those whose handlers run in processes of their own.
+macro_rules! forked {
+    ($($serves:tt)*) => {
+        serves!(
+            $($serves)* outlives_its_handler leaves_nothing_behind ends_a_call_that_takes_too_long
+            serves_at_the_same_time
+        );
+    };
+}
+
+forked!(python3 "f.handle" "f.py" "SyntaxError");
+forked!(nodejs "./f.js" "f.js" "SyntaxError");
+forked!(ruby "f.handle" "f.rb" "syntax error");
+forked!(php "f.handle" "f.php" "defines no function");
+serves!(perl "f.handle" "f.pl" "syntax error");
+serves!(powershell "f.ps1::handle" "f.ps1" "f.ps1");
+
+mod java {
+    use super::on;
+
+    const SOURCE: &str = include_str!("functions/f.java");
+
+    #[test]
+    fn behaves() {
+        on("java", "f", SOURCE, |case| case.behaves());
+    }
+
+    #[test]
+    fn serves_at_the_same_time() {
+        on("java", "f", SOURCE, |case| case.serves_at_the_same_time());
+    }
+
+    #[test]
+    fn stops_after_the_call() {
+        on("java", "f", SOURCE, |case| case.stops_after_the_call());
+    }
+}
+
+/// The function itself is what serves.
+#[test]
+fn an_executable_that_serves_is_its_own_entry_point() {
+    if !has(languages().get("python3").unwrap()) {
+        return;
+    }
+    let languages = languages();
+    let source = include_str!("../../../../examples/binary/served");
+    let binary = languages.get("binary").unwrap();
+    let image = Image::start(binary, "http:./handler", source, &[]);
+    let (status, answer) = post(image.port, r#"{"payload": {"name": "Jon"}}"#);
+    assert_eq!((status, answer["payload"]["greeting"].as_str()), (200, Some("Hello, Jon")));
+}
+
+#[test]
+fn a_setting_that_is_no_number_is_named() {
+    for name in ["python3", "nodejs", "ruby", "php", "perl"] {
+        on(name, "f.handle", "", |case| {
+            let variables = [("DISPATCH_MAX_PAYLOAD_BYTES", "6 MiB")];
+            let mut image = Image::try_start(case.language, case.handler, "", &variables);
+            let (code, said) = image.ended();
+            let named = said.contains("DISPATCH_MAX_PAYLOAD_BYTES") && said.contains("6 MiB");
+            assert!(code != Some(0) && named, "{name}: {code:?} {said}");
+        });
+    }
+}

@@ -1,0 +1,137 @@
+//! Layers made of what this machine has, and a store of images made of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use dispatch_driver::{ImageRoot, ImageStore};
+
+pub const PATH: &str = "/opt/python/bin:/bin";
+
+/// Images by digest, and how many users each has.
+#[derive(Default)]
+pub struct Images {
+    images: Mutex<BTreeMap<String, ImageRoot>>,
+    users: Mutex<BTreeMap<String, i32>>,
+}
+
+impl Images {
+    pub fn add(&self, digest: &str, layers: &[&Layer], environment: &[(&str, &str)]) {
+        let layers = layers.iter().map(|layer| layer.path().to_owned()).collect();
+        let text = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let environment = environment.iter().map(text).collect();
+        let root = ImageRoot { layers, environment };
+        self.images.lock().unwrap().insert(digest.to_owned(), root);
+    }
+
+    pub fn users(&self, digest: &str) -> i32 {
+        self.users.lock().unwrap().get(digest).copied().unwrap_or(0)
+    }
+}
+
+#[async_trait]
+impl ImageStore for Images {
+    async fn root(&self, digest: &str) -> dispatch_driver::Result<ImageRoot> {
+        *self.users.lock().unwrap().entry(digest.to_owned()).or_default() += 1;
+        Ok(self.images.lock().unwrap()[digest].clone())
+    }
+
+    fn release(&self, digest: &str) {
+        *self.users.lock().unwrap().get_mut(digest).unwrap() -= 1;
+    }
+}
+
+/// A layer in a temporary directory.
+pub struct Layer(tempfile::TempDir);
+
+impl Layer {
+    pub fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        fs::set_permissions(directory.path(), PermissionsExt::from_mode(0o755)).unwrap();
+        Self(directory)
+    }
+
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    pub fn place(&self, path: &str) -> PathBuf {
+        let place = self.path().join(path.trim_start_matches('/'));
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        place
+    }
+
+    pub fn file(&self, path: &str, text: &str) -> &Self {
+        fs::write(self.place(path), text).unwrap();
+        self
+    }
+
+    pub fn link(&self, path: &str, target: &str) -> &Self {
+        symlink(target, self.place(path)).unwrap();
+        self
+    }
+
+    pub fn whiteout(&self, path: &str) -> &Self {
+        use nix::sys::stat::{Mode, SFlag, makedev, mknod};
+        mknod(&self.place(path), SFlag::S_IFCHR, Mode::empty(), makedev(0, 0)).unwrap();
+        self
+    }
+
+    /// A shell and what goes with it, in one file without libraries.
+    pub fn busybox() -> Self {
+        let layer = Self::new();
+        fs::copy("/bin/busybox", layer.place("/bin/busybox")).expect("busybox-static is installed");
+        for name in ["sh", "cat", "ls", "echo", "rm", "mkdir", "chown", "mknod", "id", "sleep"] {
+            layer.link(&format!("/bin/{name}"), "busybox");
+        }
+        fs::create_dir(layer.place("/tmp")).unwrap();
+        layer
+    }
+
+    /// This machine's Python in `/opt/python`, with its libraries; as an image without `/etc`.
+    pub fn python() -> Self {
+        let layer = Self::new();
+        let ask = "import os, sys, sysconfig\n\
+                   print(os.path.realpath(sys.executable), sysconfig.get_path('stdlib'))";
+        let answer = Command::new("python3").args(["-I", "-c", ask]).output().unwrap();
+        let answer = String::from_utf8(answer.stdout).unwrap();
+        let (program, library) = answer.trim().split_once(' ').unwrap();
+        let (program, library) = (Path::new(program), Path::new(library));
+        fs::copy(program, layer.place("/opt/python/bin/python3")).unwrap();
+        let name = library.file_name().unwrap().to_str().unwrap();
+        let standard = layer.place(&format!("/opt/python/lib/{name}"));
+        copy_tree(library, &standard);
+        let modules = fs::read_dir(library.join("lib-dynload")).unwrap().flatten();
+        let binaries = modules.map(|m| m.path()).chain([program.to_owned()]);
+        for library in binaries.flat_map(|b| libraries(&b)).collect::<BTreeSet<_>>() {
+            fs::copy(&library, layer.place(library.to_str().unwrap())).unwrap();
+        }
+        layer
+    }
+}
+
+/// The files a program or library is linked with.
+fn libraries(binary: &Path) -> Vec<PathBuf> {
+    let output = Command::new("ldd").arg(binary).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.split_whitespace().filter(|word| word.starts_with('/')).map(PathBuf::from).collect()
+}
+
+fn copy_tree(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().flatten() {
+        let (name, target) = (entry.file_name(), to.join(entry.file_name()));
+        let left_out = ["test", "site-packages", "dist-packages", "idlelib", "__pycache__"];
+        let path = entry.path();
+        if left_out.iter().any(|n| name == *n) {
+        } else if path.is_dir() {
+            copy_tree(&path, &target);
+        } else if path.is_file() {
+            fs::copy(&path, target).unwrap();
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Base images: fetched once, pinned to a digest, and watched for moved tags.
+
+use dispatch_images::base::Source;
+use dispatch_images::registry::Credentials;
+use dispatch_images::sbom::Kind;
+use dispatch_images::{Base, Digest, Error, Result};
+use dispatch_model::base_image::{BaseImage, BaseImageStatus};
+use dispatch_model::secret::Secret;
+use dispatch_model::{Name, OrgName, Resource, State};
+
+use super::Contents;
+
+/// Where a base image's URL leads to now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Moved {
+    No,
+    To(String),
+}
+
+impl Contents {
+    /// Fetches what a base image's URL leads to now, and looks at it.
+    ///
+    /// # Errors
+    /// One sentence for the resource's `reason`.
+    pub async fn base(&self, base: &Resource<BaseImage>) -> Result<BaseImageStatus> {
+        let (source, who) = self.asked(base).await?;
+        let found = Base::pull(&self.registries, &source, &who, &self.content).await?;
+        let layers = found.image.diff_ids().len();
+        self.index(&found.image, Kind::BaseImage, Vec::new(), layers).await?;
+        Ok(BaseImageStatus {
+            digest: Some(found.image.digest.to_string()),
+            resolved_url: Some(base.spec.docker_url.clone()),
+            moved_to: None,
+            platform: Some(found.image.platform()),
+            os: found.os.map(|os| os.name),
+            package_manager: found.package_manager.map(|manager| manager.as_str().to_owned()),
+            size: found.image.size(),
+        })
+    }
+
+    /// Asks the registry where the URL leads to now, without fetching that.
+    pub async fn base_moved(&self, base: &Resource<BaseImage>) -> Result<Moved> {
+        let (source, who) = self.asked(base).await?;
+        let now = source.resolve(&self.registries, &who).await?;
+        Ok(match base.status.digest.as_deref() == Some(now.as_str()) {
+            true => Moved::No,
+            false => Moved::To(now.to_string()),
+        })
+    }
+
+    /// A base image's content, fetched anew by its digest where it is not here any more.
+    pub(super) async fn base_here(&self, base: &Resource<BaseImage>) -> Result<Base> {
+        let digest = base.status.digest.as_deref().unwrap_or_default();
+        let digest: Digest = digest.parse().map_err(|_| {
+            Error::Unavailable(format!("base image {} has no digest yet", base.meta.name))
+        })?;
+        if let Ok(here) = Base::here(&digest, &self.content).await {
+            return Ok(here);
+        }
+        let (source, who) = self.asked(base).await?;
+        Base::pull(&self.registries, &source.at(&digest), &who, &self.content).await
+    }
+
+    async fn asked(&self, base: &Resource<BaseImage>) -> Result<(Source, Credentials)> {
+        let source = Source::parse(&base.spec.docker_url, &self.settings.folders)?;
+        let who = match &base.spec.secret {
+            Some(secret) => self.credentials(&base.meta.org, secret).await?,
+            None => Credentials::Nobody,
+        };
+        Ok((source, who))
+    }
+
+    async fn credentials(&self, org: &OrgName, name: &str) -> Result<Credentials> {
+        let name = Name::trusted(name);
+        let found = self.store.by_name::<Secret>(org, &name).await;
+        let found = found.map_err(|e| Error::Unavailable(format!("secret {name}: {e}")))?;
+        let secret = found.filter(|secret| secret.meta.state != State::Deleting);
+        let secret =
+            secret.ok_or_else(|| Error::refused(format!("secret {name} does not exist")))?;
+        let values = self.seal.open_sealed(org, &name, &secret.spec.sealed);
+        let values = values.map_err(|e| {
+            tracing::error!(%org, secret = %name, error = %e, "cannot open a secret");
+            Error::refused(format!("SECRET002: secret {name} cannot be opened"))
+        })?;
+        let value = |key: &str| values.get(key).map(|text| text.to_string());
+        match (value("token"), value("username"), value("password")) {
+            (Some(token), ..) => Ok(Credentials::Token(token)),
+            (None, Some(user), Some(password)) => Ok(Credentials::Password { user, password }),
+            _ => Err(Error::refused(format!(
+                "secret {name} has neither `token` nor `username` and `password`"
+            ))),
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! What content is made of: looked into once, kept in the store, told as bills of materials.
+
+use chrono::{DateTime, Utc};
+use dispatch_images::inventory::{Note, Os, Package, inventory};
+use dispatch_images::sbom::{Artifact, Bill, Kind};
+use dispatch_images::{Digest, Error, Image, Result, Rootfs};
+use dispatch_store::content::PackageRow;
+use serde::{Deserialize, Serialize};
+
+use super::Contents;
+
+/// What the store keeps of some content beside its packages. No names: organizations that have the
+/// same content share it, and have names of their own for it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Body {
+    /// `base-image`, `image`, `function`.
+    pub kind: String,
+    /// What it is made on, the base image first.
+    pub chain: Vec<Link>,
+    pub os: Option<Os>,
+    pub platform: String,
+    pub layers: Vec<LayerBody>,
+    /// What could not be read.
+    pub notes: Vec<Note>,
+    pub created_ms: i64,
+}
+
+/// Content that other content is made on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    pub kind: String,
+    pub digest: String,
+}
+
+/// A layer, as its image tells of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LayerBody {
+    pub digest: String,
+    /// Bytes as they are transferred.
+    pub size: u64,
+    pub created_by: String,
+}
+
+/// Which document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    CycloneDx,
+    Spdx,
+}
+
+impl Contents {
+    /// Looks into an image, unless that was done. Of one that is made on another (`chain`), only
+    /// what it adds: `own` layers from the top.
+    pub(super) async fn index(
+        &self,
+        image: &Image,
+        kind: Kind,
+        chain: Vec<Link>,
+        own: usize,
+    ) -> Result<u64> {
+        let digest = image.digest.as_str();
+        let failed = |e: dispatch_store::Error| Error::Unavailable(format!("the store: {e}"));
+        if self.store.content_get(digest).await.map_err(failed)?.is_some() {
+            let packages = self.store.content_packages(digest).await.map_err(failed)?;
+            return Ok(packages.len() as u64);
+        }
+        let layers = image.unpack(&self.content).await?.layers;
+        let looked_at = layers[layers.len().saturating_sub(own)..].to_vec();
+        let found = tokio::task::spawn_blocking(move || inventory(&Rootfs::new(looked_at)));
+        let found = found.await.map_err(|e| Error::Unavailable(format!("an inventory: {e}")))?;
+        let body = Body {
+            kind: kind.as_str().to_owned(),
+            chain,
+            os: found.os,
+            platform: image.platform(),
+            layers: layers_of(image),
+            notes: found.notes,
+            created_ms: dispatch_model::resource::now_ms(),
+        };
+        let row = |package: &Package| PackageRow {
+            name: package.name.clone(),
+            ecosystem: package.ecosystem.as_str().to_owned(),
+            version: package.version.clone(),
+            body: serde_json::to_string(package).unwrap_or_default(),
+        };
+        let rows: Vec<_> = found.packages.iter().map(row).collect();
+        let body = serde_json::to_string(&body).unwrap_or_default();
+        self.store.content_put(digest, &body, &rows).await.map_err(failed)?;
+        Ok(rows.len() as u64)
+    }
+}
+
+fn layers_of(image: &Image) -> Vec<LayerBody> {
+    let history = image.config.history().clone().unwrap_or_default();
+    // Steps that made no layer are among the others.
+    let mut steps = history.iter().filter(|step| step.empty_layer() != Some(true));
+    let mut layer = |(digest, size): (&Digest, u64)| LayerBody {
+        digest: digest.to_string(),
+        size,
+        created_by: steps.next().and_then(|step| step.created_by().clone()).unwrap_or_default(),
+    };
+    image.layers().map(&mut layer).collect()
+}
+
+/// All that is known of some content: its own packages and those of what it is made on.
+#[derive(Debug, Clone)]
+pub struct Known {
+    pub digest: String,
+    pub body: Body,
+    pub packages: Vec<Package>,
+}
+
+/// Reads what is known of some content; `None` when nothing is.
+pub async fn known(
+    store: &dispatch_store::Store,
+    digest: &str,
+) -> dispatch_store::Result<Option<Known>> {
+    let Some(text) = store.content_get(digest).await? else { return Ok(None) };
+    let Ok(body) = serde_json::from_str::<Body>(&text) else { return Ok(None) };
+    let mut packages = packages(store, digest).await?;
+    // A function adds its own to those of its image.
+    if body.kind == Kind::Function.as_str()
+        && let Some(image) = body.chain.last()
+    {
+        packages.extend(self::packages(store, &image.digest).await?);
+        packages.sort();
+        packages.dedup();
+    }
+    Ok(Some(Known { digest: digest.to_owned(), body, packages }))
+}
+
+async fn packages(
+    store: &dispatch_store::Store,
+    digest: &str,
+) -> dispatch_store::Result<Vec<Package>> {
+    let rows = store.content_packages(digest).await?;
+    Ok(rows.iter().filter_map(|row| serde_json::from_str(&row.body).ok()).collect())
+}
+
+impl Known {
+    /// The bill of materials of what the asker calls `name`; `None` for what a newer server wrote.
+    pub fn document(&self, name: &str, format: Format) -> Option<Vec<u8>> {
+        let artifact = |kind: &str, name: &str, digest: &str| {
+            let kind = [Kind::BaseImage, Kind::Image, Kind::Function]
+                .into_iter()
+                .find(|known| known.as_str() == kind)?;
+            Some(Artifact { kind, name: name.to_owned(), digest: digest.parse().ok()? })
+        };
+        let chain = self.body.chain.iter();
+        let bill = Bill {
+            subject: artifact(&self.body.kind, name, &self.digest)?,
+            chain: chain.map(|l| artifact(&l.kind, &l.kind, &l.digest)).collect::<Option<_>>()?,
+            os: self.body.os.as_ref(),
+            packages: &self.packages,
+            created: DateTime::<Utc>::from_timestamp_millis(self.body.created_ms)?,
+            tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        Some(match format {
+            Format::CycloneDx => bill.cyclonedx(),
+            Format::Spdx => bill.spdx(),
+        })
+    }
+}

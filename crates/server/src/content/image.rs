@@ -1,0 +1,100 @@
+//! Images: built on a base image, or found built.
+
+use std::collections::BTreeMap;
+
+use dispatch_images::build::Recipe;
+use dispatch_images::sbom::Kind;
+use dispatch_images::{Digest, Error, Result};
+use dispatch_model::Resource;
+use dispatch_model::base_image::BaseImage;
+use dispatch_model::image::{Image, ImageStatus};
+use serde_json::json;
+
+use super::Contents;
+use super::bill::Link;
+
+impl Contents {
+    /// The digest of all that an image is built from: another one means another build.
+    pub fn image_inputs(&self, image: &Resource<Image>, base: &Resource<BaseImage>) -> String {
+        let spec = &image.spec;
+        let packages = spec.system_packages.iter().map(|p| (&p.name, &p.version));
+        let inputs = json!([
+            base.spec.docker_url,
+            base.spec.language,
+            base.status.digest,
+            packages.collect::<Vec<_>>(),
+            spec.runtime_manifest,
+        ]);
+        Digest::of(inputs.to_string().as_bytes()).to_string()
+    }
+
+    /// Builds an image on its base. One on the machine's own interpreter without packages is
+    /// nothing but that.
+    ///
+    /// # Errors
+    /// What the resource's `reason` is to say: the package manager's words among it.
+    pub async fn image(
+        &self,
+        image: &Resource<Image>,
+        base: &Resource<BaseImage>,
+    ) -> Result<ImageStatus> {
+        let (spec, on) = (&image.spec, &base.spec);
+        let mut status = ImageStatus {
+            docker_url: Some(on.docker_url.clone()),
+            language: Some(on.language.clone()),
+            base_digest: base.status.digest.clone(),
+            built_from: Some(self.image_inputs(image, base)),
+            ..ImageStatus::default()
+        };
+        let plain = spec.system_packages.is_empty() && spec.runtime_manifest.is_none();
+        if plain && on.is_host() {
+            return Ok(status);
+        }
+        let Some(language) = self.languages.get(&on.language) else {
+            return Err(Error::refused(format!("there is no language {:?}", on.language)));
+        };
+        let beneath = match on.is_host() {
+            true => None,
+            false => Some(self.base_here(base).await?),
+        };
+        let _turn = self.builds.acquire().await;
+        let recipe = Recipe {
+            base: beneath.as_ref(),
+            language,
+            system: &spec.system_packages,
+            manifest: spec.runtime_manifest.as_deref(),
+            labels: labels(image),
+        };
+        // The base stays while it is built on.
+        if let Some(base) = &beneath {
+            self.content.hold(&base.image.digest);
+        }
+        let built = self.builder()?.build(&recipe).await;
+        if let Some(base) = &beneath {
+            self.content.release(&base.image.digest);
+        }
+        let built = built?;
+        let chain = base.status.digest.iter().map(|digest| Link {
+            kind: Kind::BaseImage.as_str().to_owned(),
+            digest: digest.clone(),
+        });
+        let layers = built.diff_ids().len();
+        status.packages = self.index(&built, Kind::Image, chain.collect(), layers).await?;
+        status.digest = Some(built.digest.to_string());
+        status.size = built.size();
+        if !on.is_host() {
+            status.docker_url = Some(self.url(&image.meta.org, "images", &image.meta.name));
+            self.push(&built, &image.meta.org, "images", &image.meta.name).await?;
+        }
+        Ok(status)
+    }
+}
+
+/// Annotation keys of the OCI image specification where there are some.
+fn labels(image: &Resource<Image>) -> BTreeMap<String, String> {
+    let all = [
+        ("io.dispatch.organization", image.meta.org.to_string()),
+        ("io.dispatch.image", image.meta.name.to_string()),
+    ];
+    all.map(|(key, value)| (key.to_owned(), value)).into_iter().collect()
+}

@@ -1,0 +1,611 @@
+<?php
+// The entry point of a PHP function image: the Function Runtime API on $PORT.
+//
+//     GET /healthz   200 {}
+//     POST /*        {"context": {...}, "payload": ...}, answered with
+//                    {"context": {"error": ..., "logs": {...}}, "payload": ...}
+//
+// Handlers run in workers: host.php, started by this file and spoken to by ../PROTOCOL.md. So a
+// handler that ends its process fails one call and no more, and what it prints is that call's log.
+// DISPATCH_CONCURRENCY says how many calls run at the same time; more wait. This file itself is one
+// loop over everything that can be read or written. It stops gracefully where PHP has pcntl.
+
+declare(strict_types=1);
+
+namespace Dispatch\Serve;
+
+const LOAD = 1;
+const CALL = 2;
+const HELLO = 16;
+const LOADED = 17;
+const RESULT = 19;
+const ERROR = 20;
+const LAST = 0x80;
+const TOKEN = 8;
+// Of a request's body besides its payload: the context.
+const SLACK_BYTES = 1 << 20;
+const MAX_HEAD_BYTES = 64 << 10;
+const MAX_CONNECTIONS = 256;
+// A connection on which nothing moves for so long is closed, unless its call runs.
+const IDLE_SECONDS = 30;
+const JSON = JSON_UNESCAPED_UNICODE | JSON_UNESCAPED_SLASHES | JSON_PRESERVE_ZERO_FRACTION
+    | JSON_INVALID_UTF8_SUBSTITUTE;
+const REASONS = [200 => 'OK', 400 => 'Bad Request', 404 => 'Not Found', 413 => 'Content Too Large',
+    431 => 'Request Header Fields Too Large', 500 => 'Internal Server Error'];
+
+function number(string $name, int $usual): int
+{
+    $text = getenv($name) ?: (string) $usual;
+    if (!preg_match('/^[1-9]\d*$/D', $text)) {
+        fwrite(STDERR, "$name is '$text'; write a whole number from 1 on\n");
+        exit(1);
+    }
+    return (int) $text;
+}
+
+/** A request that is answered with this status; the handler is not called. */
+final class Refused extends \Exception
+{
+}
+
+/** One output stream of a worker, cut at a limit. */
+final class Log
+{
+    private string $kept = '';
+    private bool $cut = false;
+
+    /** @param resource $pipe */
+    public function __construct(public $pipe, private int $most)
+    {
+        stream_set_blocking($pipe, false);
+    }
+
+    public function read(): bool
+    {
+        $part = (string) fread($this->pipe, 65536);
+        $kept = substr($part, 0, $this->most - strlen($this->kept));
+        $this->cut = $this->cut || strlen($kept) < strlen($part);
+        $this->kept .= $kept;
+        return $part !== '';
+    }
+
+    /** @return list<string> */
+    public function take(): array
+    {
+        while ($this->read()) {
+        }
+        $lines = $this->kept === '' ? [] : preg_split('/\r?\n/', $this->kept);
+        if ($lines !== [] && end($lines) === '') {
+            array_pop($lines);
+        }
+        if ($this->cut) {
+            $lines[] = "[dispatch: log cut after $this->most bytes]";
+        }
+        [$this->kept, $this->cut] = ['', false];
+        return $lines;
+    }
+}
+
+/** A process that answers one call at a time. */
+final class Worker
+{
+    /** @var resource */
+    private $process;
+    /** @var resource */
+    public $socket;
+    /** @var list<Log> */
+    public array $logs;
+    public ?Connection $caller = null;
+    private string $read = '';
+    private string $token = '';
+    /** When its call has to end, by the monotonic clock, and the milliseconds it was given. */
+    public ?float $ends = null;
+    private ?float $limit = null;
+    private int $pid;
+
+    public function __construct(private array $settings)
+    {
+        $memory = 'memory_limit=' . ini_get('memory_limit');
+        $words = [PHP_BINARY, '-d', 'display_errors=stderr', '-d', $memory, __DIR__ . '/host.php'];
+        $null = ['file', '/dev/null', 'r'];
+        $streams = [$null, ['pipe', 'w'], ['pipe', 'w'], ['socket']];
+        $this->process = proc_open($words, $streams, $pipes);
+        if ($this->process === false) {
+            throw new \RuntimeException('a worker cannot be started');
+        }
+        $this->pid = proc_get_status($this->process)['pid'];
+        [, $out, $err, $this->socket] = $pipes;
+        $this->logs = [new Log($out, $settings['log']), new Log($err, $settings['log'])];
+        $this->load();
+        stream_set_blocking($this->socket, false);
+    }
+
+    private function load(): void
+    {
+        $order = ['steps' => [], 'handler' => (string) getenv('DISPATCH_HANDLER'),
+            'directory' => getenv('DISPATCH_FUNCTION') ?: '/function',
+            'environment' => (object) getenv(),
+            'max_payload_bytes' => $this->settings['payload'], 'load_timeout_ms' => 0];
+        $hello = $this->wait();
+        if ($hello !== null && $hello[0] === HELLO) {
+            $this->send(LOAD, json_encode($order, JSON));
+        }
+        $answer = $this->wait();
+        if ($answer !== null && $answer[0] === LOADED) {
+            return;
+        }
+        $failure = json_decode($answer[1] ?? '{"message": "the worker ended as it started"}', true);
+        $words = array_merge($this->logs[0]->take(), $this->logs[1]->take(), [$failure['message']]);
+        $this->end();
+        $trace = $failure['stacktrace'] ?? [];
+        throw new \RuntimeException(implode("\n", array_merge($words, $trace)));
+    }
+
+    /** @return array{int, string}|null */
+    private function wait(): ?array
+    {
+        while (($frame = $this->frame()) === null && !feof($this->socket)) {
+            $read = [$this->socket, $this->logs[0]->pipe, $this->logs[1]->pipe];
+            $none = null;
+            if (@stream_select($read, $none, $none, 1)) {
+                $this->logs[0]->read();
+                $this->logs[1]->read();
+                if (in_array($this->socket, $read, true)) {
+                    $this->read .= (string) fread($this->socket, 65536);
+                }
+            }
+        }
+        return $frame;
+    }
+
+    /** @return array{int, string}|null */
+    private function frame(): ?array
+    {
+        if (strlen($this->read) < 5) {
+            return null;
+        }
+        $head = unpack('Vlength/Ckind', $this->read);
+        if (strlen($this->read) < 5 + $head['length']) {
+            return null;
+        }
+        $body = substr($this->read, 5, $head['length']);
+        $this->read = substr($this->read, 5 + $head['length']);
+        return [$head['kind'], $body];
+    }
+
+    private function send(int $kind, string $body): void
+    {
+        $frame = pack('VC', strlen($body), $kind) . $body;
+        stream_set_blocking($this->socket, true);
+        for ($sent = 0; $sent < strlen($frame); $sent += $written) {
+            $written = @fwrite($this->socket, substr($frame, $sent, 1 << 20));
+            if (!$written) {
+                // Gone: its socket says so to whoever reads.
+                break;
+            }
+        }
+    }
+
+    public function call(Connection $caller, string $context, string $payload, ?float $limit): void
+    {
+        $this->limit = $limit;
+        $this->ends = $limit === null ? null : hrtime(true) / 1e9 + $limit / 1000;
+        [$this->caller, $this->token] = [$caller, random_bytes(TOKEN)];
+        $this->send(CALL, $this->token . pack('V', strlen($context)) . $context . $payload);
+        stream_set_blocking($this->socket, false);
+    }
+
+    /**
+     * What can be read; the answer when it is whole: its kind, its body, both logs.
+     *
+     * @return array{int, string, list<list<string>>}|null
+     */
+    public function follow(): ?array
+    {
+        $this->logs[0]->read();
+        $this->logs[1]->read();
+        $this->read .= (string) fread($this->socket, 1 << 20);
+        $forged = 0;
+        while (($frame = $this->frame()) !== null) {
+            if (str_starts_with($frame[1], $this->token)) {
+                $answer = [$frame[0] | $forged, substr($frame[1], TOKEN)];
+                return [...$answer, [$this->logs[0]->take(), $this->logs[1]->take()]];
+            }
+            $forged = LAST;
+        }
+        $late = $this->ends !== null && hrtime(true) / 1e9 >= $this->ends;
+        if (!feof($this->socket) && !$late) {
+            return null;
+        }
+        $message = $late ? sprintf('the function timed out after %.0f ms', $this->limit)
+            : 'the function\'s process ended before it answered: ' . $this->ending();
+        $body = json_encode(['message' => $message, 'stacktrace' => []], JSON);
+        return [ERROR | LAST, $body, [$this->logs[0]->take(), $this->logs[1]->take()]];
+    }
+
+    private function ending(): string
+    {
+        // It closed its socket a moment before.
+        for ($look = 0; $look < 500; $look++) {
+            $status = proc_get_status($this->process);
+            if (!$status['running']) {
+                return $status['signaled'] ? "signal {$status['termsig']}"
+                    : "exit status {$status['exitcode']}";
+            }
+            usleep(1000);
+        }
+        return 'it closed its socket';
+    }
+
+    public function end(): void
+    {
+        fclose($this->socket);
+        if (function_exists('posix_kill')) {
+            @posix_kill(-$this->pid, 9);
+        }
+        proc_terminate($this->process, 9);
+        proc_close($this->process);
+    }
+}
+
+/** One connection: what was read of its request, and what is to be written. */
+final class Connection
+{
+    public string $read = '';
+    public string $unsent = '';
+    public bool $keep = true;
+    public bool $called = false;
+    public int $moved;
+    private bool $continued = false;
+
+    /** @param resource $socket */
+    public function __construct(public $socket, private int $most)
+    {
+        stream_set_blocking($socket, false);
+        $this->moved = time();
+    }
+
+    /**
+     * The method, the path and the body of the next request, when it is whole.
+     *
+     * @return array{string, string, string}|null
+     */
+    public function request(): ?array
+    {
+        $end = strpos($this->read, "\r\n\r\n");
+        if (($end === false ? strlen($this->read) : $end) > MAX_HEAD_BYTES) {
+            throw new Refused('the head is larger than ' . MAX_HEAD_BYTES . ' bytes', 431);
+        }
+        if ($end === false) {
+            return null;
+        }
+        $lines = explode("\r\n", substr($this->read, 0, $end));
+        $words = explode(' ', array_shift($lines));
+        $fields = [];
+        foreach ($lines as $line) {
+            [$name, $value] = explode(':', $line, 2) + ['', ''];
+            $fields[strtolower(trim($name))] = trim($value);
+        }
+        $body = $this->body($fields, $end + 4);
+        if ($body === null) {
+            return null;
+        }
+        $close = strtolower($fields['connection'] ?? '') === 'close';
+        $this->keep = ($words[2] ?? '') === 'HTTP/1.1' && !$close;
+        $this->continued = false;
+        return [$words[0], $words[1] ?? '', $body];
+    }
+
+    /** @param array<string, string> $fields */
+    private function body(array $fields, int $start): ?string
+    {
+        $chunked = str_contains(strtolower($fields['transfer-encoding'] ?? ''), 'chunked');
+        $length = $fields['content-length'] ?? '0';
+        if (!$chunked && !preg_match('/^\d+$/D', $length)) {
+            throw new Refused("Content-Length is '$length'; send a number of bytes", 400);
+        }
+        if (!$chunked && (float) $length > $this->most) {
+            throw $this->tooLarge();
+        }
+        if (strtolower($fields['expect'] ?? '') === '100-continue' && !$this->continued) {
+            $this->continued = true;
+            $this->unsent .= "HTTP/1.1 100 Continue\r\n\r\n";
+        }
+        if ($chunked) {
+            return $this->chunks($start);
+        }
+        if (strlen($this->read) < $start + (int) $length) {
+            return null;
+        }
+        $body = substr($this->read, $start, (int) $length);
+        $this->read = substr($this->read, $start + (int) $length);
+        return $body;
+    }
+
+    private function chunks(int $at): ?string
+    {
+        $body = '';
+        while (($end = strpos($this->read, "\r\n", $at)) !== false) {
+            if (!preg_match('/\G[0-9a-f]{1,8}/i', $this->read, $found, 0, $at)) {
+                throw new Refused('a chunk does not begin with its length', 400);
+            }
+            $length = hexdec($found[0]);
+            if (strlen($body) + $length > $this->most) {
+                throw $this->tooLarge();
+            }
+            if ($length === 0) {
+                $rest = strpos($this->read, "\r\n\r\n", $end - strlen($found[0]));
+                $rest = $rest === false ? strpos($this->read, "\r\n\r\n", $end) : $rest;
+                if ($rest === false) {
+                    return null;
+                }
+                $this->read = substr($this->read, $rest + 4);
+                return $body;
+            }
+            if (strlen($this->read) < $end + 2 + $length + 2) {
+                return null;
+            }
+            $body .= substr($this->read, $end + 2, $length);
+            $at = $end + 2 + $length + 2;
+        }
+        return null;
+    }
+
+    private function tooLarge(): Refused
+    {
+        return new Refused("the request has more than the $this->most bytes that are allowed", 413);
+    }
+
+    public function answer(int $status, string $body, bool $keep): void
+    {
+        $this->keep = $this->keep && $keep;
+        $this->called = false;
+        $this->moved = time();
+        $this->unsent .= "HTTP/1.1 $status " . REASONS[$status] . "\r\n"
+            . "Content-Type: application/json\r\nContent-Length: " . strlen($body) . "\r\n"
+            . 'Connection: ' . ($this->keep ? 'keep-alive' : 'close') . "\r\n\r\n" . $body;
+    }
+
+    public function write(): bool
+    {
+        $sent = @fwrite($this->socket, substr($this->unsent, 0, 1 << 20));
+        $this->moved = time();
+        $this->unsent = substr($this->unsent, (int) $sent);
+        return $sent !== false;
+    }
+}
+
+final class Server
+{
+    /** @var array<int, Connection> */
+    private array $connections = [];
+    /** @var list<Worker> */
+    private array $idle = [];
+    /** @var list<Worker> */
+    private array $busy = [];
+    /** @var list<array{Connection, string, string, float|null}> */
+    private array $waiting = [];
+    /** @var resource */
+    private $listener;
+    private bool $stopping = false;
+    private int $concurrency;
+    private array $settings;
+
+    public function __construct()
+    {
+        $this->settings = ['payload' => number('DISPATCH_MAX_PAYLOAD_BYTES', 6 << 20),
+            'log' => number('DISPATCH_MAX_LOG_BYTES', 64 << 10)];
+        $this->concurrency = number('DISPATCH_CONCURRENCY', 1);
+        $port = number('PORT', 8080);
+        $this->idle[] = new Worker($this->settings);
+        $options = ['socket' => ['backlog' => MAX_CONNECTIONS, 'tcp_nodelay' => true]];
+        $listener = @stream_socket_server("tcp://0.0.0.0:$port", $number, $reason,
+            STREAM_SERVER_BIND | STREAM_SERVER_LISTEN, stream_context_create($options));
+        if ($listener === false) {
+            throw new \RuntimeException("port $port: $reason");
+        }
+        $this->listener = $listener;
+        if (function_exists('pcntl_signal')) {
+            pcntl_async_signals(true);
+            pcntl_signal(SIGTERM, function () {
+                $this->stopping = true;
+            });
+        }
+    }
+
+    public function run(): void
+    {
+        while (!$this->stopping || $this->atWork()) {
+            $this->turn();
+        }
+        array_map(fn ($worker) => $worker->end(), $this->idle);
+    }
+
+    /** Whether a request has come that is not wholly answered. */
+    private function atWork(): bool
+    {
+        $open = fn ($c) => $c->read !== '' || $c->unsent !== '' || $c->called;
+        return array_filter($this->connections, $open) !== [];
+    }
+
+    private function turn(): void
+    {
+        $read = $write = [];
+        if (!$this->stopping && count($this->connections) < MAX_CONNECTIONS) {
+            $read[] = $this->listener;
+        }
+        foreach ($this->connections as $connection) {
+            // What comes while its call runs stays with the kernel.
+            if (!$connection->called && $connection->unsent === '') {
+                $read[] = $connection->socket;
+            }
+            if ($connection->unsent !== '') {
+                $write[] = $connection->socket;
+            }
+        }
+        foreach ($this->busy as $worker) {
+            array_push($read, $worker->socket, $worker->logs[0]->pipe, $worker->logs[1]->pipe);
+        }
+        $none = null;
+        $ends = array_filter(array_map(fn ($worker) => $worker->ends, $this->busy));
+        $wait = $ends === [] ? 1 : max(0, min(1, min($ends) - hrtime(true) / 1e9));
+        // A signal ends the wait, which is no failure.
+        if (@stream_select($read, $write, $none, 0, (int) ceil($wait * 1e6)) === false) {
+            return;
+        }
+        if (in_array($this->listener, $read, true)) {
+            $this->accept();
+        }
+        foreach ($this->busy as $worker) {
+            $streams = [$worker->socket, $worker->logs[0]->pipe, $worker->logs[1]->pipe];
+            $moved = array_filter($streams, fn ($stream) => in_array($stream, $read, true));
+            if ($moved !== [] || $worker->ends !== null) {
+                $this->follow($worker);
+            }
+        }
+        foreach ($this->connections as $connection) {
+            $this->move($connection, $read, $write);
+        }
+        $this->start();
+    }
+
+    private function accept(): void
+    {
+        $socket = @stream_socket_accept($this->listener, 0);
+        if ($socket !== false) {
+            $most = $this->settings['payload'] + SLACK_BYTES;
+            $this->connections[(int) $socket] = new Connection($socket, $most);
+        }
+    }
+
+    private function move(Connection $connection, array $read, array $write): void
+    {
+        $open = true;
+        if (in_array($connection->socket, $write, true)) {
+            $open = $connection->write() && ($connection->keep || $connection->unsent !== '');
+        }
+        if ($open && in_array($connection->socket, $read, true)) {
+            $part = (string) @fread($connection->socket, 1 << 20);
+            $connection->read .= $part;
+            $connection->moved = time();
+            $open = $part !== '' || !feof($connection->socket);
+        }
+        $waits = !$connection->called && time() - $connection->moved > IDLE_SECONDS;
+        if (!$open || $waits) {
+            fclose($connection->socket);
+            unset($this->connections[array_search($connection, $this->connections, true)]);
+        } elseif (!$connection->called && $connection->unsent === '' && $connection->read !== '') {
+            $this->take($connection);
+        }
+    }
+
+    private function take(Connection $connection): void
+    {
+        try {
+            $request = $connection->request();
+            if ($request === null) {
+                return;
+            }
+            [$method, $path, $body] = $request;
+            if ($method === 'GET' && $path === '/healthz') {
+                $connection->answer(200, '{}', !$this->stopping);
+            } elseif ($method !== 'POST') {
+                $message = '{"message": "GET /healthz, or POST a call"}';
+                $connection->answer(404, $message, !$this->stopping);
+            } else {
+                $this->waiting[] = [$connection, ...self::split($body)];
+                $connection->called = true;
+            }
+        } catch (Refused $refused) {
+            // What is left of the body would be taken for the next request.
+            $connection->read = '';
+            $error = ['type' => 'InputError', 'message' => $refused->getMessage()];
+            $this->answer($connection, $refused->getCode(), $error, 'null', [[], []], false);
+        }
+    }
+
+    /**
+     * The context and the payload of a call as JSON, and its limit in milliseconds.
+     *
+     * @return array{string, string, float|null}
+     */
+    private static function split(string $body): array
+    {
+        try {
+            $call = json_decode($body, false, 512, JSON_THROW_ON_ERROR | JSON_BIGINT_AS_STRING);
+        } catch (\JsonException $error) {
+            throw new Refused('the request is not JSON: ' . $error->getMessage(), 400);
+        }
+        if (!$call instanceof \stdClass) {
+            throw new Refused('the request is no JSON object with context and payload', 400);
+        }
+        $context = $call->context ?? new \stdClass();
+        if (!$context instanceof \stdClass) {
+            throw new Refused('the context is no JSON object', 400);
+        }
+        $limit = $context->timeout ?? null;
+        $limit = is_numeric($limit) && $limit > 0 && $limit < 1e9 ? (float) $limit : null;
+        return [json_encode($context, JSON), json_encode($call->payload ?? null, JSON), $limit];
+    }
+
+    /** Gives waiting calls to workers, as many as there may be. */
+    private function start(): void
+    {
+        while ($this->waiting !== [] && count($this->busy) < $this->concurrency) {
+            [$connection, $context, $payload, $limit] = array_shift($this->waiting);
+            try {
+                $worker = array_pop($this->idle) ?? new Worker($this->settings);
+            } catch (\RuntimeException $problem) {
+                $error = ['type' => 'SystemError', 'message' => $problem->getMessage()];
+                $this->answer($connection, 500, $error, 'null', [[], []], false);
+                continue;
+            }
+            $worker->call($connection, $context, $payload, $limit);
+            $this->busy[] = $worker;
+        }
+    }
+
+    private function follow(Worker $worker): void
+    {
+        $answer = $worker->follow();
+        if ($answer === null) {
+            return;
+        }
+        [$kind, $body, $logs] = $answer;
+        array_splice($this->busy, array_search($worker, $this->busy, true), 1);
+        if ($kind & LAST) {
+            $worker->end();
+        } else {
+            $this->idle[] = $worker;
+        }
+        $keep = !$this->stopping;
+        if (($kind & ~LAST) === RESULT) {
+            $this->answer($worker->caller, 200, null, $body, $logs, $keep);
+        } else {
+            $error = ['type' => 'FunctionError'] + json_decode($body, true);
+            $this->answer($worker->caller, 200, $error, 'null', $logs, $keep);
+        }
+    }
+
+    /** @param list<list<string>> $logs */
+    private function answer(
+        Connection $connection,
+        int $status,
+        ?array $error,
+        string $payload,
+        array $logs,
+        bool $keep
+    ): void {
+        $error = $error === null ? null : $error + ['stacktrace' => []];
+        $logs = ['stdout' => $logs[0], 'stderr' => $logs[1]];
+        $context = json_encode(['error' => $error, 'logs' => $logs], JSON);
+        $connection->answer($status, "{\"context\":$context,\"payload\":$payload}", $keep);
+    }
+}
+
+try {
+    (new Server())->run();
+} catch (\RuntimeException $error) {
+    fwrite(STDERR, $error->getMessage() . "\n");
+    exit(1);
+}
