@@ -3,7 +3,10 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use dispatch_images::Digest;
-use dispatch_images::sign::{KeyError, PublicKey, SigningKey, VerifyError, tag, verify};
+use dispatch_images::sign::{
+    KeyError, PublicKey, SignatureImage, SigningKey, VerifyError, listed, tag, verify,
+};
+use oci_spec::image::{ImageConfiguration, ImageManifest};
 use proptest::prelude::*;
 
 use crate::image::output;
@@ -102,6 +105,36 @@ fn what_is_not_signed_by_us_for_this_image_is_refused() {
     }
     let long = vec![b' '; 65 << 10];
     assert!(matches!(refused(&keys, &image(), &long, "AAAA"), VerifyError::Payload(_)));
+}
+
+#[test]
+fn signatures_are_kept_as_an_image() {
+    let key = SigningKey::generate().expect("a key");
+    let signed = ["a/b", "c/d"].map(|name| key.sign(&image(), name).expect("signed"));
+    let kept = SignatureImage::new(&signed);
+    let manifest: ImageManifest = serde_json::from_slice(&kept.manifest).expect("a manifest");
+    let config: ImageConfiguration = serde_json::from_slice(&kept.config).expect("a config");
+    assert_eq!(manifest.config().digest().to_string(), Digest::of(&kept.config).to_string());
+    assert_eq!(config.rootfs().diff_ids().len(), 2);
+    let layer = &manifest.layers()[1];
+    let kind = "application/vnd.dev.cosign.simplesigning.v1+json";
+    assert_eq!(layer.media_type().to_string(), kind);
+    assert_eq!(layer.size(), signed[1].payload.len() as u64);
+    let annotations = layer.annotations().as_ref().expect("annotations");
+    assert_eq!(annotations["dev.cosignproject.cosign/signature"], signed[1].signature);
+
+    let found = listed(&kept.manifest).expect("a list");
+    for (found, signed) in found.iter().zip(&signed) {
+        assert_eq!(found.payload, Digest::of(&signed.payload));
+        let verified = verify(&[key.public()], &image(), &signed.payload, &found.signature);
+        assert!(verified.is_ok());
+    }
+    assert_eq!(found.len(), 2);
+    let other = String::from_utf8(kept.manifest).expect("text").replace("simplesigning", "other");
+    assert_eq!(listed(other.as_bytes()), Ok(Vec::new()));
+    let many = SignatureImage::new(&vec![signed[0].clone(); 101]);
+    assert_eq!(listed(&many.manifest), Err("101 signatures, more than 100".to_owned()));
+    assert!(listed(b"{}").is_err() && listed(&vec![b' '; (1 << 20) + 1]).is_err());
 }
 
 #[test]
