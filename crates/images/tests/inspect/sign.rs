@@ -36,7 +36,7 @@ fn openssl_verifies_what_we_sign() {
     write("signature", &STANDARD.decode(&signed.signature).expect("base64"));
     let arguments = "dgst -sha256 -verify key.pub -signature signature payload";
     let arguments: Vec<&str> = arguments.split(' ').collect();
-    let Some(said) = output("openssl", &arguments, directory.path()) else { return };
+    let said = output("openssl", &arguments, directory.path());
     assert_eq!(said.trim(), "Verified OK");
     let text = String::from_utf8(signed.payload).expect("text");
     assert_eq!(text, payload("registry.example.com/hello", "null"));
@@ -48,9 +48,7 @@ fn we_verify_what_openssl_signs_with_its_own_keys() {
     let directory = tempfile::tempdir().expect("a directory");
     let run =
         |line: &str| output("openssl", &line.split(' ').collect::<Vec<_>>(), directory.path());
-    if run("ecparam -name prime256v1 -genkey -noout -out sec1.pem").is_none() {
-        return;
-    }
+    run("ecparam -name prime256v1 -genkey -noout -out sec1.pem");
     run("pkcs8 -topk8 -nocrypt -in sec1.pem -out pkcs8.pem");
     run("ec -in sec1.pem -pubout -out key.pub");
     let read = |name: &str| std::fs::read_to_string(directory.path().join(name)).expect(name);
