@@ -31,7 +31,7 @@ const LANGUAGES: &[&str] =
 
 pub fn run(arguments: &Arguments) -> Result<()> {
     let began = Instant::now();
-    let missing = setup::run()?;
+    let missing = setup::run(setup::For::Demo)?;
     shell::say("building dispatch and dispatch-server");
     build()?;
     let data = tempfile::Builder::new().prefix("dispatch-demo-").tempdir()?;

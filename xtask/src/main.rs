@@ -37,7 +37,7 @@ enum Command {
 
 fn main() {
     let outcome = match Arguments::parse().command {
-        Command::Setup => setup::run().map(|_| ()),
+        Command::Setup => setup::run(setup::For::Tests).map(|_| ()),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::shell;
 
 /// Debian's user for programs that own nothing.
-const NOBODY: &str = "65534";
+const NOBODY: u32 = 65534;
 
 pub fn run(filter: Option<&str>) -> Result<()> {
     if !shell::is_root() {
@@ -28,6 +28,8 @@ pub fn run(filter: Option<&str>) -> Result<()> {
     open(0o755)?;
     let tests = copy(&test_binary()?, &folder.path().join("tests"))?;
     let init = copy(&shell::binary("dispatch-sandbox-init"), &folder.path().join("init"))?;
+    // As it would be installed by that user: functions must not reach it all the same.
+    std::os::unix::fs::chown(&init, Some(NOBODY), Some(NOBODY))?;
     open(0o777)?;
     let (user, group) = (format!("--reuid={NOBODY}"), format!("--regid={NOBODY}"));
     let mut command = Command::new("setpriv");

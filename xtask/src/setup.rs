@@ -14,20 +14,25 @@ struct Package {
     why: &'static str,
 }
 
+/// What the demo needs.
 const PACKAGES: &[Package] = &[
     Package { name: "gcc", programs: &["cc"], why: "to build" },
     Package { name: "curl", programs: &["curl"], why: "the demo calls functions with it" },
     Package { name: "python3", programs: &["python3"], why: "Python functions" },
     Package { name: "python3-venv", programs: &[], why: "tools for Python components" },
-    Package { name: "python3-pip", programs: &[], why: "packages of Python images" },
-    Package { name: "python3-dev", programs: &[], why: "a Python package with native code" },
     Package { name: "nodejs", programs: &["node"], why: "JavaScript functions" },
     Package { name: "npm", programs: &["npm"], why: "tools for JavaScript components" },
     Package { name: "openjdk-17-jdk-headless", programs: &["javac"], why: "Java functions" },
     Package { name: "ruby", programs: &["ruby"], why: "Ruby functions" },
+    Package { name: "php-cli", programs: &["php"], why: "PHP functions" },
+];
+
+/// What tests need besides.
+const TEST_PACKAGES: &[Package] = &[
+    Package { name: "python3-pip", programs: &[], why: "packages of Python images" },
+    Package { name: "python3-dev", programs: &[], why: "a Python package with native code" },
     Package { name: "ruby-bundler", programs: &["bundle"], why: "packages of Ruby images" },
     Package { name: "ruby-dev", programs: &[], why: "a gem with native code" },
-    Package { name: "php-cli", programs: &["php"], why: "PHP functions" },
     Package { name: "composer", programs: &["composer"], why: "packages of PHP images" },
     Package { name: "maven", programs: &["mvn"], why: "packages of Java images" },
     Package {
@@ -47,19 +52,28 @@ const PACKAGES: &[Package] = &[
     Package { name: "apache2-utils", programs: &["htpasswd"], why: "a registry with a password" },
     Package { name: "postgresql", programs: &[], why: "tests on PostgreSQL" },
 ];
-
 /// What setup could not bring.
 pub struct Missing(pub Vec<&'static str>);
 
+/// What setup is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum For {
+    Demo,
+    Tests,
+}
+
 /// Installs what is missing where it may, and says what to type where it may not.
-pub fn run() -> Result<Missing> {
-    let missing: Vec<&Package> = PACKAGES.iter().filter(|p| !is_there(p)).collect();
+pub fn run(what: For) -> Result<Missing> {
+    let needed = || {
+        let tests = TEST_PACKAGES.iter().filter(|_| what == For::Tests);
+        PACKAGES.iter().chain(tests).filter(|package| !is_there(package))
+    };
+    let missing: Vec<&Package> = needed().collect();
     if !missing.is_empty() {
         install(&missing)?;
     }
     component_tools();
-    let still: Vec<_> = PACKAGES.iter().filter(|p| !is_there(p)).map(|p| p.name).collect();
-    Ok(Missing(still))
+    Ok(Missing(needed().map(|package| package.name).collect()))
 }
 
 /// Folder of the tools that turn Python and JavaScript into components.

@@ -58,7 +58,7 @@ fn tests(arguments: &Arguments, postgres: bool, which: &[&str]) -> Command {
 }
 
 fn prepare() -> Result<Vec<&'static str>> {
-    let missing = setup::run()?;
+    let missing = setup::run(setup::For::Tests)?;
     shell::say("house rules");
     tidy::run()?;
     walls::run()?;

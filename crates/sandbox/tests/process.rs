@@ -14,9 +14,13 @@ mod isolation;
 mod language;
 #[path = "process/layers.rs"]
 mod layers;
+#[path = "process/packages.rs"]
+mod packages;
 #[path = "process/pool.rs"]
 mod pool;
 #[path = "process/source.rs"]
 mod source;
+#[path = "process/task.rs"]
+mod task;
 #[path = "support/web.rs"]
 mod web;

@@ -2,9 +2,16 @@
 
 use oci_client::errors::OciDistributionError as Oci;
 use reqwest::StatusCode;
+use serde::Deserialize;
 
 use super::Reference;
+use super::session::read;
 use crate::Error;
+
+/// Bytes of an answer that says what is wrong.
+const MAX_WORDS: u64 = 16 << 10;
+/// Characters of it that are passed on.
+const MAX_LINE: usize = 300;
 
 /// An error of the transport.
 pub fn transport(reference: &Reference, error: &reqwest::Error) -> Error {
@@ -27,24 +34,73 @@ fn root(error: &dyn std::error::Error) -> String {
     cause.to_string()
 }
 
-/// An answer that is no success.
+/// What a registry says beside the status (distribution-spec, "Error Codes").
+#[derive(Default, Deserialize)]
+struct Words {
+    #[serde(default)]
+    errors: Vec<Word>,
+}
+
+#[derive(Deserialize)]
+struct Word {
+    code: String,
+    #[serde(default)]
+    message: String,
+}
+
+impl Words {
+    /// What it does not know now it may know when it is sent again: uploads at the same time get
+    /// into each other's way.
+    fn is_passing(&self) -> bool {
+        let unknown = |word: &Word| matches!(&*word.code, "MANIFEST_BLOB_UNKNOWN" | "BLOB_UNKNOWN");
+        self.errors.iter().any(unknown)
+    }
+
+    /// In a line, and not longer than one.
+    fn line(&self) -> String {
+        let words = self.errors.iter().map(|word| format!("{} {}", word.code, word.message));
+        let line = words.collect::<Vec<_>>().join("; ");
+        line.chars().filter(|c| !c.is_control()).take(MAX_LINE).collect()
+    }
+}
+
+/// An answer that is no success, with the registry's own words.
+pub async fn answer(reference: &Reference, response: reqwest::Response) -> Error {
+    let status = response.status();
+    let bytes = read(reference, response, MAX_WORDS).await.unwrap_or_default();
+    let words: Words = serde_json::from_slice(&bytes).unwrap_or_default();
+    said(reference, status, &words)
+}
+
+/// An answer of which only the status is known.
 pub fn status(reference: &Reference, status: StatusCode) -> Error {
+    said(reference, status, &Words::default())
+}
+
+fn said(reference: &Reference, status: StatusCode, words: &Words) -> Error {
     let host = reference.host();
+    let line = match words.line() {
+        line if line.is_empty() => line,
+        line => format!(": {line}"),
+    };
     match status {
+        StatusCode::BAD_REQUEST if words.is_passing() => {
+            Error::Unavailable(format!("registry {host} answers {status}{line}"))
+        }
         StatusCode::NOT_FOUND => {
-            Error::refused(format!("registry {host} has no {reference} (404)"))
+            Error::refused(format!("registry {host} has no {reference} (404){line}"))
         }
         StatusCode::UNAUTHORIZED => Error::refused(format!(
             "registry {host} does not let us in to {reference} (401): name a secret with `username` \
              and `password`, or `token`"
         )),
         StatusCode::FORBIDDEN => {
-            Error::refused(format!("registry {host} does not allow {reference} (403)"))
+            Error::refused(format!("registry {host} does not allow {reference} (403){line}"))
         }
         status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
-            Error::Unavailable(format!("registry {host} answers {status}"))
+            Error::Unavailable(format!("registry {host} answers {status}{line}"))
         }
-        status => Error::refused(format!("registry {host} answers {status} to {reference}")),
+        status => Error::refused(format!("registry {host} answers {status} to {reference}{line}")),
     }
 }
 
@@ -57,9 +113,9 @@ pub fn library(reference: &Reference, error: Oci) -> Error {
             status(reference, StatusCode::UNAUTHORIZED)
         }
         Oci::ImageManifestNotFoundError(_) => status(reference, StatusCode::NOT_FOUND),
-        Oci::ServerError { code, .. } => {
+        Oci::ServerError { code, message, .. } => {
             let code = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            status(reference, code)
+            said(reference, code, &serde_json::from_str(&message).unwrap_or_default())
         }
         error => Error::Unavailable(format!("registry {host}: {error}")),
     }

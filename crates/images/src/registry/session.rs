@@ -98,7 +98,7 @@ impl Session<'_> {
         match response.status() {
             StatusCode::NOT_FOUND => Ok(None),
             status if status.is_success() => Ok(Some(response)),
-            status => Err(failure::status(self.reference, status)),
+            _ => Err(failure::answer(self.reference, response).await),
         }
     }
 }

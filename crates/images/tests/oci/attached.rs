@@ -83,6 +83,30 @@ async fn what_is_attached_is_listed_fetched_and_deleted() {
     assert!(matches!(&gone, Error::Refused(text) if text.contains("404")), "{gone}");
 }
 
+/// All of them have the same empty configuration, over which the registry stumbles when it is
+/// uploaded several times at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_are_attached_at_once() {
+    let (bed, registry) = (Bed::new(), Registry::start());
+    let (registries, nobody) = (bed.registries(&registry.address), Credentials::Nobody);
+    let to: Reference = format!("{}/a/b:1", registry.address).parse().unwrap();
+    let image = image(&bed).await;
+    registries.push(&image, &to, &nobody, &bed.content).await.unwrap();
+    let mut tasks = Vec::new();
+    for n in 0..12 {
+        let made = attached(&bed, &image.digest, SBOM, &n.to_string()).await;
+        let (registries, content) = (registries.clone(), bed.content.clone());
+        let at = to.at(&made.digest);
+        tasks.push(tokio::spawn(async move {
+            registries.push_artifact(&made, &at, &Credentials::Nobody, &content).await
+        }));
+    }
+    for pushed in futures::future::join_all(tasks).await {
+        pushed.unwrap().unwrap();
+    }
+    assert_eq!(list(&registries, &to, &image.digest, None).await.len(), 12);
+}
+
 /// Controllers run all of it in tasks of their own.
 #[tokio::test]
 async fn what_is_attached_is_the_work_of_any_task() {

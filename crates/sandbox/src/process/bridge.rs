@@ -50,6 +50,13 @@ enum Program {
     Served(Box<Served>),
 }
 
+/// This process runs the server's own binary. Where the server is an ordinary user, the functions'
+/// user owns that file, and `/proc/PID/exe` would lead to it out of the sandbox: a handler could
+/// change its mode. A process that cannot be dumped keeps that link to itself.
+pub fn hide_binary() -> Result<(), String> {
+    nix::sys::prctl::set_dumpable(false).map_err(|e| format!("prctl: {e}"))
+}
+
 /// Serves calls until the server closes the socket.
 #[allow(unsafe_code)]
 pub fn run(environment: &Environment) -> Result<Infallible, String> {
@@ -57,6 +64,7 @@ pub fn run(environment: &Environment) -> Result<Infallible, String> {
     let mut server = unsafe { UnixStream::from_raw_fd(3) };
     let sockets = rustix::io::fcntl_setfd(&server, rustix::io::FdFlags::CLOEXEC);
     sockets.map_err(|e| e.to_string())?;
+    hide_binary()?;
     send(&mut server, frame::HELLO, &[]);
     let Some((frame::LOAD, body)) = receive(&mut server) else { std::process::exit(0) };
     let order: Order = serde_json::from_slice(&body).map_err(|e| e.to_string())?;

@@ -22,6 +22,7 @@ pub fn run(command: &[String], environment: &[(String, String)]) -> Result<Infal
     let server = unsafe { OwnedFd::from_raw_fd(3) };
     let private = rustix::io::fcntl_setfd(&server, rustix::io::FdFlags::CLOEXEC);
     private.map_err(|e| e.to_string())?;
+    super::bridge::hide_binary()?;
     say(server.as_fd(), frame::HELLO, &[]);
     let status = status_of(command, environment);
     say(server.as_fd(), frame::RESULT, &status.to_le_bytes());

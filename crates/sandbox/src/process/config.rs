@@ -40,6 +40,9 @@ pub struct ProcessConfig {
     pub languages_dir: PathBuf,
     /// The user and group handlers run as when the server is root.
     pub uid: u32,
+    /// Whether layers of images are mounted over one another; else they are copied, as where that is
+    /// not allowed.
+    pub overlays: bool,
     /// The user and group that own unpacked layers, and whom commands that build images change them
     /// as, when the server is root.
     pub image_uid: u32,
@@ -84,6 +87,7 @@ impl Default for ProcessConfig {
             load_timeout_ms: 30_000,
             languages_dir: PathBuf::new(),
             uid: 64_200,
+            overlays: true,
             image_uid: 64_201,
             max_task_processes: 512,
             task_tmp_mib: 512,

@@ -43,13 +43,11 @@ pub async fn run(starter: &Starter, mut missing: Vec<String>) -> Probe {
         }
     }
     missing.extend(unable.clone());
-    let overlays = match (&unable, overlay(starter).await) {
-        (None, Err(error)) => {
-            missing.push(format!("Images are copied, as overlays cannot be mounted: {error}."));
-            false
-        }
-        (_, tried) => tried.is_ok(),
-    };
+    let mut overlays = starter.config.overlays && unable.is_none();
+    if overlays && let Err(error) = overlay(starter).await {
+        missing.push(format!("Images are copied, as overlays cannot be mounted: {error}."));
+        overlays = false;
+    }
     for sentence in &missing {
         tracing::warn!(target: "dispatch_sandbox", "{sentence}");
     }

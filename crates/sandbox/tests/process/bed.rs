@@ -48,9 +48,12 @@ impl Bed {
     }
 
     /// An engine that finds images in this store.
-    pub async fn with_images(images: Arc<dyn ImageStore>) -> Self {
+    pub async fn with_images(
+        images: Arc<dyn ImageStore>,
+        change: impl FnOnce(&mut ProcessConfig),
+    ) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let config = config(directory.path(), |_| {});
+        let config = config(directory.path(), change);
         Self::made(directory, config, Some(images)).await
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dispatch_driver::{Deployment, Engine};
+use dispatch_sandbox::process::ProcessConfig;
 use serde_json::json;
 
 use crate::bed::{Bed, until};
@@ -20,9 +21,16 @@ fn on(digest: &str) -> impl FnOnce(&mut Deployment) + use<> {
 }
 
 async fn bed(layers: &[&Layer]) -> (Bed, Arc<Images>) {
+    bed_with(layers, |_| {}).await
+}
+
+async fn bed_with(
+    layers: &[&Layer],
+    change: impl FnOnce(&mut ProcessConfig),
+) -> (Bed, Arc<Images>) {
     let images = Arc::new(Images::default());
     images.add(DIGEST, layers, &[("PATH", PATH), ("FROM_IMAGE", "yes"), ("LANG", "C")]);
-    (Bed::with_images(images.clone()).await, images)
+    (Bed::with_images(images.clone(), change).await, images)
 }
 
 #[tokio::test]
@@ -62,28 +70,41 @@ def write(path):
     );
 }
 
-#[tokio::test]
-async fn upper_layers_cover_lower_ones() {
+/// What a handler sees of three layers.
+async fn covered(change: impl FnOnce(&mut ProcessConfig)) {
     let (python, low, high) = (Layer::python(), Layer::new(), Layer::new());
     low.file("/data/kept", "low").file("/data/gone", "low").file("/data/changed", "low");
-    high.whiteout("/data/gone").file("/data/changed", "high");
-    let (bed, _images) = bed(&[&python, &low, &high]).await;
+    high.whiteout("/data/gone").file("/data/changed", "high").link("/etc", "/data");
+    let (bed, images) = bed_with(&[&python, &low, &high], change).await;
     let source = "import os\ndef handle(c, p):\n    \
-                  return {n: open('/data/' + n).read() for n in os.listdir('/data')}\n";
+                  seen = {n: open('/data/' + n).read() for n in os.listdir('/data')}\n    \
+                  return [seen, sorted(os.listdir('/etc'))]\n";
     let deployment = bed.deployment("python3", source, on(DIGEST));
     bed.engine.build(&deployment).await.unwrap();
     let seen = bed.result(deployment.id, "null").await;
-    assert_eq!(seen, json!({"kept": "low", "changed": "high"}));
+    let own = ["group", "hosts", "nsswitch.conf", "passwd"];
+    assert_eq!(seen, json!([{"kept": "low", "changed": "high"}, own]));
+    bed.engine.remove(deployment.id).await.unwrap();
+    until("the image has no user", || images.users(DIGEST) == 0).await;
+    let copies = bed.directory.path().join("state/copies");
+    assert_eq!(std::fs::read_dir(copies).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn upper_layers_cover_lower_ones() {
+    covered(|_| {}).await;
+}
+
+#[tokio::test]
+async fn they_do_where_overlays_are_not_allowed() {
+    covered(|config| config.overlays = false).await;
 }
 
 #[tokio::test]
 async fn programs_of_an_image_without_python_run() {
     let shell = Layer::busybox();
     let (bed, _images) = bed(&[&shell]).await;
-    let source =
-        "#!/bin/sh\ncat > /dev/null\necho \"\\\"$(ls /) $(id -u | wc -c)\\\"\" | tr '\\n' ' '";
-    let source = source.replace(" $(id -u | wc -c)", "").replace(" | tr '\\n' ' '", "");
-    let source = source.replace("$(ls /)", "$(echo /*)");
+    let source = "#!/bin/sh\ncat > /dev/null\necho \"\\\"$(echo /*)\\\"\"";
     let deployment = bed.deployment("binary", source, on(DIGEST));
     bed.engine.build(&deployment).await.unwrap();
     let seen = bed.result(deployment.id, "null").await;
@@ -131,6 +152,14 @@ async fn an_image_is_let_go_with_its_last_deployment() {
 }
 
 #[tokio::test]
+async fn an_engine_without_images_says_so() {
+    let bed = Bed::new().await;
+    let deployment = bed.deployment("python3", "", on(DIGEST));
+    let error = bed.engine.build(&deployment).await.unwrap_err().to_string();
+    assert!(error.contains("runs no images"), "{error}");
+}
+
+#[tokio::test]
 async fn an_image_without_the_interpreter_says_so() {
     let shell = Layer::busybox();
     let (bed, images) = bed(&[&shell]).await;
@@ -138,6 +167,9 @@ async fn an_image_without_the_interpreter_says_so() {
     let error = bed.engine.build(&deployment).await.unwrap_err().to_string();
     assert!(error.contains("python3: No such file"), "{error}");
     bed.engine.remove(deployment.id).await.unwrap();
+    let deployment = bed.deployment("cobol", "", on(DIGEST));
+    let error = bed.engine.build(&deployment).await.unwrap_err().to_string();
+    assert!(error.contains("does not know the language \"cobol\""), "{error}");
     until("the image has no user", || images.users(DIGEST) == 0).await;
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{PermissionsExt, lchown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
@@ -21,7 +21,7 @@ pub struct Images {
 
 impl Images {
     pub fn add(&self, digest: &str, layers: &[&Layer], environment: &[(&str, &str)]) {
-        let layers = layers.iter().map(|layer| layer.path().to_owned()).collect();
+        let layers = layers.iter().map(|layer| layer.owned()).collect();
         let text = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let environment = environment.iter().map(text).collect();
         let root = ImageRoot { layers, environment };
@@ -59,6 +59,14 @@ impl Layer {
         self.0.path()
     }
 
+    /// Gives everything to who owns unpacked layers: nobody but root has to.
+    pub fn owned(&self) -> PathBuf {
+        if nix::unistd::geteuid().is_root() {
+            give(self.path());
+        }
+        self.path().to_owned()
+    }
+
     pub fn place(&self, path: &str) -> PathBuf {
         let place = self.path().join(path.trim_start_matches('/'));
         fs::create_dir_all(place.parent().unwrap()).unwrap();
@@ -81,11 +89,13 @@ impl Layer {
         self
     }
 
-    /// A shell and what goes with it, in one file without libraries.
+    /// A shell and what goes with it, in one file.
     pub fn busybox() -> Self {
         let layer = Self::new();
-        fs::copy("/bin/busybox", layer.place("/bin/busybox")).expect("busybox-static is installed");
-        for name in ["sh", "cat", "ls", "echo", "rm", "mkdir", "chown", "mknod", "id", "sleep"] {
+        layer.program("/bin/busybox");
+        for name in
+            ["sh", "cat", "echo", "rm", "mkdir", "chown", "mkfifo", "mknod", "id", "sleep", "wget"]
+        {
             layer.link(&format!("/bin/{name}"), "busybox");
         }
         fs::create_dir(layer.place("/tmp")).unwrap();
@@ -107,10 +117,29 @@ impl Layer {
         copy_tree(library, &standard);
         let modules = fs::read_dir(library.join("lib-dynload")).unwrap().flatten();
         let binaries = modules.map(|m| m.path()).chain([program.to_owned()]);
-        for library in binaries.flat_map(|b| libraries(&b)).collect::<BTreeSet<_>>() {
-            fs::copy(&library, layer.place(library.to_str().unwrap())).unwrap();
-        }
+        layer.libraries(binaries);
         layer
+    }
+
+    /// A program of this machine, with what it is linked with.
+    pub fn program(&self, path: &str) -> &Self {
+        fs::copy(path, self.place(path)).unwrap_or_else(|e| panic!("{path}: {e}"));
+        self.libraries([PathBuf::from(path)].into_iter());
+        self
+    }
+
+    fn libraries(&self, binaries: impl Iterator<Item = PathBuf>) {
+        for library in binaries.flat_map(|b| libraries(&b)).collect::<BTreeSet<_>>() {
+            fs::copy(&library, self.place(library.to_str().unwrap())).unwrap();
+        }
+    }
+}
+
+fn give(path: &Path) {
+    let owner = dispatch_sandbox::process::ProcessConfig::default().image_uid;
+    lchown(path, Some(owner), Some(owner)).unwrap();
+    if path.symlink_metadata().unwrap().is_dir() {
+        fs::read_dir(path).unwrap().flatten().for_each(|entry| give(&entry.path()));
     }
 }
 

@@ -92,7 +92,7 @@ macro_rules! operations {
     ($content:ident, $bill:ident, $kind:ident, $tag:literal, $path:literal, $bill_path:literal) => {
         /// Layers and packages of its content.
         #[utoipa::path(get, path = $path, tag = $tag,
-                    responses((status = 200, body = wire::Content), Problems))]
+                                    responses((status = 200, body = wire::Content), Problems))]
         async fn $content(
             caller: Caller,
             State(app): State<Arc<App>>,
@@ -103,7 +103,7 @@ macro_rules! operations {
 
         /// Its bill of materials (SBOM).
         #[utoipa::path(get, path = $bill_path, tag = $tag, params(Asked),
-                    responses((status = 200, body = serde_json::Value), Problems))]
+                                    responses((status = 200, body = serde_json::Value), Problems))]
         async fn $bill(
             caller: Caller,
             State(app): State<Arc<App>>,

@@ -5,6 +5,7 @@ use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use rustix::fs::{CWD, FileType, Mode, XattrFlags, makedev, mknodat, setxattr};
 
@@ -14,6 +15,8 @@ use super::OPAQUE;
 #[derive(Debug, PartialEq)]
 struct Mark {
     inode: u64,
+    /// A number may be given again at once to what takes the place of what is gone.
+    born: Option<SystemTime>,
     directory: bool,
     mode: u32,
     changed: (i64, i64),
@@ -86,7 +89,9 @@ impl Seen {
                 }
                 continue;
             }
-            let same = before.is_some_and(|b| b.directory && b.inode == found.ino());
+            let now = mark(&found);
+            let same =
+                before.is_some_and(|b| b.directory && (b.inode, b.born) == (now.inode, now.born));
             if !same {
                 // It took the place of what was there, whose content must not shine through.
                 directories(copy, upper, below)?;
@@ -124,5 +129,6 @@ fn of(below: &Path, entry: fs::DirEntry) -> io::Result<(PathBuf, Metadata)> {
 
 fn mark(found: &Metadata) -> Mark {
     let changed = (found.ctime(), found.ctime_nsec());
-    Mark { inode: found.ino(), directory: found.is_dir(), mode: found.mode(), changed }
+    let (inode, born) = (found.ino(), found.created().ok());
+    Mark { inode, born, directory: found.is_dir(), mode: found.mode(), changed }
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use dispatch_driver::{Error, Result, Task};
 
@@ -15,6 +16,10 @@ use crate::process::tree::{self, changes::Seen};
 
 /// Places in the root the sandbox mounts on.
 const PLACES: &[&str] = &["/dev", "/etc", "/proc", "/tmp"];
+
+/// Tries to remove what a killed command is still writing to.
+const REMOVALS: u32 = 40;
+const REMOVAL_PAUSE: Duration = Duration::from_millis(50);
 
 pub struct Scratch {
     /// The layers and, above them, what the sandbox mounts on: so nothing has to be made in the
@@ -131,11 +136,26 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         for directory in self.work.iter().chain([&self.directory]) {
-            if let Err(error) = tree::remove(directory) {
-                tracing::warn!(%error, directory = %directory.display(), "not removed");
+            if tree::remove(directory).is_err() {
+                let directory = directory.clone();
+                std::thread::spawn(move || remove_later(&directory));
             }
         }
     }
+}
+
+/// A command that was killed may have written on for a moment.
+fn remove_later(directory: &Path) {
+    let mut removed = Ok(());
+    for _ in 0..REMOVALS {
+        std::thread::sleep(REMOVAL_PAUSE);
+        removed = tree::remove(directory);
+        if removed.is_ok() {
+            return;
+        }
+    }
+    let error = removed.expect_err("it returns when one goes well");
+    tracing::warn!(%error, directory = %directory.display(), "not removed");
 }
 
 /// To whom commands run as, which only root can and has to do.
