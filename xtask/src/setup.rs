@@ -41,6 +41,7 @@ const TEST_PACKAGES: &[Package] = &[
         why: "Maven's plugin for them",
     },
     Package { name: "junit4", programs: &[], why: "that plugin needs it and does not say so" },
+    Package { name: "sqlite3", programs: &["sqlite3"], why: "large databases of RPM in tests" },
     Package { name: "rpm", programs: &["rpm", "rpmbuild"], why: "tests of RPM's database" },
     Package { name: "openssl", programs: &["openssl"], why: "keys and certificates in tests" },
     Package { name: "docker-registry", programs: &["docker-registry"], why: "tests of registries" },

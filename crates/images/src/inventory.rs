@@ -22,9 +22,8 @@ mod runtime;
 mod walk;
 
 pub use os::Os;
-pub(crate) use pypi::normalized as pypi_name;
-
 pub use package::{Ecosystem, Package, Source};
+pub(crate) use pypi::normalized as pypi_name;
 
 use std::fs::File;
 use std::io::Read;

@@ -5,6 +5,7 @@
 //! P-256 with SHA-256. In a registry the payload is a layer of [`MEDIA_TYPE`] with the signature
 //! as its annotation [`ANNOTATION`], in an image that [`tag`] names.
 
+mod image;
 mod key;
 mod payload;
 
@@ -14,6 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::Digest;
 
+pub use image::{Listed, SignatureImage, listed};
 pub use key::{KeyError, PublicKey, SigningKey};
 
 /// Media type of the layer that is the payload.

@@ -1,7 +1,8 @@
 //! Licences of Debian packages: `/usr/share/doc/PACKAGE/copyright`.
 //!
-//! Most are in DEP-5's format (<https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/>);
-//! of the others only the references to `/usr/share/common-licenses` can be trusted.
+//! Most are in DEP-5's format
+//! (<https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/>); of the others only the
+//! references to `/usr/share/common-licenses` can be trusted.
 
 use std::collections::BTreeSet;
 

@@ -134,7 +134,13 @@ fn declared(text: &str, own: &mut BTreeMap<String, String>) -> String {
 }
 
 fn relationships(bill: &Bill<'_>) -> Vec<Value> {
-    let relation = |from: &str, kind: &str, to: &str| json!({ "spdxElementId": from, "relationshipType": kind, "relatedSpdxElement": to });
+    let relation = |from: &str, kind: &str, to: &str| {
+        json!({
+            "spdxElementId": from,
+            "relationshipType": kind,
+            "relatedSpdxElement": to,
+        })
+    };
     let subject = id(&bill.subject);
     let mut all = vec![relation(DOCUMENT, "DESCRIBES", &subject)];
     let images: Vec<String> = bill.chain.iter().chain([&bill.subject]).map(id).collect();

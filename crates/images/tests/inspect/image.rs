@@ -67,17 +67,13 @@ pub fn one<'a>(inventory: &'a Inventory, ecosystem: Ecosystem, name: &str) -> &'
     found[0]
 }
 
-/// What a program printed; `None` when it is not on this machine, which is said loudly.
-pub fn output(program: &str, arguments: &[&str], directory: &Path) -> Option<String> {
+/// What a program printed. Where it is not on this machine the test fails and says so.
+pub fn output(program: &str, arguments: &[&str], directory: &Path) -> String {
     let ran = Command::new(program).args(arguments).current_dir(directory).output();
-    let output = match ran {
-        Ok(output) => output,
-        Err(error) => {
-            eprintln!("COULD NOT RUN: {program} ({error}); `cargo xtask setup` installs it");
-            return None;
-        }
-    };
+    let output = ran.unwrap_or_else(|error| {
+        panic!("could not run: {program}: {error}; `cargo xtask setup` installs it")
+    });
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{program} {arguments:?}: {errors}");
-    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }

@@ -28,21 +28,21 @@ Words.
 ";
 
 /// An image whose database rpm wrote.
-fn image() -> Option<Image> {
+fn image() -> Image {
     let image = Image::new();
     image.write("build/greet.spec", SPEC);
     let build = image.top().join("build");
     let top = format!("_topdir {}", build.display());
-    output("rpmbuild", &["-bb", "--define", &top, "greet.spec"], &build)?;
+    output("rpmbuild", &["-bb", "--define", &top, "greet.spec"], &build);
     let root = image.top().display().to_string();
     let packages = ["greet-1.2-3.noarch.rpm", "greet-data-1.2-3.noarch.rpm"];
     let packages = packages.map(|name| format!("RPMS/noarch/{name}"));
     let mut arguments = vec!["--root", &root, "--define", "_db_backend sqlite"];
     arguments.extend(["--define", "_dbpath /var/lib/rpm", "-i", "--nodeps", "--noscripts"]);
     arguments.extend(packages.iter().map(String::as_str));
-    output("rpm", &arguments, &build)?;
+    output("rpm", &arguments, &build);
     image.write("etc/os-release", "ID=photon\nVERSION_ID=5.0\n");
-    Some(image)
+    image
 }
 
 fn check(inventory: &Inventory) {
@@ -62,14 +62,14 @@ fn check(inventory: &Inventory) {
 
 #[test]
 fn what_rpm_wrote_is_what_is_found() {
-    let Some(image) = image() else { return };
+    let image = image();
     assert!(image.top().join("var/lib/rpm/rpmdb.sqlite").is_file());
     check(&inventory(&image.rootfs()));
 }
 
 #[test]
 fn a_damaged_database_is_a_note() {
-    let Some(image) = image() else { return };
+    let image = image();
     let path = image.top().join("var/lib/rpm/rpmdb.sqlite");
     let whole = std::fs::read(&path).expect("a database");
     for cut in [0, 50, 100, 4096, whole.len() / 2] {
@@ -104,9 +104,7 @@ fn large_tables_with_overflow_pages() {
           x'000003EA000000060000000700000001' || CAST(printf('p%03d', i) AS BLOB) || x'00' ||
           x'3100' || x'3200' || zeroblob(9015) AS BLOB) FROM n;";
     let arguments = [path.to_str().expect("a path in ASCII"), sql];
-    if output("sqlite3", &arguments, Path::new("/")).is_none() {
-        return;
-    }
+    output("sqlite3", &arguments, Path::new("/"));
     let found = inventory(&image.rootfs());
     assert_eq!(found.notes, []);
     assert_eq!(found.packages.len(), 700);

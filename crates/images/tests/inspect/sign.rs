@@ -3,13 +3,24 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use dispatch_images::Digest;
-use dispatch_images::sign::{KeyError, PublicKey, SigningKey, VerifyError, tag, verify};
+use dispatch_images::sign::{
+    KeyError, PublicKey, SignatureImage, SigningKey, VerifyError, listed, tag, verify,
+};
+use oci_spec::image::{ImageConfiguration, ImageManifest};
 use proptest::prelude::*;
 
 use crate::image::output;
 
 fn image() -> Digest {
     Digest::of(b"a manifest")
+}
+
+/// As cosign writes it.
+fn payload(reference: &str, optional: &str) -> String {
+    let identity = format!(r#""identity":{{"docker-reference":"{reference}"}}"#);
+    let digest = format!(r#""image":{{"docker-manifest-digest":"{}"}}"#, image());
+    let kind = r#""type":"cosign container image signature""#;
+    format!(r#"{{"critical":{{{identity},{digest},{kind}}},"optional":{optional}}}"#)
 }
 
 #[test]
@@ -25,14 +36,10 @@ fn openssl_verifies_what_we_sign() {
     write("signature", &STANDARD.decode(&signed.signature).expect("base64"));
     let arguments = "dgst -sha256 -verify key.pub -signature signature payload";
     let arguments: Vec<&str> = arguments.split(' ').collect();
-    let Some(said) = output("openssl", &arguments, directory.path()) else { return };
+    let said = output("openssl", &arguments, directory.path());
     assert_eq!(said.trim(), "Verified OK");
     let text = String::from_utf8(signed.payload).expect("text");
-    let expected = format!(
-        r#"{{"critical":{{"identity":{{"docker-reference":"registry.example.com/hello"}},"image":{{"docker-manifest-digest":"{}"}},"type":"cosign container image signature"}},"optional":null}}"#,
-        image()
-    );
-    assert_eq!(text, expected);
+    assert_eq!(text, payload("registry.example.com/hello", "null"));
     assert_eq!(tag(&image()), format!("sha256-{}.sig", image().hex()));
 }
 
@@ -41,16 +48,11 @@ fn we_verify_what_openssl_signs_with_its_own_keys() {
     let directory = tempfile::tempdir().expect("a directory");
     let run =
         |line: &str| output("openssl", &line.split(' ').collect::<Vec<_>>(), directory.path());
-    if run("ecparam -name prime256v1 -genkey -noout -out sec1.pem").is_none() {
-        return;
-    }
+    run("ecparam -name prime256v1 -genkey -noout -out sec1.pem");
     run("pkcs8 -topk8 -nocrypt -in sec1.pem -out pkcs8.pem");
     run("ec -in sec1.pem -pubout -out key.pub");
     let read = |name: &str| std::fs::read_to_string(directory.path().join(name)).expect(name);
-    let payload = format!(
-        r#"{{"critical":{{"identity":{{"docker-reference":"x"}},"image":{{"docker-manifest-digest":"{}"}},"type":"cosign container image signature"}},"optional":{{"creator":"y"}}}}"#,
-        image()
-    );
+    let payload = payload("x", r#"{"creator":"y"}"#);
     std::fs::write(directory.path().join("payload"), &payload).expect("a file");
     run("dgst -sha256 -sign sec1.pem -out signature payload");
     let bytes = std::fs::read(directory.path().join("signature")).expect("a signature");
@@ -101,6 +103,36 @@ fn what_is_not_signed_by_us_for_this_image_is_refused() {
     }
     let long = vec![b' '; 65 << 10];
     assert!(matches!(refused(&keys, &image(), &long, "AAAA"), VerifyError::Payload(_)));
+}
+
+#[test]
+fn signatures_are_kept_as_an_image() {
+    let key = SigningKey::generate().expect("a key");
+    let signed = ["a/b", "c/d"].map(|name| key.sign(&image(), name).expect("signed"));
+    let kept = SignatureImage::new(&signed);
+    let manifest: ImageManifest = serde_json::from_slice(&kept.manifest).expect("a manifest");
+    let config: ImageConfiguration = serde_json::from_slice(&kept.config).expect("a config");
+    assert_eq!(manifest.config().digest().to_string(), Digest::of(&kept.config).to_string());
+    assert_eq!(config.rootfs().diff_ids().len(), 2);
+    let layer = &manifest.layers()[1];
+    let kind = "application/vnd.dev.cosign.simplesigning.v1+json";
+    assert_eq!(layer.media_type().to_string(), kind);
+    assert_eq!(layer.size(), signed[1].payload.len() as u64);
+    let annotations = layer.annotations().as_ref().expect("annotations");
+    assert_eq!(annotations["dev.cosignproject.cosign/signature"], signed[1].signature);
+
+    let found = listed(&kept.manifest).expect("a list");
+    for (found, signed) in found.iter().zip(&signed) {
+        assert_eq!(found.payload, Digest::of(&signed.payload));
+        let verified = verify(&[key.public()], &image(), &signed.payload, &found.signature);
+        assert!(verified.is_ok());
+    }
+    assert_eq!(found.len(), 2);
+    let other = String::from_utf8(kept.manifest).expect("text").replace("simplesigning", "other");
+    assert_eq!(listed(other.as_bytes()), Ok(Vec::new()));
+    let many = SignatureImage::new(&vec![signed[0].clone(); 101]);
+    assert_eq!(listed(&many.manifest), Err("101 signatures, more than 100".to_owned()));
+    assert!(listed(b"{}").is_err() && listed(&vec![b' '; (1 << 20) + 1]).is_err());
 }
 
 #[test]

@@ -121,7 +121,8 @@ mod tests {
     proptest! {
         #[test]
         fn garbage_is_no_reason_to_panic(
-            head in prop::array::uniform8(0u8..4), blob in prop::collection::vec(any::<u8>(), 0..200)
+            head in prop::array::uniform8(0u8..4),
+            blob in prop::collection::vec(any::<u8>(), 0..200),
         ) {
             let all: Vec<u8> = head.into_iter().chain(blob.clone()).collect();
             let _ = Header::parse(&all);

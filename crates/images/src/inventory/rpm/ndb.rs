@@ -52,3 +52,44 @@ fn blob(bytes: &[u8], index: Option<u32>, at: usize) -> Option<Vec<u8>> {
 fn number(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(bytes.get(at..at.checked_add(4)?)?.try_into().ok()?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One page of slots, and blobs behind it at multiples of 16 bytes.
+    fn database(blobs: &[&[u8]]) -> Vec<u8> {
+        let words = |words: &[u32]| words.iter().flat_map(|w| w.to_le_bytes()).collect::<Vec<u8>>();
+        let (mut slots, mut rest) = (Vec::new(), Vec::new());
+        for (at, blob) in (1..).zip(blobs) {
+            let offset = ((PAGE + rest.len()) / UNIT) as u32;
+            let start = rest.len();
+            rest.extend(words(&[BLOB, at, 7, blob.len() as u32]));
+            rest.extend(*blob);
+            rest.extend(words(&[0, blob.len() as u32, u32::from_le_bytes(*b"BlbE")]));
+            rest.resize(rest.len().next_multiple_of(UNIT), 0);
+            slots.extend(words(&[SLOT, at, offset, ((rest.len() - start) / UNIT) as u32]));
+        }
+        let mut file = words(&[HEADER, 0, 7, 1, 100, 0, 0, 0]);
+        file.extend(slots);
+        while file.len() < PAGE {
+            file.extend(words(&[SLOT, 0, 0, 0]));
+        }
+        file.extend(rest);
+        file
+    }
+
+    #[test]
+    fn blobs_of_used_slots() {
+        let file = database(&[b"first", &[7; 100]]);
+        assert_eq!(blobs(&file), Ok(vec![b"first".to_vec(), vec![7; 100]]));
+        assert_eq!(blobs(&database(&[])), Ok(Vec::new()));
+        assert!(blobs(b"RpmP").is_err() && blobs(b"other").is_err());
+        for cut in [20, 2 * UNIT + 4, PAGE + 8, file.len() - 40] {
+            assert!(blobs(&file[..cut]).is_err(), "{cut}");
+        }
+        let mut many = file.clone();
+        many[12..16].copy_from_slice(&u32::MAX.to_le_bytes());
+        assert!(blobs(&many).is_err());
+    }
+}
