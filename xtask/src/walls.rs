@@ -29,7 +29,16 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "dispatch-adapters",
         ],
     ),
-    ("dispatch-testkit", &["dispatch-model", "dispatch-wire", "dispatch-store", "dispatch-server"]),
+    (
+        "dispatch-testkit",
+        &[
+            "dispatch-model",
+            "dispatch-wire",
+            "dispatch-store",
+            "dispatch-images",
+            "dispatch-server",
+        ],
+    ),
     ("xtask", &[]),
 ];
 

@@ -6,6 +6,8 @@ mod api;
 mod authorization;
 #[path = "http/base_image.rs"]
 mod base_image;
+#[path = "http/content.rs"]
+mod content;
 #[path = "http/edge.rs"]
 mod edge;
 #[path = "http/fault.rs"]

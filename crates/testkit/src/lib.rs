@@ -5,6 +5,7 @@ mod answer;
 mod cli;
 mod client;
 mod database;
+pub mod image;
 mod process;
 mod server;
 

@@ -25,7 +25,7 @@ enum Asks {
 use Asks::{Everywhere, Nothing, Right, SigningIn};
 
 /// Operation, what it asks for, what it is called on, and what who may call it gets. In an order in
-/// which all succeed.
+/// which all succeed, but for those of content, which what runs on the machine itself has not.
 const TABLE: &[(&str, Asks, &str, u16)] = &[
     ("version", Nothing, "", 200),
     ("iam_redirect", Nothing, "", 501),
@@ -37,16 +37,22 @@ const TABLE: &[(&str, Asks, &str, u16)] = &[
     ("base_image_create", Right("create", "baseimage"), "", 201),
     ("base_image_list", Right("get", "baseimage"), "", 200),
     ("base_image_get", Right("get", "baseimage"), "x", 200),
+    ("base_image_content", Right("get", "baseimage"), "x", 400),
+    ("base_image_bill", Right("get", "baseimage"), "x", 400),
     ("base_image_update", Right("update", "baseimage"), "x", 200),
     ("base_image_delete", Right("delete", "baseimage"), "x", 200),
     ("image_create", Right("create", "image"), "", 201),
     ("image_list", Right("get", "image"), "", 200),
     ("image_get", Right("get", "image"), "x", 200),
+    ("image_content", Right("get", "image"), "x", 400),
+    ("image_bill", Right("get", "image"), "x", 400),
     ("image_update", Right("update", "image"), "x", 200),
     ("image_delete", Right("delete", "image"), "x", 200),
     ("function_create", Right("create", "function"), "", 201),
     ("function_list", Right("get", "function"), "", 200),
     ("function_get", Right("get", "function"), "x", 200),
+    ("function_content", Right("get", "function"), "x", 400),
+    ("function_bill", Right("get", "function"), "x", 400),
     ("function_update", Right("update", "function"), "x", 200),
     ("function_delete", Right("delete", "function"), "x", 200),
     ("run_create", Right("create", "runs"), "", 202),

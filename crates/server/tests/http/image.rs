@@ -36,19 +36,6 @@ async fn an_image_waits_for_its_base_image_and_follows_it() {
 }
 
 #[tokio::test]
-async fn packages_that_are_not_installed_are_said_to_be() {
-    let server = Server::start().await;
-    server.image("wasm").await;
-    let shape = json!({"name": "i", "baseImageName": "wasm-base",
-        "runtimeDependencies": {"manifest": "requests==2.0"},
-        "systemDependencies": {"packages": [{"name": "curl"}]}});
-    server.post("/v1/image", shape).await.expect(201);
-    let image = server.wait_for("/v1/image/i", "READY").await;
-    let reason = image["reason"][0].as_str().unwrap();
-    assert!(reason.contains("not installed") && reason.contains("curl"), "{reason}");
-}
-
-#[tokio::test]
 async fn deleting_a_used_base_image_warns_and_can_be_refused() {
     let server = Server::start().await;
     server.image("wasm").await;
