@@ -11,7 +11,7 @@
 //!
 //! ```json
 //! { "mode": "enforce", "rules": [
-//!   { "name": "ours", "effect": "allow", "match": { "baseImage": "registry.example.com/base/*" } },
+//!   { "name": "ours", "effect": "allow", "match": { "baseImage": "registry.example.com/os/*" } },
 //!   { "name": "no other bases", "effect": "deny", "match": { "baseImage": "*" } },
 //!   { "name": "signed", "effect": "deny", "match": { "unsigned": true } },
 //!   { "name": "accepted risk", "effect": "allow", "match": { "vulnerability": "CVE-2024-1234" } },

@@ -69,7 +69,7 @@ mod tests {
                     \nFiles: odd\nLicense: own-terms\n\nLicense: GPL-3\n text";
         assert_eq!(parse(dep5), ["GPL-2.0-or-later OR BSD-3-Clause", "MIT", "own-terms"]);
         let old = "You may use it under version 2 or any\nlater version of the GPL, see\n\
-                   /usr/share/common-licenses/GPL-2. Parts: '/usr/share/common-licenses/Apache-2.0'";
+                   /usr/share/common-licenses/GPL-2. Part: '/usr/share/common-licenses/Apache-2.0'";
         assert_eq!(parse(old), ["Apache-2.0", "GPL-2.0-or-later"]);
         assert_eq!(parse("nothing to see"), [""; 0]);
     }

@@ -177,7 +177,8 @@ proptest! {
             }
             let found = inventory(&image.rootfs());
             let plausible = |name: &str| !name.is_empty() && !name.contains(char::is_control);
-            prop_assert!(found.packages.iter().all(|p| plausible(&p.name) && plausible(&p.version)));
+            let mut all = found.packages.iter();
+            prop_assert!(all.all(|p| plausible(&p.name) && plausible(&p.version)));
         }
     }
 }
