@@ -171,7 +171,9 @@ impl Builder {
         let place = Place { interpreter, packages: PACKAGES_AT, directory: DIRECTORY, mirror };
         let Step { files, command, environment } = step(language, manifest, &place)
             .map_err(|why| Error::refused(format!("runtimeDependencies.manifest: {why}")))?;
-        let environment = self.environment(environment.into_iter());
+        // The image's own first: it knows where its programs are.
+        let environment = image.environment().into_iter().chain(environment);
+        let environment = self.environment(environment);
         let step = LanguageStep { files: &files, command: &command, environment: &environment };
         let key = Inputs { below: image.diff_ids(), step: &step }.key()?;
         let turn = self.content.turn(key.as_str());

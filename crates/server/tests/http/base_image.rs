@@ -43,11 +43,12 @@ async fn what_cannot_work_is_an_error_that_says_why() {
     server.post("/v1/baseimage", other).await.expect(201);
     server.wait_for("/v1/baseimage/mixed", "ERROR").await;
 
-    let pulled = json!({"name": "old", "dockerUrl": "dispatchframework/python3-base:0.0.13",
-        "language": "wasm"});
+    // Nothing listens there.
+    let pulled = json!({"name": "old", "dockerUrl": "127.0.0.1:1/python3-base:0.0.13",
+        "language": "python3"});
     server.post("/v1/baseimage", pulled).await.expect(201);
-    let found = server.wait_for("/v1/baseimage/old", "READY").await;
-    assert!(found["reason"][0].as_str().unwrap().contains("nothing is pulled"), "{found}");
+    let found = server.wait_for("/v1/baseimage/old", "ERROR").await;
+    assert!(found["reason"][0].as_str().unwrap().contains("cannot be reached"), "{found}");
 }
 
 #[tokio::test]

@@ -52,7 +52,8 @@ async fn a_function_runs_on_the_image_it_names() {
     assert!(base["digest"].as_str().unwrap().starts_with("sha256:"), "{base}");
     assert_eq!(base["platform"].as_str().unwrap().split('/').next(), Some("linux"));
     let image = bed.server.wait_for("/v1/image/py", "READY").await;
-    assert_eq!((&image["baseDigest"], &image["packages"]), (&base["digest"], &json!(1)));
+    assert_eq!(image["baseDigest"], base["digest"]);
+    assert!(image["packages"].as_u64().unwrap() >= 1, "{image}");
     let function = bed.function("hello", SOURCE).await;
     assert_eq!(function["functionImageURL"], "local/dispatch/functions/hello");
     let answer = bed.call("hello").await;
@@ -78,7 +79,8 @@ async fn what_it_is_made_of_is_known() {
     let content = get("/v1/function/hello/content").await;
     let kinds: Vec<_> = content["chain"].as_array().unwrap().iter().map(|l| &l["kind"]).collect();
     assert_eq!(kinds, ["base-image", "image"]);
-    assert_eq!(content["packages"][0]["name"], "openssl", "{content}");
+    let packages = content["packages"].as_array().unwrap();
+    assert!(packages.iter().any(|p| p["name"] == "openssl"), "{content}");
     let made: Vec<_> =
         content["layers"].as_array().unwrap().iter().map(|l| &l["createdBy"]).collect();
     assert_eq!(
@@ -92,7 +94,7 @@ async fn what_it_is_made_of_is_known() {
     let wrong = bed.server.get("/v1/image/py/bill?format=xml").await.expect(400).error();
     assert_eq!(wrong.field.as_deref(), Some("format"));
 
-    let counts = get("/v1/package").await;
+    let counts = get("/v1/package?ecosystem=deb").await;
     assert_eq!(counts[0]["name"], "openssl");
     assert_eq!((&counts[0]["images"], &counts[0]["functions"]), (&json!(2), &json!(1)));
     let users = get("/v1/package/users?name=openssl").await;
