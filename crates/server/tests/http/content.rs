@@ -7,8 +7,12 @@ use dispatch_testkit::image::python_layout;
 use dispatch_testkit::{Options, Server, eventually};
 use serde_json::{Value, json};
 
-const SOURCE: &str = "import os\ndef handle(context, payload):\n    return {\n        \
-    'payload': payload, 'os': open('/etc/os-release').read(), 'host': os.path.exists('/usr/share')}\n";
+const SOURCE: &str = "\
+import os
+def handle(context, payload):
+    text = open('/etc/os-release').read()
+    return {'payload': payload, 'os': text, 'host': os.path.exists('/usr/share')}
+";
 
 struct Bed {
     server: Server,
