@@ -238,7 +238,8 @@ mod mirror {
             z.writestr('greet-1.0.dist-info/METADATA', \
             'Metadata-Version: 2.1\\nName: greet\\nVersion: 1.0\\nLicense: MIT\\n')\n    \
             z.writestr('greet-1.0.dist-info/WHEEL', \
-            'Wheel-Version: 1.0\\nGenerator: test\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n')\n    \
+            'Wheel-Version: 1.0\\nGenerator: test\\nRoot-Is-Purelib: true\\n\
+            Tag: py3-none-any\\n')\n    \
             z.writestr('greet-1.0.dist-info/RECORD', '')\n";
         let made = Command::new("python3")
             .args(["-c", make])
