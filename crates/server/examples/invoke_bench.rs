@@ -32,7 +32,7 @@ impl Engine for Nothing {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { languages: vec!["nothing".to_owned()], missing: Vec::new() }
+        Capabilities { languages: vec!["nothing".to_owned()], ..Capabilities::default() }
     }
 
     async fn build(&self, _: &Deployment) -> EngineResult<()> {
