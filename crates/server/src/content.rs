@@ -93,6 +93,10 @@ impl Contents {
         Ok(Self { content, settings, registries, builder, languages, builds, store, seal, sources })
     }
 
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     fn builder(&self) -> Result<&Builder> {
         let none = || Error::refused("images cannot be built here: no engine runs processes");
         self.builder.as_ref().ok_or_else(none)

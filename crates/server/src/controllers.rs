@@ -22,6 +22,7 @@ mod function;
 mod image;
 mod queue;
 mod reconcile;
+mod upkeep;
 
 /// What controllers stand on.
 #[derive(Clone)]
@@ -49,6 +50,7 @@ impl Controllers {
         })
         .await?;
         self.spawn(image::Images { store: store.clone(), contents: contents.clone() }).await?;
+        self.tasks.spawn(upkeep::run(store.clone(), contents.clone(), self.stop.clone()));
         self.spawn(function::Functions(self.clone())).await?;
         let (seal, gateway) = (self.seal.clone(), self.gateway.clone());
         let apis = api::Apis { store: store.clone(), seal, gateway };

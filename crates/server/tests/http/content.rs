@@ -24,7 +24,7 @@ struct Bed {
 async fn bed() -> Bed {
     let directory = tempfile::tempdir().unwrap();
     let layout = python_layout(directory.path(), "12").await;
-    let settings = format!("[images]\nfolders = [{:?}]\n", directory.path());
+    let settings = format!("[images]\nrefresh_s = 1\nfolders = [{:?}]\n", directory.path());
     let server = Server::start_with(Options { settings }).await;
     let url = format!("oci:{}:python", layout.display());
     let base = json!({"name": "base", "dockerUrl": url, "language": "python3"});
@@ -115,7 +115,15 @@ async fn an_updated_base_rebuilds_what_is_on_it_and_nothing_stops() {
     let bed = bed().await;
     let first = bed.function("hello", SOURCE).await;
     python_layout(bed.directory.path(), "13").await;
-    // What the tag leads to now is taken only when somebody says so.
+    // What the tag leads to now is noticed, and taken only when somebody says so.
+    eventually("the tag was looked at", async || {
+        let base = bed.server.get("/v1/baseimage/base").await.expect(200).json();
+        if base["movedTo"].is_string() && base["digest"] != base["movedTo"] {
+            return Ok(());
+        }
+        Err(base)
+    })
+    .await;
     assert!(bed.call("hello").await["os"].as_str().unwrap().contains("VERSION_ID=12"));
     let base = json!({"dockerUrl": bed.url, "language": "python3"});
     bed.server.put("/v1/baseimage/base", base).await.expect(200);
@@ -125,6 +133,8 @@ async fn an_updated_base_rebuilds_what_is_on_it_and_nothing_stops() {
         if os.contains("VERSION_ID=13") { Ok(()) } else { Err(os) }
     })
     .await;
+    let base = bed.server.get("/v1/baseimage/base").await.expect(200).json();
+    assert!(base["movedTo"].is_null() && base["reason"].is_null(), "{base}");
     let second = bed.server.wait_for("/v1/function/hello", "READY").await;
     assert_ne!(first["digest"], second["digest"]);
 }
