@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::command::{
     api_object, context, create, delete, edit, exec, explain, get, iam, init, inspect, log, login,
-    manage, replay, version,
+    manage, prune, replay, scan, version,
 };
 use crate::printer::Format;
 use crate::value;
@@ -95,6 +95,10 @@ pub enum Command {
     Init(init::Init),
     /// Show what an image or a function is made of: layers, packages, its bill of materials
     Inspect(inspect::Inspect),
+    /// Show known vulnerabilities of images and functions
+    Scan(scan::Scan),
+    /// Delete layers that nothing needs any more
+    Prune(prune::Prune),
     /// Show what runs of a function printed
     Log(log::Log),
     /// Run a dead letter again

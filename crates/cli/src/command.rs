@@ -19,7 +19,9 @@ pub mod inspect;
 pub mod log;
 pub mod login;
 pub mod manage;
+pub mod prune;
 pub mod replay;
+pub mod scan;
 pub mod seed;
 pub mod server;
 pub mod version;
@@ -71,6 +73,8 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         Command::Exec(exec) => exec.run(&context).await,
         Command::Inspect(inspect) => inspect.run(&context).await,
         Command::Log(log) => log.run(&context).await,
+        Command::Prune(prune) => prune.run(&context).await,
+        Command::Scan(scan) => scan.run(&context).await,
         Command::Replay(replay) => replay.run(&context).await,
         Command::Iam(iam) => iam.run(&context).await,
         Command::Login(login) => login.run(context, global).await,

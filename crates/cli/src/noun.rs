@@ -15,6 +15,8 @@ pub enum Noun {
     BaseImage,
     #[value(aliases = ["images"])]
     Image,
+    #[value(aliases = ["image-policies", "imagepolicy", "imagepolicies"])]
+    ImagePolicy,
     #[value(aliases = ["functions", "func"])]
     Function,
     #[value(aliases = ["secrets"])]
@@ -28,9 +30,10 @@ pub enum Noun {
 }
 
 impl Noun {
-    pub const ALL: [Noun; 9] = [
+    pub const ALL: [Noun; 10] = [
         Noun::BaseImage,
         Noun::Image,
+        Noun::ImagePolicy,
         Noun::Function,
         Noun::Secret,
         Noun::Api,
@@ -75,6 +78,7 @@ impl Noun {
             Noun::Application => wire::parse::<wire::Application>(bytes).map(drop),
             Noun::BaseImage => wire::parse::<wire::BaseImage>(bytes).map(drop),
             Noun::Image => wire::parse::<wire::Image>(bytes).map(drop),
+            Noun::ImagePolicy => wire::parse::<wire::ImagePolicy>(bytes).map(drop),
             Noun::Function => wire::parse::<wire::Function>(bytes).map(drop),
             Noun::Secret => wire::parse::<wire::Secret>(bytes).map(drop),
             Noun::Organization => wire::parse::<wire::Organization>(bytes).map(drop),
@@ -92,6 +96,7 @@ impl Noun {
             Noun::Serviceaccount,
             Noun::Policy,
             Noun::Secret,
+            Noun::ImagePolicy,
             Noun::BaseImage,
             Noun::Image,
             Noun::Function,
@@ -107,6 +112,7 @@ impl Noun {
             Noun::Application => Kind::Application,
             Noun::BaseImage => Kind::BaseImage,
             Noun::Image => Kind::Image,
+            Noun::ImagePolicy => Kind::ImagePolicy,
             Noun::Function => Kind::Function,
             Noun::Secret => Kind::Secret,
             Noun::Organization => Kind::Organization,

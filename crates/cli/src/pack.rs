@@ -1,7 +1,7 @@
 //! Source folders and files as what is sent: a tar.gz that is the same for the same content.
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{Read as _, Seek as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
@@ -29,7 +29,7 @@ pub fn source(path: &Path) -> Result<String> {
     })?;
     let (root, files) = if meta.is_dir() {
         let mut files = Vec::new();
-        collect(path, path, &mut files)?;
+        collect(path, path, &mut files, MAX_FILES)?;
         files.sort();
         (path, files)
     } else {
@@ -53,7 +53,25 @@ pub fn one(name: &Path, bytes: &[u8]) -> Result<String> {
     archive.finish()
 }
 
-fn collect(root: &Path, folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+/// A folder of vulnerability records as one tar.gz, in a file that has no name.
+pub fn records(folder: &Path) -> Result<File> {
+    let mut files = Vec::new();
+    collect(folder, folder, &mut files, usize::MAX)?;
+    let known = |file: &&PathBuf| {
+        file.extension().is_some_and(|ending| ending == "json" || ending == "zip")
+    };
+    let gzip = GzEncoder::new(tempfile::tempfile()?, Compression::fast());
+    let mut tar = tar::Builder::new(gzip);
+    for file in files.iter().filter(known) {
+        let path = folder.join(file);
+        tar.append_path_with_name(&path, file).with_context(|| path.display().to_string())?;
+    }
+    let mut packed = tar.into_inner()?.finish()?;
+    packed.rewind()?;
+    Ok(packed)
+}
+
+fn collect(root: &Path, folder: &Path, files: &mut Vec<PathBuf>, most: usize) -> Result<()> {
     for entry in std::fs::read_dir(folder).with_context(|| folder.display().to_string())? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default();
@@ -61,12 +79,12 @@ fn collect(root: &Path, folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
             continue;
         }
         if path.is_dir() && !path.is_symlink() {
-            collect(root, &path, files)?;
+            collect(root, &path, files, most)?;
         } else {
             files.push(path.strip_prefix(root)?.to_owned());
         }
-        if files.len() > MAX_FILES {
-            bail!("{} holds more than {MAX_FILES} files", root.display());
+        if files.len() > most {
+            bail!("{} holds more than {most} files", root.display());
         }
     }
     Ok(())

@@ -76,6 +76,10 @@ fn columns(noun: Noun) -> (Columns, Columns) {
             ],
             vec![column!("TLS", "tls"), reason],
         ),
+        Noun::ImagePolicy => (
+            vec![name, ("MODE", |v| or(v, "mode", "enforce")), ("RULES", rule_names), created],
+            vec![],
+        ),
         Noun::Application => (vec![name, status, created], vec![]),
         Noun::Policy => {
             (vec![name, ("GLOBAL", |v| or(v, "global", "false")), created], vec![("RULES", rules)])
@@ -96,6 +100,12 @@ fn secret_content(secret: &Value) -> String {
             pairs.collect::<Vec<_>>().join("\n")
         }
     }
+}
+
+fn rule_names(policy: &Value) -> String {
+    let rules = policy["rules"].as_array().into_iter().flatten();
+    let named = rules.map(|rule| format!("{} {}", text(&rule["effect"]), text(&rule["name"])));
+    named.collect::<Vec<_>>().join("\n")
 }
 
 fn rules(policy: &Value) -> String {

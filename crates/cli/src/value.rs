@@ -38,15 +38,37 @@ fn since_at(text: &str, now: i64) -> Result<i64, String> {
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {
         return Ok(time.timestamp());
     }
-    let unit = match text.chars().last() {
-        Some('s') => 1,
-        Some('m') => 60,
-        Some('h') => 3_600,
-        Some('d') => 86_400,
-        _ => return Err(rule.to_owned()),
+    let ago = span(text).ok_or(rule)?;
+    Ok(now - i64::from(ago))
+}
+
+/// A time span in seconds: `90s`, `10m`, `2h`, `7d`, or seconds as they are.
+pub fn seconds(text: &str) -> Result<u64, String> {
+    let plain = text.parse().ok();
+    let seconds = plain.or_else(|| span(text).map(u64::from));
+    seconds.ok_or_else(|| "must be a time span: 90s, 10m, 2h, 7d".to_owned())
+}
+
+fn span(text: &str) -> Option<u32> {
+    let unit = match text.chars().last()? {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        _ => return None,
     };
-    let number: u32 = text[..text.len() - 1].parse().map_err(|_| rule.to_owned())?;
-    Ok(now - i64::from(number) * unit)
+    let number: u32 = text[..text.len() - 1].parse().ok()?;
+    number.checked_mul(unit)
+}
+
+/// A number of bytes as people read it.
+pub fn bytes(count: u64) -> String {
+    const MIB: f64 = 1_048_576.0;
+    match count {
+        0..=9_999 => format!("{count} B"),
+        10_000..=999_999 => format!("{} KiB", count / 1024),
+        _ => format!("{:.1} MiB", count as f64 / MIB),
+    }
 }
 
 #[cfg(test)]
@@ -64,6 +86,15 @@ mod tests {
         assert_eq!(at("7d"), Ok(395_200));
         for wrong in ["", "m", "1.5h", "tomorrow", "-5m", "5µ"] {
             assert!(at(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn spans_are_read_with_and_without_a_unit() {
+        assert_eq!(seconds("90"), Ok(90));
+        assert_eq!(seconds("2h"), Ok(7_200));
+        for wrong in ["", "h", "-1", "1.5h", "99999999999d"] {
+            assert!(seconds(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -2,6 +2,9 @@
 
 use std::io;
 
+use dispatch_driver::Retry;
+use dispatch_model::code;
+
 /// An error whose text is for the one who reads a resource's `reason`.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -26,6 +29,15 @@ impl Error {
     /// For `map_err`: what was being done when the disk failed.
     pub fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         move |error| Error::Io(what.into(), error)
+    }
+
+    /// As engines tell that an image cannot be run.
+    pub fn into_driver(self, digest: &str) -> dispatch_driver::Error {
+        let text = format!("image {digest} cannot be run: {self}");
+        match self.is_passing() {
+            true => dispatch_driver::Error::backend(code::ENGINE006, Retry::Now, text),
+            false => dispatch_driver::Error::ours(code::ENGINE006, text),
+        }
     }
 
     /// Whether another try may help.

@@ -21,8 +21,9 @@ mod rpm;
 mod runtime;
 mod walk;
 
+pub use dispatch_model::Ecosystem;
 pub use os::Os;
-pub use package::{Ecosystem, Package, Source};
+pub use package::{Package, Source};
 pub(crate) use pypi::normalized as pypi_name;
 
 use std::fs::File;

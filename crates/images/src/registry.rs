@@ -11,6 +11,7 @@ mod referrers;
 mod remove;
 mod session;
 mod sign_in;
+mod signatures;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 pub enum ResourceKind {
     BaseImage,
     Image,
+    ImagePolicy,
     Function,
     Secret,
     Api,
@@ -17,9 +18,10 @@ pub enum ResourceKind {
 }
 
 impl ResourceKind {
-    pub const ALL: [ResourceKind; 9] = [
+    pub const ALL: [ResourceKind; 10] = [
         ResourceKind::BaseImage,
         ResourceKind::Image,
+        ResourceKind::ImagePolicy,
         ResourceKind::Function,
         ResourceKind::Secret,
         ResourceKind::Api,
@@ -34,6 +36,7 @@ impl ResourceKind {
         match self {
             ResourceKind::BaseImage => "BaseImage",
             ResourceKind::Image => "Image",
+            ResourceKind::ImagePolicy => "ImagePolicy",
             ResourceKind::Function => "Function",
             ResourceKind::Secret => "Secret",
             ResourceKind::Api => "API",
@@ -49,6 +52,7 @@ impl ResourceKind {
         match self {
             ResourceKind::BaseImage => "base image",
             ResourceKind::Image => "image",
+            ResourceKind::ImagePolicy => "image policy",
             ResourceKind::Function => "function",
             ResourceKind::Secret => "secret",
             ResourceKind::Api => "api",
@@ -64,6 +68,7 @@ impl ResourceKind {
         match self {
             ResourceKind::BaseImage => "baseimage",
             ResourceKind::Image => "image",
+            ResourceKind::ImagePolicy => "imagepolicy",
             ResourceKind::Function => "function",
             ResourceKind::Secret => "secret",
             ResourceKind::Api => "api",

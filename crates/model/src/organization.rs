@@ -13,4 +13,8 @@ kind!(
 pub const DEFAULT_ORGANIZATION: &str = "dispatch";
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OrganizationSpec {}
+#[serde(default)]
+pub struct OrganizationSpec {
+    /// Refuse to delete what something else uses, whoever asks.
+    pub protect_in_use: bool,
+}

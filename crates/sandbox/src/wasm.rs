@@ -24,8 +24,10 @@ mod http_client;
 mod interpreter;
 mod json;
 mod output;
+mod program;
 mod runtime;
 mod source;
 
 pub use config::WasmConfig;
 pub use engine::WasmEngine;
+pub use program::Program;

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::authn::Authn;
 use crate::authz::Authorizer;
 use crate::config::Limits;
+use crate::content::Contents;
 use crate::invoke::{Engines, Invoker};
 use crate::seal::Seal;
 use crate::telemetry::Metrics;
@@ -26,13 +27,16 @@ pub mod error;
 pub mod feed;
 pub mod function;
 pub mod image;
+pub mod image_policy;
 pub mod organization;
 pub mod package;
 pub mod policy;
+pub mod prune;
 pub mod resource;
 pub mod run;
 pub mod secret;
 pub mod service_account;
+pub mod vulnerability;
 pub mod watch;
 
 pub use caller::{Caller, Principal};
@@ -47,6 +51,7 @@ pub struct App {
     pub seal: Arc<Seal>,
     pub invoker: Arc<Invoker>,
     pub engines: Engines,
+    pub contents: Arc<Contents>,
     pub metrics: Arc<Metrics>,
     pub limits: Limits,
     /// Told whenever policies, organizations or keys changed.

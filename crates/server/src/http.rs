@@ -15,6 +15,8 @@ pub mod function;
 pub mod health;
 pub mod iam;
 pub mod image;
+pub mod image_policy;
+pub mod image_upkeep;
 pub mod measure;
 pub mod openapi;
 pub mod package;
@@ -26,6 +28,7 @@ pub mod run;
 pub mod secret;
 pub mod stream;
 pub mod version;
+pub mod vulnerability;
 pub mod watch;
 
 pub use body::Body;

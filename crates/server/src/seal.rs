@@ -14,9 +14,11 @@ pub use root_key::{KeySource, rotate};
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use anyhow::Context as _;
 use dispatch_model::secret::{Sealed, Secret};
 use dispatch_model::{ListQuery, Name, OrgName};
 use dispatch_store::Store;
+use zeroize::Zeroizing;
 
 use root_key::RootKey;
 
@@ -25,6 +27,10 @@ const PAGE: u32 = 200;
 
 /// The setting that remembers which root keys secrets may be sealed with: ids, comma-separated.
 const KEY_IDS: &str = "seal.root_key_id";
+/// The setting that holds a value of the installation's own, sealed like a secret. No secret can
+/// have its name.
+const OWN: &str = "images.signing_key";
+const OWN_NAME: &str = "images signing key";
 
 /// Seals and opens secrets.
 pub struct Seal {
@@ -69,8 +75,44 @@ impl Seal {
             store.setting_put(KEY_IDS, &ids.join(",")).await?;
         }
         let changed = self.reseal_all(store).await?;
+        self.reseal_own(store).await?;
         store.setting_put(KEY_IDS, first).await?;
         Ok(changed)
+    }
+
+    /// The installation's own sealed value, the key that signs images.
+    ///
+    /// # Errors
+    /// When the store does not answer, or it cannot be opened.
+    pub async fn own_value(&self, store: &Store) -> anyhow::Result<Option<Zeroizing<String>>> {
+        let Some(text) = store.setting_get(OWN).await? else { return Ok(None) };
+        let sealed: Sealed = serde_json::from_str(&text)?;
+        let mut values = self.open_sealed(&own_org()?, &Name::trusted(OWN_NAME), &sealed)?;
+        Ok(values.remove(OWN))
+    }
+
+    /// Stores it sealed, unless another server was faster; returns the one that holds.
+    pub async fn own_value_or(
+        &self,
+        store: &Store,
+        value: &str,
+    ) -> anyhow::Result<Zeroizing<String>> {
+        let values = BTreeMap::from([(OWN.to_owned(), value.to_owned())]);
+        let sealed = self.seal(&own_org()?, &Name::trusted(OWN_NAME), &values)?;
+        store.setting_put_new(OWN, &serde_json::to_string(&sealed)?).await?;
+        self.own_value(store).await?.context("a setting that was just stored is there")
+    }
+
+    /// Wraps its data key with the first root key.
+    async fn reseal_own(&self, store: &Store) -> anyhow::Result<()> {
+        let Some(text) = store.setting_get(OWN).await? else { return Ok(()) };
+        let sealed: Sealed = serde_json::from_str(&text)?;
+        if sealed.root_key_id == self.keys[0].id() {
+            return Ok(());
+        }
+        let old = self.keys.iter().find(|key| key.id() == sealed.root_key_id);
+        let new = envelope::rewrap(old.ok_or(Error::UnknownRootKey)?, &self.keys[0], &sealed)?;
+        Ok(store.setting_put(OWN, &serde_json::to_string(&new)?).await?)
     }
 
     /// Encrypts the values of a secret.
@@ -125,6 +167,11 @@ impl Seal {
             }
         }
     }
+}
+
+/// What the installation's own value is bound to.
+fn own_org() -> anyhow::Result<OrgName> {
+    Ok(OrgName::new(dispatch_model::organization::DEFAULT_ORGANIZATION)?)
 }
 
 async fn known(store: &Store) -> anyhow::Result<Vec<String>> {

@@ -18,6 +18,8 @@ mod function;
 mod iam;
 #[path = "http/image.rs"]
 mod image;
+#[path = "http/inspection.rs"]
+mod inspection;
 #[path = "http/limits.rs"]
 mod limits;
 #[path = "http/list.rs"]

@@ -5,7 +5,7 @@
 //! `image_digest`.
 
 use dispatch_model::resource::now_ms;
-use dispatch_model::{OrgName, ResourceKind};
+use dispatch_model::{Name, OrgName, ResourceKind};
 
 use crate::database::{read, write};
 use crate::{Result, Store};
@@ -33,6 +33,15 @@ pub struct FindingRow {
     /// 0 unknown, 1 low, 2 medium, 3 high, 4 critical.
     pub severity: i64,
     /// All of it, as JSON.
+    pub body: String,
+}
+
+/// A thing of an organization that has a vulnerability.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FindingUser {
+    pub kind: ResourceKind,
+    pub user: String,
+    /// The finding, as JSON.
     pub body: String,
 }
 
@@ -257,6 +266,81 @@ impl Store {
         }))
     }
 
+    /// What is known against the things of an organization, the worst first: a row for each thing
+    /// that has it.
+    pub async fn finding_users(
+        &self,
+        org: &OrgName,
+        severity: i64,
+        package: Option<&str>,
+    ) -> Result<Vec<FindingUser>> {
+        let sql = format!(
+            "SELECT DISTINCT l.kind, l.name, f.severity, f.package, f.id, f.version, f.body \
+             FROM finding f JOIN resource_label l ON l.value = f.digest \
+             WHERE {HAS} AND f.severity >= $2 AND ($3 IS NULL OR f.package = $3) \
+             ORDER BY f.severity DESC, f.package, f.id, f.version, l.kind, l.name LIMIT $4"
+        );
+        let rows: Vec<(String, String, i64, String, String, String, String)> =
+            read!(self, |pool| {
+                sqlx::query_as(sqlx::AssertSqlSafe(sql))
+                    .bind(org.as_str())
+                    .bind(severity)
+                    .bind(package)
+                    .bind(i64::from(MAX_ROWS))
+                    .fetch_all(pool)
+                    .await?
+            });
+        let user = |(kind, user, _, _, _, _, body): (String, String, _, _, _, _, String)| {
+            Some(FindingUser { kind: ResourceKind::parse(&kind)?, user, body })
+        };
+        Ok(rows.into_iter().filter_map(user).collect())
+    }
+
+    /// How much content of an organization has findings of another database, or of none.
+    pub async fn content_unscanned_of(&self, org: &OrgName, database: &str) -> Result<u64> {
+        let sql = format!(
+            "SELECT COUNT(DISTINCT c.digest) FROM content c \
+             JOIN resource_label l ON l.value = c.digest WHERE {HAS} AND c.scanned <> $2"
+        );
+        let (count,): (i64,) = read!(self, |pool| {
+            sqlx::query_as(sqlx::AssertSqlSafe(sql))
+                .bind(org.as_str())
+                .bind(database)
+                .fetch_one(pool)
+                .await?
+        });
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
+    /// The database some content's findings are of; `None` when nothing is known of it.
+    pub async fn content_scanned(&self, digest: &str) -> Result<Option<String>> {
+        let row: Option<(String,)> = read!(self, |pool| {
+            sqlx::query_as("SELECT scanned FROM content WHERE digest = $1")
+                .bind(digest)
+                .fetch_optional(pool)
+                .await?
+        });
+        Ok(row.map(|(scanned,)| scanned))
+    }
+
+    /// Whoever has some content: kind, organization and name.
+    pub async fn content_users(&self, digest: &str) -> Result<Vec<(ResourceKind, OrgName, Name)>> {
+        let rows: Vec<(String, String, String)> = read!(self, |pool| {
+            sqlx::query_as(
+                "SELECT kind, org, name FROM resource_label WHERE value = $1 \
+                 AND label IN ('field:digest', 'field:image_digest') LIMIT 100",
+            )
+            .bind(digest)
+            .fetch_all(pool)
+            .await?
+        });
+        let user = |(kind, org, name): (String, String, String)| {
+            let kind = ResourceKind::parse(&kind)?;
+            Some((kind, OrgName::new(&org).ok()?, Name::trusted(&name)))
+        };
+        Ok(rows.into_iter().filter_map(user).collect())
+    }
+
     /// Digests that resources of any organization have: what is to be kept.
     pub async fn content_in_use(&self) -> Result<Vec<String>> {
         let rows: Vec<(String,)> = read!(self, |pool| {
@@ -275,7 +359,7 @@ impl Store {
         const UNUSED: &str = "created_ms < $1 AND NOT EXISTS (SELECT 1 FROM resource_label l \
              WHERE l.value = content.digest AND l.label IN ('field:digest', 'field:image_digest'))";
         let gone = write!(&self.0.database, |tx| {
-            for table in ["package", "finding"] {
+            for table in ["package", "finding", "signature"] {
                 let sql = format!(
                     "DELETE FROM {table} WHERE digest IN \
                      (SELECT digest FROM content WHERE {UNUSED})"

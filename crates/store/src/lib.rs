@@ -12,6 +12,7 @@ mod dead_letter;
 mod error;
 #[cfg(not(feature = "testing"))]
 mod fault;
+pub mod inspection;
 mod label;
 mod organization;
 mod resource;

@@ -64,6 +64,7 @@ impl Store {
                 for sql in [
                     "DELETE FROM run WHERE org = $1",
                     "DELETE FROM run_key WHERE org = $1",
+                    "DELETE FROM violation WHERE org = $1",
                     "DELETE FROM resource_label WHERE kind = 'Organization' AND org = $1",
                     "DELETE FROM resource WHERE kind = 'Organization' AND org = $1",
                 ] {

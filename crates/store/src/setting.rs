@@ -14,6 +14,22 @@ impl Store {
         Ok(row.map(|(value,)| value))
     }
 
+    /// Stores a value unless there is one; returns the one that holds.
+    pub async fn setting_put_new(&self, name: &str, value: &str) -> Result<String> {
+        let row: (String,) = write!(&self.0.database, |tx| {
+            sqlx::query("INSERT INTO setting (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING")
+                .bind(name)
+                .bind(value)
+                .execute(&mut *tx)
+                .await?;
+            sqlx::query_as("SELECT value FROM setting WHERE name = $1")
+                .bind(name)
+                .fetch_one(&mut *tx)
+                .await?
+        });
+        Ok(row.0)
+    }
+
     pub async fn setting_put(&self, name: &str, value: &str) -> Result<()> {
         write!(&self.0.database, |tx| {
             sqlx::query(

@@ -72,13 +72,17 @@ impl Client {
 
     /// A base image and an image of a language, both READY.
     pub async fn image(&self, language: &str) {
-        let url = format!("host:{language}");
+        self.image_with(language, &format!("host:{language}")).await;
+        self.wait_for(&format!("/v1/image/{language}"), "READY").await;
+    }
+
+    /// A base image at a URL and an image on it, both of the language's name.
+    pub async fn image_with(&self, language: &str, url: &str) {
         let name = format!("{language}-base");
         let base = json!({"name": name, "dockerUrl": url, "language": language});
         self.post("/v1/baseimage", base).await.expect(201);
         let image = json!({"name": language, "baseImageName": name});
         self.post("/v1/image", image).await.expect(201);
-        self.wait_for(&format!("/v1/image/{language}"), "READY").await;
     }
 
     /// A function that is READY, from its source and the fields it has beside; its image is there.

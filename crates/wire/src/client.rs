@@ -93,6 +93,26 @@ impl Client {
         })
     }
 
+    /// Sends bytes as they are and reads JSON.
+    pub async fn upload(
+        &self,
+        path: &str,
+        body: impl Into<reqwest::Body>,
+        size: u64,
+    ) -> Result<Value> {
+        let request = self.request(Method::PUT, path)?.body(body);
+        let request = request.header(reqwest::header::CONTENT_LENGTH, size);
+        let kind = (reqwest::header::CONTENT_TYPE, "application/octet-stream");
+        let response = self.checked(request.header(kind.0, kind.1)).await?;
+        response.json().await.map_err(|error| Error::NotJson(error.to_string()))
+    }
+
+    /// Text that is not JSON.
+    pub async fn text(&self, path: &str) -> Result<String> {
+        let response = self.checked(self.request(Method::GET, path)?).await?;
+        response.text().await.map_err(|e| Error::connection(&self.base, &e))
+    }
+
     pub async fn get(&self, path: &str) -> Result<Value> {
         Ok(self.send(Method::GET, path, &[], None).await?.body)
     }

@@ -12,7 +12,11 @@ use crate::shared::{is_false, resource_shape, tags_to_model};
 
 resource_shape! {
     /// A tenant.
-    Organization {}
+    Organization {
+        /// Refuse (409) to delete what something else uses.
+        #[serde(default, skip_serializing_if = "is_false")]
+        protect_in_use: bool,
+    }
 }
 
 resource_shape! {
@@ -56,7 +60,7 @@ impl ToModel for Organization {
     plain_name_and_tags!();
 
     fn spec(&self) -> Result<OrganizationSpec, Violation> {
-        Ok(OrganizationSpec {})
+        Ok(OrganizationSpec { protect_in_use: self.protect_in_use })
     }
 }
 
@@ -64,7 +68,9 @@ impl FromModel for Organization {
     type Kind = OrganizationMarker;
 
     fn from_model(resource: &Resource<OrganizationMarker>) -> Self {
-        Organization::default().with_meta(OrganizationMarker::KIND, &resource.meta)
+        let protect_in_use = resource.spec.protect_in_use;
+        Organization { protect_in_use, ..Organization::default() }
+            .with_meta(OrganizationMarker::KIND, &resource.meta)
     }
 }
 

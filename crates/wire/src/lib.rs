@@ -15,11 +15,13 @@ pub mod error;
 pub mod function;
 pub mod iam;
 pub mod image;
+pub mod image_policy;
 pub mod parse;
 pub mod run;
 pub mod secret;
 pub mod shared;
 pub mod version;
+pub mod vulnerability;
 
 pub use api::Api;
 pub use application::Application;
@@ -30,8 +32,12 @@ pub use error::ErrorBody;
 pub use function::Function;
 pub use iam::{Organization, Policy, Rule, ServiceAccount};
 pub use image::Image;
+pub use image_policy::ImagePolicy;
 pub use parse::parse;
 pub use run::{InvocationError, Run, RunLogs};
 pub use secret::Secret;
 pub use shared::Tag;
 pub use version::Version;
+pub use vulnerability::{
+    Pruned, Vulnerability, VulnerabilityDatabase, VulnerabilityReport, VulnerabilityUser,
+};

@@ -61,6 +61,11 @@ enum What {
     /// What functions run on
     #[command(visible_alias = "images")]
     Image(List),
+    /// What is admitted into images
+    #[command(visible_alias = "image-policies", aliases = ["imagepolicy", "imagepolicies"])]
+    ImagePolicy(List),
+    /// The public key that signs this installation's images, as cosign takes it
+    SigningKey,
     /// Code with a handler
     #[command(visible_alias = "functions")]
     Function(List),
@@ -115,6 +120,11 @@ impl Get {
             What::Application(list) => resources(context, Noun::Application, &list, None).await,
             What::BaseImage(list) => resources(context, Noun::BaseImage, &list, None).await,
             What::Image(list) => resources(context, Noun::Image, &list, None).await,
+            What::ImagePolicy(list) => resources(context, Noun::ImagePolicy, &list, None).await,
+            What::SigningKey => {
+                printer::line(context.session.client.text("signingkey").await?.trim_end());
+                Ok(())
+            }
             What::Function(list) => resources(context, Noun::Function, &list, None).await,
         }
     }

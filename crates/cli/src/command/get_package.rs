@@ -11,13 +11,16 @@ const EXAMPLES: &str = "\
 Examples:
   dispatch get packages
   dispatch get packages --ecosystem pypi
-  dispatch get packages --name openssl
+  dispatch get package openssl
   dispatch get packages --name openssl --version 3.0.11-1~deb12u2 -o json";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct GetPackage {
     /// Show which functions and images have this package, in which version
+    #[arg(value_name = "NAME", conflicts_with = "name")]
+    package: Option<String>,
+    /// The same
     #[arg(long)]
     name: Option<String>,
     /// Only packages of deb, apk, rpm, pypi, npm, gem, maven, composer, …
@@ -33,9 +36,10 @@ pub struct GetPackage {
 
 impl GetPackage {
     pub async fn run(self, context: &Context) -> Result<()> {
-        let path = if self.name.is_some() { "package/users" } else { "package" };
+        let name = self.package.or(self.name);
+        let path = if name.is_some() { "package/users" } else { "package" };
         let given = [
-            ("name", self.name),
+            ("name", name),
             ("ecosystem", self.ecosystem),
             ("version", self.version),
             ("limit", self.limit.map(|limit| limit.to_string())),

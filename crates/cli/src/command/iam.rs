@@ -36,7 +36,7 @@ enum IamCommand {
 
 const EXAMPLES: &str = "\
 Examples:
-  dispatch iam create organization acme
+  dispatch iam create organization acme --protect-in-use
   dispatch iam create serviceaccount ci --public-key ci.pub.pem --organization acme
   dispatch iam create policy ci-deploys -s ci -a get,create,update -r function,api";
 
@@ -55,7 +55,12 @@ enum Kind {
 enum Create {
     /// Whom everything belongs to
     #[command(aliases = ["organizations", "org"])]
-    Organization { name: String },
+    Organization {
+        name: String,
+        /// Refuse to delete what something else uses
+        #[arg(long)]
+        protect_in_use: bool,
+    },
     /// One rule: the subjects may do the actions to the resources
     #[command(alias = "policies")]
     Policy {
@@ -138,8 +143,9 @@ impl Iam {
 impl Create {
     async fn run(self, context: &Context) -> Result<()> {
         let (noun, name, body) = match self {
-            Create::Organization { name } => {
-                (Noun::Organization, name.clone(), json!({"name": name}))
+            Create::Organization { name, protect_in_use } => {
+                let body = json!({"name": name, "protectInUse": protect_in_use});
+                (Noun::Organization, name, body)
             }
             Create::Policy { name, subjects, actions, resources, global } => {
                 let rule = json!({"subjects": subjects, "actions": actions,

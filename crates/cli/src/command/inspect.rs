@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::Context;
 use crate::noun::Noun;
-use crate::printer;
+use crate::{printer, value};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -36,8 +36,9 @@ pub struct Inspect {
     all: bool,
 }
 
+/// What has content of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Inspected {
+pub enum Inspected {
     #[value(aliases = ["base-images", "baseimage", "baseimages"])]
     BaseImage,
     #[value(aliases = ["images"])]
@@ -52,13 +53,19 @@ enum Bill {
     Spdx,
 }
 
-impl Inspect {
-    pub async fn run(self, context: &Context) -> Result<()> {
-        let noun = match self.kind {
+impl Inspected {
+    pub fn noun(self) -> Noun {
+        match self {
             Inspected::BaseImage => Noun::BaseImage,
             Inspected::Image => Noun::Image,
             Inspected::Function => Noun::Function,
-        };
+        }
+    }
+}
+
+impl Inspect {
+    pub async fn run(self, context: &Context) -> Result<()> {
+        let noun = self.kind.noun();
         let client = &context.session.client;
         if let Some(bill) = self.bill {
             let format = if bill == Bill::Spdx { "spdx" } else { "cyclonedx" };
@@ -93,7 +100,11 @@ fn tree(title: &str, content: &Value, all: bool) -> Vec<String> {
     for layer in &layers {
         let size = layer["size"].as_u64().unwrap_or(0);
         let by = one_line(&text(&layer["createdBy"]));
-        lines.push(format!("│  ├─ {}  {:>9}  {by}", short(&text(&layer["digest"])), bytes(size)));
+        lines.push(format!(
+            "│  ├─ {}  {:>9}  {by}",
+            short(&text(&layer["digest"])),
+            value::bytes(size)
+        ));
     }
     let packages = list("packages");
     lines.push(format!("└─ packages ({})", packages.len()));
@@ -131,15 +142,6 @@ fn one_line(text: &str) -> String {
     match flat.chars().count() > MAX {
         true => flat.chars().take(MAX - 1).chain(['…']).collect(),
         false => flat,
-    }
-}
-
-fn bytes(count: u64) -> String {
-    const MIB: f64 = 1_048_576.0;
-    match count {
-        0..=9_999 => format!("{count} B"),
-        10_000..=999_999 => format!("{} KiB", count / 1024),
-        _ => format!("{:.1} MiB", count as f64 / MIB),
     }
 }
 

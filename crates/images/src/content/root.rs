@@ -1,8 +1,7 @@
 //! What engines mount: the layers of images that are here.
 
 use async_trait::async_trait;
-use dispatch_driver::{ImageRoot, ImageStore, Retry};
-use dispatch_model::code;
+use dispatch_driver::{ImageRoot, ImageStore};
 
 use super::Content;
 use crate::{Digest, Error, Image, Result};
@@ -37,13 +36,7 @@ impl Content {
 #[async_trait]
 impl ImageStore for Content {
     async fn root(&self, digest: &str) -> dispatch_driver::Result<ImageRoot> {
-        let failed = |error: Error| {
-            let text = format!("image {digest} cannot be run: {error}");
-            match error.is_passing() {
-                true => dispatch_driver::Error::backend(code::ENGINE006, Retry::Now, text),
-                false => dispatch_driver::Error::ours(code::ENGINE006, text),
-            }
-        };
+        let failed = |error: Error| error.into_driver(digest);
         let digest: Digest = digest
             .parse()
             .map_err(|e: crate::digest::NoDigest| failed(Error::refused(e.to_string())))?;

@@ -1,66 +1,11 @@
 //! One installed package.
 
-use std::fmt;
-
+use dispatch_model::Ecosystem;
 use serde::{Deserialize, Serialize};
 
 /// Longest name and version; longer ones are damage or an attack, and become notes.
 const MAX_NAME: usize = 300;
 const MAX_VERSION: usize = 200;
-
-/// Whose rules names and versions follow. `gem`, `maven`, … are the types of package URLs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Ecosystem {
-    Deb,
-    Rpm,
-    Apk,
-    Pypi,
-    Npm,
-    Gem,
-    Maven,
-    Composer,
-    Powershell,
-    /// A language's own runtime that no package manager knows of.
-    Generic,
-}
-
-impl Ecosystem {
-    pub const ALL: [Self; 10] = [
-        Self::Deb,
-        Self::Rpm,
-        Self::Apk,
-        Self::Pypi,
-        Self::Npm,
-        Self::Gem,
-        Self::Maven,
-        Self::Composer,
-        Self::Powershell,
-        Self::Generic,
-    ];
-
-    /// As JSON, policies and lists spell it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Deb => "deb",
-            Self::Rpm => "rpm",
-            Self::Apk => "apk",
-            Self::Pypi => "pypi",
-            Self::Npm => "npm",
-            Self::Gem => "gem",
-            Self::Maven => "maven",
-            Self::Composer => "composer",
-            Self::Powershell => "powershell",
-            Self::Generic => "generic",
-        }
-    }
-}
-
-impl fmt::Display for Ecosystem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
 
 /// A package as its own metadata describes it. The order is that of lists: ecosystem, name,
 /// version, architecture, location.

@@ -5,11 +5,15 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Days, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::range::Range;
-use super::{About, Effect, ImagePolicy, Match, Mode, Rule};
+use dispatch_model::image_policy::{
+    Effect, Globs, ImagePolicySpec, Match, Mode, Rule, VersionRange,
+};
+
+use super::glob;
 use crate::Digest;
-use crate::inventory::{Package, licence};
+use crate::inventory::{Ecosystem, Package, licence};
 use crate::vulnerability::Finding;
+use crate::vulnerability::version::compare;
 
 /// The licence of packages that name none.
 const NO_LICENCE: &str = "NOASSERTION";
@@ -60,7 +64,7 @@ pub struct Violation {
 }
 
 /// Violations in the order of packages, vulnerabilities, images; each subject at most once.
-pub fn evaluate(policy: &ImagePolicy, facts: &Facts<'_>) -> Vec<Violation> {
+pub fn evaluate(policy: &ImagePolicySpec, facts: &Facts<'_>) -> Vec<Violation> {
     let judge = Judge::new(policy, facts);
     let mut violations = Vec::new();
     for package in facts.packages {
@@ -101,10 +105,34 @@ fn named(image: &ImageFact) -> String {
     }
 }
 
+/// What kind of thing a rule decides on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum About {
+    Package,
+    BaseImage,
+    Vulnerability,
+    Signature,
+}
+
+fn about_of(matches: &Match) -> About {
+    match matches {
+        Match { unsigned: Some(_), .. } => About::Signature,
+        Match { severity: Some(_), .. } | Match { vulnerability: Some(_), .. } => {
+            About::Vulnerability
+        }
+        Match { base_image: Some(_), .. } => About::BaseImage,
+        _ => About::Package,
+    }
+}
+
+fn fits(globs: &Globs, text: &str) -> bool {
+    globs.all().iter().any(|glob| glob::matches(glob, text))
+}
+
 /// A rule with what is parsed once.
 struct Ready<'a> {
     rule: &'a Rule,
-    range: Option<Range<'a>>,
+    range: Option<VersionRange<'a>>,
 }
 
 struct Judge<'a> {
@@ -114,9 +142,10 @@ struct Judge<'a> {
 }
 
 impl<'a> Judge<'a> {
-    fn new(policy: &'a ImagePolicy, facts: &'a Facts<'a>) -> Self {
+    fn new(policy: &'a ImagePolicySpec, facts: &'a Facts<'a>) -> Self {
         // A range that cannot be parsed did not pass the check; such a rule matches nothing.
-        let ready = |rule: &'a Rule| match rule.matches.version.as_deref().map(Range::parse) {
+        let ready = |rule: &'a Rule| match rule.matches.version.as_deref().map(VersionRange::parse)
+        {
             None => Some(Ready { rule, range: None }),
             Some(range) => Some(Ready { rule, range: Some(range.ok()?) }),
         };
@@ -125,7 +154,7 @@ impl<'a> Judge<'a> {
     }
 
     fn first(&self, about: About, matches: impl Fn(&Ready<'a>) -> bool) -> Option<&'a Rule> {
-        let of_kind = self.rules.iter().filter(|ready| ready.rule.matches.about() == about);
+        let of_kind = self.rules.iter().filter(|ready| about_of(&ready.rule.matches) == about);
         of_kind.into_iter().find(|ready| matches(ready)).map(|ready| ready.rule)
     }
 
@@ -181,7 +210,7 @@ impl<'a> Judge<'a> {
     }
 }
 
-fn subject(ecosystem: crate::inventory::Ecosystem, name: &str, version: &str) -> String {
+fn subject(ecosystem: Ecosystem, name: &str, version: &str) -> String {
     format!("{ecosystem}/{name}@{version}")
 }
 
@@ -197,20 +226,23 @@ impl Ready<'_> {
             .matches()
             .package
             .as_ref()
-            .is_none_or(|globs| names.into_iter().flatten().any(|name| globs.matches(name)));
+            .is_none_or(|globs| names.into_iter().flatten().any(|name| fits(globs, name)));
         named && self.installed(package.ecosystem, &package.version) && self.licence(package)
     }
 
-    fn installed(&self, ecosystem: crate::inventory::Ecosystem, version: &str) -> bool {
+    fn installed(&self, ecosystem: Ecosystem, version: &str) -> bool {
         self.matches().ecosystem.is_none_or(|wanted| wanted == ecosystem)
-            && self.range.as_ref().is_none_or(|range| range.contains(ecosystem, version))
+            && self
+                .range
+                .as_ref()
+                .is_none_or(|range| range.contains(|bound| compare(ecosystem, version, bound)))
     }
 
     /// Whether a licensee must accept (or, for an allowance, may use) what the globs name.
     fn licence(&self, package: &Package) -> bool {
         let Some(globs) = &self.matches().licence else { return true };
         let allows = self.rule.effect == Effect::Allow;
-        let matched = |id: &str| globs.matches(id);
+        let matched = |id: &str| fits(globs, id);
         let holds = |text: &String| match allows {
             true => licence::satisfied(text, &matched),
             false => !licence::satisfied(text, &|id| !matched(id)),
@@ -225,15 +257,15 @@ impl Ready<'_> {
     fn vulnerability(&self, finding: &Finding) -> bool {
         let matches = self.matches();
         let ids = || finding.aliases.iter().chain([&finding.id]);
-        matches.vulnerability.as_ref().is_none_or(|globs| ids().any(|id| globs.matches(id)))
+        matches.vulnerability.as_ref().is_none_or(|globs| ids().any(|id| fits(globs, id)))
             && matches.severity.is_none_or(|severity| finding.severity > severity.above)
-            && matches.package.as_ref().is_none_or(|globs| globs.matches(&finding.package))
+            && matches.package.as_ref().is_none_or(|globs| fits(globs, &finding.package))
             && self.installed(finding.ecosystem, &finding.version)
     }
 
     fn image(&self, image: &ImageFact) -> bool {
         let Some(globs) = &self.matches().base_image else { return true };
-        image.base && names(image).iter().any(|name| globs.matches(name))
+        image.base && names(image).iter().any(|name| fits(globs, name))
     }
 }
 

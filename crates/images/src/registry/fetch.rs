@@ -187,7 +187,7 @@ impl Session<'_> {
         }
     }
 
-    async fn blob(&self, digest: &Digest, from: u64) -> Result<reqwest::Response> {
+    pub(super) async fn blob(&self, digest: &Digest, from: u64) -> Result<reqwest::Response> {
         let mut request = self.request(Method::GET, &format!("blobs/{digest}"));
         if from > 0 {
             request = request.header(reqwest::header::RANGE, format!("bytes={from}-"));

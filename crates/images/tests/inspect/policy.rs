@@ -3,15 +3,17 @@
 use chrono::{DateTime, Duration, Utc};
 use dispatch_images::Digest;
 use dispatch_images::inventory::{Ecosystem, Inventory, Package, inventory};
-use dispatch_images::policy::{Facts, ImageFact, ImagePolicy, Since, Violation, evaluate};
+use dispatch_images::policy::{Facts, ImageFact, Since, Violation, evaluate};
 use dispatch_images::vulnerability::{Finding, Severity};
+use dispatch_model::image_policy::ImagePolicySpec;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::image::Image;
 
-fn policy(rules: Value) -> ImagePolicy {
-    let policy: ImagePolicy = serde_json::from_value(json!({ "rules": rules })).expect("a policy");
+fn policy(rules: Value) -> ImagePolicySpec {
+    let policy: ImagePolicySpec =
+        serde_json::from_value(json!({ "rules": rules })).expect("a policy");
     assert_eq!(policy.check(), Ok(()));
     policy
 }
@@ -61,7 +63,7 @@ fn base(reference: &str, signed: bool) -> ImageFact {
 }
 
 fn judged(
-    policy: &ImagePolicy,
+    policy: &ImagePolicySpec,
     packages: &[Package],
     findings: &[Finding],
     images: &[ImageFact],
@@ -177,7 +179,7 @@ fn vulnerabilities_above_a_severity_with_exceptions_and_grace() {
         { "name": "critical", "effect": "deny", "match": { "severity": { "above": "HIGH" } },
           "graceDays": 14 },
     ]));
-    let at = |policy: &ImagePolicy, found: Option<DateTime<Utc>>| {
+    let at = |policy: &ImagePolicySpec, found: Option<DateTime<Utc>>| {
         let key = ("critical".to_owned(), "1 in npm/free@1.0.0".to_owned());
         let since: Since = found.map(|time| (key, time)).into_iter().collect();
         let facts =
@@ -239,7 +241,7 @@ fn what_is_wrong_is_named_by_its_field() {
             "rules[0].graceDays",
         ),
     ] {
-        let policy: ImagePolicy =
+        let policy: ImagePolicySpec =
             serde_json::from_value(json!({ "rules": rules })).expect("a policy");
         assert_eq!(policy.check().expect_err(field).field, field);
     }
@@ -249,7 +251,7 @@ fn what_is_wrong_is_named_by_its_field() {
         json!({ "rules": deny(json!({ "severity": { "above": "SEVERE" } })) }),
         json!({ "rules": deny(json!({ "ecosystem": "cargo" })) }),
     ] {
-        assert!(serde_json::from_value::<ImagePolicy>(unknown).is_err());
+        assert!(serde_json::from_value::<ImagePolicySpec>(unknown).is_err());
     }
 }
 
@@ -261,12 +263,12 @@ proptest! {
             { "name": "a", "effect": "deny", "match": { "package": glob, "version": version } },
             { "name": "b", "effect": "warn", "match": { "baseImage": glob } },
         ]);
-        let policy: ImagePolicy =
+        let policy: ImagePolicySpec =
             serde_json::from_value(json!({ "rules": rules })).expect("a policy");
         if policy.check().is_ok() {
             judged(&policy, &[], &[finding("1", Severity::Low)], &[base("a/b:c", false)]);
             let text = serde_json::to_string(&policy).expect("JSON");
-            prop_assert_eq!(serde_json::from_str::<ImagePolicy>(&text).expect("the same"), policy);
+            prop_assert_eq!(serde_json::from_str::<ImagePolicySpec>(&text).expect("the same"), policy);
         }
     }
 }

@@ -7,9 +7,10 @@ use super::{App, Caller, Error, Result};
 use crate::authz::Action;
 
 /// The words policies know, which are the second segments of paths.
-pub const RESOURCES: [&str; 11] = [
+pub const RESOURCES: [&str; 12] = [
     "baseimage",
     "image",
+    "imagepolicy",
     "function",
     "runs",
     "secret",

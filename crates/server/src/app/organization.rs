@@ -58,9 +58,10 @@ impl App {
         self.authorizer.authorize_global(caller, Action::Update)?;
         check_same_name(&shape.name, name)?;
         let (org, _) = self.organization(name).await?;
-        let tags = shape.tags()?;
+        let (tags, spec) = (shape.tags()?, shape.spec()?);
         self.change(&org, name, precondition, |found: &mut Resource<Organization>| {
             found.meta.tags = tags.clone();
+            found.spec = spec.clone();
             Ok(())
         })
         .await

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use dispatch_model::organization::Organization;
 use dispatch_model::{
     Kind, ListQuery, Name, OrgName, Page, Resource, ResourceKind, State, Violation,
 };
@@ -180,7 +181,7 @@ impl App {
     /// Who uses a resource, as the sentence `used by function hello, function world`.
     ///
     /// # Errors
-    /// [`Error::InUse`] when somebody does and the caller wants it protected.
+    /// [`Error::InUse`] when somebody does, and the caller or the organization wants it protected.
     pub(super) async fn used_by<K: Kind>(
         &self,
         resource: &Resource<K>,
@@ -194,10 +195,18 @@ impl App {
         let named: Vec<_> =
             users.iter().map(|(kind, name)| format!("{} {name}", kind.words())).collect();
         let users = named.join(", ");
-        if protect {
+        if protect || self.protects(&meta.org).await? {
             return Err(Error::InUse { kind: K::KIND, name: meta.name.clone(), users });
         }
         Ok(Some(format!("{} {} is used by {users}", K::KIND.words(), meta.name)))
+    }
+}
+
+impl App {
+    /// Whether an organization wants what is in use protected from all.
+    async fn protects(&self, org: &OrgName) -> Result<bool> {
+        let found = self.store.by_name::<Organization>(org, &Name::trusted(org.as_str())).await?;
+        Ok(found.is_some_and(|found| found.spec.protect_in_use))
     }
 }
 

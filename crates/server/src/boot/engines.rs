@@ -5,13 +5,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use dispatch_driver::{Error, ImageStore, Retry, SourceStore, Workshop};
-use dispatch_images::Content;
 use dispatch_model::code;
 use dispatch_sandbox::process::ProcessEngine;
 use dispatch_sandbox::wasm::WasmEngine;
 use dispatch_store::Store;
 
 use crate::config::Config;
+use crate::content::Kept;
 use crate::invoke::Engines;
 
 /// Sources as engines read them.
@@ -37,8 +37,8 @@ pub struct Made {
 }
 
 /// Builds them, the preferred first.
-pub async fn build(config: &Config, store: &Store, content: &Content) -> anyhow::Result<Made> {
-    let images: Arc<dyn ImageStore> = Arc::new(content.clone());
+pub async fn build(config: &Config, store: &Store, images: &Kept) -> anyhow::Result<Made> {
+    let images: Arc<dyn ImageStore> = Arc::new(images.clone());
     let sources: Arc<dyn SourceStore> = Arc::new(Sources(store.clone()));
     let mut made = Made::default();
     let mut process = config.process.clone();

@@ -11,7 +11,7 @@ pub async fn organization(store: &Store) -> Result<()> {
     }
     let org = OrgName::trusted(DEFAULT_ORGANIZATION);
     let name = Name::trusted(DEFAULT_ORGANIZATION);
-    let (tags, spec) = (Tags::new(), OrganizationSpec {});
+    let (tags, spec) = (Tags::new(), OrganizationSpec::default());
     let organization = Resource::<Organization>::new(org, name, tags, State::Ready, spec);
     match store.insert(&organization).await {
         // Another server that starts at the same time made it.

@@ -8,7 +8,6 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use axum::ServiceExt as _;
 use axum::extract::Request;
-use dispatch_images::Content;
 use dispatch_store::{Options, Store};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -22,7 +21,7 @@ use crate::app::App;
 use crate::authn::{Authn, Bootstrap};
 use crate::authz::Authorizer;
 use crate::config::{Config, Synchronous};
-use crate::content::{self, Contents};
+use crate::content::{Contents, Kept};
 use crate::controllers::Controllers;
 use crate::gateway::tls::Certificates;
 use crate::gateway::{Gateway, GatewayMetrics};
@@ -55,7 +54,7 @@ pub async fn start(config: Config) -> Result<Running> {
 /// The same with engines of the caller's making.
 pub(super) async fn start_with(
     config: Config,
-    engines: impl AsyncFnOnce(&Config, &Store, &Content) -> Result<Made>,
+    engines: impl AsyncFnOnce(&Config, &Store, &Kept) -> Result<Made>,
 ) -> Result<Running> {
     let api = bind(config.api.listen, "the API").await?;
     let http = bind(config.gateway.http, "the gateway").await?;
@@ -139,7 +138,7 @@ impl Built {
 async fn build(
     config: &Config,
     api: SocketAddr,
-    engines: impl AsyncFnOnce(&Config, &Store, &Content) -> Result<Made>,
+    engines: impl AsyncFnOnce(&Config, &Store, &Kept) -> Result<Made>,
 ) -> Result<Built> {
     let data_dir = config.data_dir();
     let lock = lock(&data_dir)?;
@@ -156,13 +155,14 @@ async fn build(
     let auth = config.auth.clone();
     let authn = Authn::load(&store, authorizer.clone(), auth, bootstrap, api).await?;
     let owner = rustix::process::geteuid().is_root().then_some(config.process.image_uid);
-    let content = content::open(&config.images, &data_dir, owner)?;
-    let Made { engines, workshop } = engines(config, &store, &content).await?;
+    let images = Kept::open(&config.images, &data_dir, owner, &store)?;
+    let Made { engines, workshop } = engines(config, &store, &images).await?;
     let languages = config.process.languages()?;
     let settings = config.images.clone();
-    let kept = (store.clone(), seal.clone());
+    let beside = (store.clone(), seal.clone());
     let sources = Arc::new(Sources(store.clone()));
-    let contents = Contents::new(content, settings, languages, workshop, kept, sources)?;
+    let contents = Contents::open(images, settings, languages, workshop, beside, sources).await?;
+    let contents = Arc::new(contents);
     let metrics = Arc::new(Metrics::default());
     let run_metrics = Arc::new(metrics.register(RunMetrics::register));
     let runs = config.runs.clone();
@@ -176,7 +176,7 @@ async fn build(
     let controllers = Controllers {
         store: store.clone(),
         engines: engines.clone(),
-        contents: Arc::new(contents),
+        contents: contents.clone(),
         invoker: invoker.clone(),
         seal: seal.clone(),
         gateway,
@@ -185,8 +185,19 @@ async fn build(
     };
     let limits = config.limits.clone();
     let access = tokio::sync::watch::Sender::default();
-    let app =
-        App { store, authn, authorizer, seal, invoker, engines, metrics, limits, access, stop };
+    let app = App {
+        store,
+        authn,
+        authorizer,
+        seal,
+        invoker,
+        engines,
+        contents,
+        metrics,
+        limits,
+        access,
+        stop,
+    };
     let config = config.clone();
     Ok(Built { app: Arc::new(app), controllers, config, lock, fingerprint })
 }

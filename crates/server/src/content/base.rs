@@ -3,12 +3,14 @@
 use dispatch_images::base::Source;
 use dispatch_images::registry::Credentials;
 use dispatch_images::sbom::Kind;
+use dispatch_images::sign::Signature;
 use dispatch_images::{Base, Digest, Error, Result};
 use dispatch_model::base_image::{BaseImage, BaseImageStatus};
 use dispatch_model::secret::Secret;
 use dispatch_model::{Name, OrgName, Resource, State};
+use dispatch_store::inspection::SignatureRow;
 
-use super::Contents;
+use super::{Contents, store_failed};
 
 /// Where a base image's URL leads to now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,9 +26,10 @@ impl Contents {
     /// One sentence for the resource's `reason`.
     pub async fn base(&self, base: &Resource<BaseImage>) -> Result<BaseImageStatus> {
         let (source, who) = self.asked(base).await?;
-        let found = Base::pull(&self.registries, &source, &who, &self.content).await?;
+        let found = Base::pull(&self.kept.registries, &source, &who, &self.kept.content).await?;
         let layers = found.image.diff_ids().len();
         self.index(&found.image, Kind::BaseImage, Vec::new(), layers).await?;
+        self.note_signatures(&source, &who, &found.image.digest).await?;
         Ok(BaseImageStatus {
             digest: Some(found.image.digest.to_string()),
             resolved_url: Some(base.spec.docker_url.clone()),
@@ -41,11 +44,28 @@ impl Contents {
     /// Asks the registry where the URL leads to now, without fetching that.
     pub async fn base_moved(&self, base: &Resource<BaseImage>) -> Result<Moved> {
         let (source, who) = self.asked(base).await?;
-        let now = source.resolve(&self.registries, &who).await?;
+        if let Some(Ok(digest)) = base.status.digest.as_deref().map(str::parse) {
+            self.note_signatures(&source, &who, &digest).await?;
+        }
+        let now = source.resolve(&self.kept.registries, &who).await?;
         Ok(match base.status.digest.as_deref() == Some(now.as_str()) {
             true => Moved::No,
             false => Moved::To(now.to_string()),
         })
+    }
+
+    /// Keeps what the registry lists as signatures of a base image: they may come after the image.
+    async fn note_signatures(
+        &self,
+        source: &Source,
+        who: &Credentials,
+        digest: &Digest,
+    ) -> Result<()> {
+        let Source::Registry(reference) = source else { return Ok(()) };
+        let found = self.kept.registries.signatures(reference, digest, who).await?;
+        let row = |one: Signature| SignatureRow { payload: one.payload, signature: one.signature };
+        let rows: Vec<_> = found.into_iter().map(row).collect();
+        self.store.signature_replace(digest.as_str(), &rows).await.map_err(store_failed)
     }
 
     /// A base image's content, fetched anew by its digest where it is not here any more.
@@ -54,11 +74,11 @@ impl Contents {
         let digest: Digest = digest.parse().map_err(|_| {
             Error::Unavailable(format!("base image {} has no digest yet", base.meta.name))
         })?;
-        if let Ok(here) = Base::here(&digest, &self.content).await {
+        if let Ok(here) = Base::here(&digest, &self.kept.content).await {
             return Ok(here);
         }
         let (source, who) = self.asked(base).await?;
-        Base::pull(&self.registries, &source.at(&digest), &who, &self.content).await
+        Base::pull(&self.kept.registries, &source.at(&digest), &who, &self.kept.content).await
     }
 
     async fn asked(&self, base: &Resource<BaseImage>) -> Result<(Source, Credentials)> {

@@ -2,12 +2,12 @@
 
 use chrono::{DateTime, Utc};
 use dispatch_images::inventory::{Note, Os, Package, inventory};
-use dispatch_images::sbom::{Artifact, Bill, Kind};
-use dispatch_images::{Digest, Error, Image, Result, Rootfs};
+use dispatch_images::sbom::{self, Bill, Kind};
+use dispatch_images::{Artifact, Digest, Error, Image, Result, Rootfs};
 use dispatch_store::content::PackageRow;
 use serde::{Deserialize, Serialize};
 
-use super::Contents;
+use super::{Contents, store_failed};
 
 /// What the store keeps of some content beside its packages. No names: organizations that have the
 /// same content share it, and have names of their own for it.
@@ -61,12 +61,11 @@ impl Contents {
         own: usize,
     ) -> Result<u64> {
         let digest = image.digest.as_str();
-        let failed = |e: dispatch_store::Error| Error::Unavailable(format!("the store: {e}"));
-        if self.store.content_get(digest).await.map_err(failed)?.is_some() {
-            let packages = self.store.content_packages(digest).await.map_err(failed)?;
+        if self.store.content_get(digest).await.map_err(store_failed)?.is_some() {
+            let packages = self.store.content_packages(digest).await.map_err(store_failed)?;
             return Ok(packages.len() as u64);
         }
-        let layers = image.unpack(&self.content).await?.layers;
+        let layers = image.unpack(&self.kept.content).await?.layers;
         let looked_at = layers[layers.len().saturating_sub(own)..].to_vec();
         let found = tokio::task::spawn_blocking(move || inventory(&Rootfs::new(looked_at)));
         let found = found.await.map_err(|e| Error::Unavailable(format!("an inventory: {e}")))?;
@@ -87,8 +86,31 @@ impl Contents {
         };
         let rows: Vec<_> = found.packages.iter().map(row).collect();
         let body = serde_json::to_string(&body).unwrap_or_default();
-        self.store.content_put(digest, &body, &rows).await.map_err(failed)?;
+        self.store.content_put(digest, &body, &rows).await.map_err(store_failed)?;
+        self.vulnerabilities.scan(digest).await?;
         Ok(rows.len() as u64)
+    }
+}
+
+impl Contents {
+    /// Notes a WebAssembly program: one layer, and no packages that anything in it would name.
+    pub(super) async fn index_program(&self, program: &Artifact) -> Result<()> {
+        let layers = program.manifest.layers().iter().map(|layer| LayerBody {
+            digest: layer.digest().to_string(),
+            size: layer.size(),
+            created_by: "dispatch: WebAssembly program".to_owned(),
+        });
+        let body = Body {
+            kind: Kind::Function.as_str().to_owned(),
+            chain: Vec::new(),
+            os: None,
+            platform: "wasm".to_owned(),
+            layers: layers.collect(),
+            notes: Vec::new(),
+            created_ms: dispatch_model::resource::now_ms(),
+        };
+        let body = serde_json::to_string(&body).unwrap_or_default();
+        self.store.content_put(program.digest.as_str(), &body, &[]).await.map_err(store_failed)
     }
 }
 
@@ -117,21 +139,27 @@ pub async fn known(
     store: &dispatch_store::Store,
     digest: &str,
 ) -> dispatch_store::Result<Option<Known>> {
-    let Some(text) = store.content_get(digest).await? else { return Ok(None) };
-    let Ok(body) = serde_json::from_str::<Body>(&text) else { return Ok(None) };
-    let mut packages = packages(store, digest).await?;
-    // A function adds its own to those of its image.
-    if body.kind == Kind::Function.as_str()
-        && let Some(image) = body.chain.last()
-    {
-        packages.extend(self::packages(store, &image.digest).await?);
-        packages.sort();
-        packages.dedup();
+    let Some((body, packages)) = own(store, digest).await? else { return Ok(None) };
+    let mut known = Known { digest: digest.to_owned(), body, packages };
+    if let Some(image) = known.image().map(str::to_owned) {
+        known.packages.extend(packages_of(store, &image).await?);
+        known.packages.sort();
+        known.packages.dedup();
     }
-    Ok(Some(Known { digest: digest.to_owned(), body, packages }))
+    Ok(Some(known))
 }
 
-async fn packages(
+/// What some content adds to what it is made on.
+pub async fn own(
+    store: &dispatch_store::Store,
+    digest: &str,
+) -> dispatch_store::Result<Option<(Body, Vec<Package>)>> {
+    let Some(text) = store.content_get(digest).await? else { return Ok(None) };
+    let Ok(body) = serde_json::from_str::<Body>(&text) else { return Ok(None) };
+    Ok(Some((body, packages_of(store, digest).await?)))
+}
+
+async fn packages_of(
     store: &dispatch_store::Store,
     digest: &str,
 ) -> dispatch_store::Result<Vec<Package>> {
@@ -140,13 +168,24 @@ async fn packages(
 }
 
 impl Known {
+    /// The image a function's content adds its own to.
+    fn image(&self) -> Option<&str> {
+        let function = self.body.kind == Kind::Function.as_str();
+        self.body.chain.last().filter(|_| function).map(|image| image.digest.as_str())
+    }
+
+    /// Its own digest, and that of the content its packages come from beside it.
+    pub fn digests(&self) -> impl Iterator<Item = &str> {
+        [self.digest.as_str()].into_iter().chain(self.image())
+    }
+
     /// The bill of materials of what the asker calls `name`; `None` for what a newer server wrote.
     pub fn document(&self, name: &str, format: Format) -> Option<Vec<u8>> {
         let artifact = |kind: &str, name: &str, digest: &str| {
             let kind = [Kind::BaseImage, Kind::Image, Kind::Function]
                 .into_iter()
                 .find(|known| known.as_str() == kind)?;
-            Some(Artifact { kind, name: name.to_owned(), digest: digest.parse().ok()? })
+            Some(sbom::Artifact { kind, name: name.to_owned(), digest: digest.parse().ok()? })
         };
         let chain = self.body.chain.iter();
         let bill = Bill {

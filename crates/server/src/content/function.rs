@@ -1,31 +1,61 @@
-//! Functions' own images, and where images go.
+//! Functions as artifacts of their own.
 
 use std::collections::BTreeMap;
 
 use dispatch_driver::Deployment;
 use dispatch_images::function::FunctionParts;
-use dispatch_images::registry::{Credentials, Reference};
+use dispatch_images::manifest::wasm::{self, Interfaces};
 use dispatch_images::sbom::Kind;
-use dispatch_images::{Digest, Error, Image, Result};
-use dispatch_model::{Name, OrgName};
+use dispatch_images::{Artifact, Digest, Error, Image, Result};
+use dispatch_sandbox::wasm::Program;
 
-use super::Contents;
 use super::bill::{self, Link};
+use super::{Contents, store_failed};
 
-/// What stands for a registry where images are kept on this server only.
-const LOCAL: &str = "local";
+/// The language of WebAssembly programs.
+const WASM: &str = "wasm";
 
-/// A function's image.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A function as an artifact of its own.
+#[derive(Debug, Clone)]
 pub struct FunctionImage {
     pub digest: String,
     pub url: String,
+    made: Made,
+}
+
+#[derive(Debug, Clone)]
+enum Made {
+    Image(Image),
+    Program(Artifact),
 }
 
 impl Contents {
-    /// Makes the image of a function and pushes it, where the function runs on one. `None` for
-    /// functions on the machine's own programs, and for those that cannot be images of their own.
+    /// Makes an artifact of a function: an image where it runs on one, a WebAssembly program as
+    /// one. `None` for functions on the machine's own programs, and for those that cannot be
+    /// images of their own.
     pub async fn function(&self, deployment: &Deployment) -> Result<Option<FunctionImage>> {
+        let made = match deployment.language.as_str() {
+            WASM => Some(Made::Program(self.program(deployment).await?)),
+            _ => self.function_image(deployment).await?.map(Made::Image),
+        };
+        let url = self.kept.url(&deployment.org, "functions", &deployment.function);
+        Ok(made.map(|made| FunctionImage { digest: made.digest().to_string(), url, made }))
+    }
+
+    /// Pushes it, where there is a registry.
+    pub async fn publish_function(
+        &self,
+        deployment: &Deployment,
+        function: &FunctionImage,
+    ) -> Result<()> {
+        let (org, name) = (&deployment.org, &deployment.function);
+        match &function.made {
+            Made::Image(image) => self.publish(image, org, "functions", name).await,
+            Made::Program(program) => self.publish_artifact(program, org, "functions", name).await,
+        }
+    }
+
+    async fn function_image(&self, deployment: &Deployment) -> Result<Option<Image>> {
         let Some(digest) = &deployment.image_digest else { return Ok(None) };
         if deployment.image_url.starts_with(dispatch_model::base_image::HOST_SCHEME) {
             return Ok(None);
@@ -35,10 +65,9 @@ impl Contents {
             return Ok(None);
         }
         let digest: Digest = digest.parse().map_err(|_| Error::refused("an image's digest"))?;
-        let image = Image::load(&self.content, &digest).await?;
-        let bytes = self.sources.read(&deployment.source_digest).await;
-        let bytes = bytes.map_err(|error| Error::Unavailable(error.to_string()))?;
-        let scratch = self.content.scratch()?;
+        let image = self.kept.fetched(&digest).await?;
+        let bytes = self.source(deployment).await?;
+        let scratch = self.kept.content.scratch()?;
         let source = scratch.path().join("source");
         let (name, place) = (language.source.file_name(&deployment.handler), source.clone());
         let placed = tokio::task::spawn_blocking(move || {
@@ -62,46 +91,37 @@ impl Contents {
         };
         let made = self.builder()?.function(&parts).await?;
         let beneath = bill::known(&self.store, digest.as_str()).await;
-        let beneath = beneath.map_err(|e| Error::Unavailable(format!("the store: {e}")))?;
+        let beneath = beneath.map_err(store_failed)?;
         let mut chain = beneath.as_ref().map(|b| b.body.chain.clone()).unwrap_or_default();
         chain.extend(beneath.map(|image| Link { kind: image.body.kind, digest: image.digest }));
         let own = made.diff_ids().len() - image.diff_ids().len();
         self.index(&made, Kind::Function, chain, own).await?;
-        self.push(&made, org, "functions", function).await?;
-        let url = self.url(org, "functions", function);
-        Ok(Some(FunctionImage { digest: made.digest.to_string(), url }))
+        Ok(Some(made))
     }
 
-    /// Where an image is, as its resource shows it.
-    pub(super) fn url(&self, org: &OrgName, kind: &str, name: &Name) -> String {
-        let registry = match self.settings.registry.as_str() {
-            "" => LOCAL,
-            registry => registry.trim_end_matches('/'),
-        };
-        // Repositories have no capitals.
-        format!("{registry}/{org}/{kind}/{name}").to_lowercase()
+    /// A WebAssembly program in the layout that its runtimes agreed on.
+    async fn program(&self, deployment: &Deployment) -> Result<Artifact> {
+        let source = self.source(deployment).await?;
+        let read = tokio::task::spawn_blocking(move || Program::of(&source));
+        let read = read.await.map_err(|e| Error::Unavailable(e.to_string()))?;
+        let program = read.map_err(|error| Error::refused(error.to_string()))?;
+        let interfaces = Interfaces { imports: program.imports, exports: program.exports };
+        let made = wasm::artifact(&self.kept.content, &program.bytes, &interfaces).await?;
+        self.index_program(&made).await?;
+        Ok(made)
     }
 
-    pub(super) async fn push(
-        &self,
-        image: &Image,
-        org: &OrgName,
-        kind: &str,
-        name: &Name,
-    ) -> Result<()> {
-        if self.settings.registry.is_empty() {
-            return Ok(());
+    async fn source(&self, deployment: &Deployment) -> Result<bytes::Bytes> {
+        let bytes = self.sources.read(&deployment.source_digest).await;
+        bytes.map_err(|error| Error::Unavailable(error.to_string()))
+    }
+}
+
+impl Made {
+    fn digest(&self) -> &Digest {
+        match self {
+            Self::Image(image) => &image.digest,
+            Self::Program(program) => &program.digest,
         }
-        let short = &image.digest.hex()[..12];
-        let reference: Reference = format!("{}:{short}", self.url(org, kind, name)).parse()?;
-        let (user, password) =
-            (self.settings.registry_user.clone(), self.settings.registry_password.clone());
-        let who = match user.is_empty() {
-            true => Credentials::Nobody,
-            false => Credentials::Password { user, password },
-        };
-        self.registries.push(image, &reference, &who, &self.content).await?;
-        // The name alone leads to the newest.
-        self.registries.push(image, &reference.tagged("latest"), &who, &self.content).await
     }
 }

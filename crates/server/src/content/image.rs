@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use dispatch_images::build::Recipe;
 use dispatch_images::sbom::Kind;
-use dispatch_images::{Digest, Error, Result};
+use dispatch_images::{Digest, Error, Image as Built, Result};
 use dispatch_model::Resource;
 use dispatch_model::base_image::BaseImage;
 use dispatch_model::image::{Image, ImageStatus};
@@ -37,7 +37,7 @@ impl Contents {
         &self,
         image: &Resource<Image>,
         base: &Resource<BaseImage>,
-    ) -> Result<ImageStatus> {
+    ) -> Result<(ImageStatus, Option<Built>)> {
         let (spec, on) = (&image.spec, &base.spec);
         let mut status = ImageStatus {
             docker_url: Some(on.docker_url.clone()),
@@ -48,7 +48,7 @@ impl Contents {
         };
         let plain = spec.system_packages.is_empty() && spec.runtime_manifest.is_none();
         if plain && on.is_host() {
-            return Ok(status);
+            return Ok((status, None));
         }
         let Some(language) = self.languages.get(&on.language) else {
             return Err(Error::refused(format!("there is no language {:?}", on.language)));
@@ -67,11 +67,11 @@ impl Contents {
         };
         // The base stays while it is built on.
         if let Some(base) = &beneath {
-            self.content.hold(&base.image.digest);
+            self.kept.content.hold(&base.image.digest);
         }
         let built = self.builder()?.build(&recipe).await;
         if let Some(base) = &beneath {
-            self.content.release(&base.image.digest);
+            self.kept.content.release(&base.image.digest);
         }
         let built = built?;
         let chain = base.status.digest.iter().map(|digest| Link {
@@ -82,11 +82,23 @@ impl Contents {
         status.packages = self.index(&built, Kind::Image, chain.collect(), layers).await?;
         status.digest = Some(built.digest.to_string());
         status.size = built.size();
-        if !on.is_host() {
-            status.docker_url = Some(self.url(&image.meta.org, "images", &image.meta.name));
-            self.push(&built, &image.meta.org, "images", &image.meta.name).await?;
+        if on.is_host() {
+            return Ok((status, None));
         }
-        Ok(status)
+        status.docker_url = Some(self.kept.url(&image.meta.org, "images", &image.meta.name));
+        Ok((status, Some(built)))
+    }
+
+    /// Pushes what was built, where there is a registry.
+    pub async fn publish_image(&self, image: &Resource<Image>, built: &Built) -> Result<()> {
+        self.publish(built, &image.meta.org, "images", &image.meta.name).await
+    }
+
+    /// Whether what an image was built into is still to be had: here, or in the registry.
+    pub async fn image_here(&self, status: &ImageStatus) -> bool {
+        let Some(digest) = &status.digest else { return true };
+        let Ok(digest) = digest.parse() else { return false };
+        self.kept.publishes() || Built::load(&self.kept.content, &digest).await.is_ok()
     }
 }
 

@@ -30,6 +30,7 @@ pub struct Settings {
     pub build_max_cpus: f64,
     pub build_timeout_s: u64,
     pub unused_s: u64,
+    pub max_database_mib: u64,
 }
 
 /// `NAME=value`, as many as there are.

@@ -47,6 +47,11 @@ impl Controller for BaseImages {
             settle(&self.store, &mut object, State::Ready, Vec::new()).await?;
             return Ok(Step::Done);
         }
+        if object.meta.state == State::Initialized
+            && !settle(&self.store, &mut object, State::Creating, Vec::new()).await?
+        {
+            return Ok(Step::Done);
+        }
         match self.contents.base(&object).await {
             Ok(status) => {
                 let same = object.meta.state == State::Ready && object.status == status;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dispatch_driver::{Deployment, Engine, Retry};
+use dispatch_model::base_image::BaseImage;
 use dispatch_model::function::{Function, FunctionStatus};
 use dispatch_model::image::Image;
 use dispatch_model::{ListQuery, Name, OrgName, Resource, ResourceKind, State};
@@ -100,8 +101,12 @@ impl Controller for Functions {
             return Ok(Step::Done);
         }
         // Neither needs the other.
-        let (made, image) = tokio::join!(make(&*engine, &new), self.0.contents.function(&new));
-        let made = made.map_err(Obstacle::from).and(image.map_err(Obstacle::from));
+        let (made, own) = tokio::join!(make(&*engine, &new), self.0.contents.function(&new));
+        let made = made.map_err(Obstacle::from).and(own.map_err(Obstacle::from));
+        let made = match made {
+            Ok(own) => self.admitted(&image, &new, own).await?,
+            Err(obstacle) => Err(obstacle),
+        };
         match made {
             Ok(image) => self.switch(function, &engine, new, image, hash).await,
             Err(obstacle) => {
@@ -135,6 +140,33 @@ impl Functions {
             Some(image) => {
                 Err(Obstacle::Wait(format!("waits for image {name}: {}", image.meta.state)))
             }
+        })
+    }
+
+    /// Holds what is to be deployed against the organization's policies, and publishes what they
+    /// admit.
+    async fn admitted(
+        &self,
+        image: &Resource<Image>,
+        new: &Deployment,
+        own: Option<FunctionImage>,
+    ) -> Result<std::result::Result<Option<FunctionImage>, Obstacle>> {
+        let name = Name::trusted(&image.spec.base_image_name);
+        let Some(base) = self.0.store.by_name::<BaseImage>(&new.org, &name).await? else {
+            return Ok(Err(Obstacle::Final(format!("base image {name} does not exist"))));
+        };
+        let digest = own.as_ref().map(|own| &own.digest).or(new.image_digest.as_ref());
+        let verdict = self.0.contents.judge(&new.org, &base, digest.map(String::as_str)).await;
+        Ok(match verdict {
+            Ok(verdict) if verdict.admits() => match &own {
+                Some(function) => {
+                    let published = self.0.contents.publish_function(new, function).await;
+                    published.map(|()| own).map_err(Obstacle::from)
+                }
+                None => Ok(None),
+            },
+            Ok(verdict) => Err(Obstacle::Final(verdict.reasons().join("; "))),
+            Err(error) => Err(error.into()),
         })
     }
 

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dispatch_model::base_image::BaseImage;
-use dispatch_model::image::Image;
+use dispatch_model::image::{Image, ImageStatus};
 use dispatch_model::{ListQuery, Name, OrgName, Resource, ResourceKind, State};
 use dispatch_store::{Change, Store};
 
 use super::reconcile::{Controller, Step, settle, write};
 use crate::app::Result;
-use crate::content::Contents;
+use crate::content::{Contents, Verdict};
 
 pub struct Images {
     pub store: Store,
@@ -24,10 +24,15 @@ pub struct Images {
 impl Controller for Images {
     type Kind = Image;
 
-    const DEPENDS_ON: &'static [ResourceKind] = &[ResourceKind::BaseImage];
+    const DEPENDS_ON: &'static [ResourceKind] =
+        &[ResourceKind::BaseImage, ResourceKind::ImagePolicy];
 
     async fn concerned(&self, change: &Change) -> Result<Vec<(OrgName, Name)>> {
-        let spec = vec![("base_image_name".to_owned(), change.name.to_string())];
+        let spec = match change.kind {
+            // A policy concerns all images of its organization.
+            ResourceKind::ImagePolicy => Vec::new(),
+            _ => vec![("base_image_name".to_owned(), change.name.to_string())],
+        };
         let query = ListQuery { spec, ..ListQuery::default() };
         let images = self.store.list::<Image>(&change.org, &query).await?.items;
         Ok(images.into_iter().map(|image| (image.meta.org, image.meta.name)).collect())
@@ -73,23 +78,62 @@ impl Images {
         wait: Duration,
     ) -> Result<Step> {
         let inputs = self.contents.image_inputs(&image, base);
-        if image.status.built_from.as_deref() == Some(inputs.as_str()) {
-            settle(&self.store, &mut image, State::Ready, Vec::new()).await?;
-            return Ok(Step::Done);
+        if image.status.built_from.as_deref() == Some(inputs.as_str())
+            && self.contents.image_here(&image.status).await
+        {
+            let (org, digest) = (image.meta.org.clone(), image.status.digest.clone());
+            return match self.contents.judge(&org, base, digest.as_deref()).await {
+                Ok(verdict) => {
+                    let (state, reason) = told(&verdict);
+                    settle(&self.store, &mut image, state, reason).await?;
+                    Ok(Step::Done)
+                }
+                Err(error) => self.failed(image, &error, wait).await,
+            };
         }
         if !self.begin(&mut image, base).await? {
             return Ok(Step::Done);
         }
-        match self.contents.image(&image, base).await {
-            Ok(status) => {
+        match self.built(&image, base).await {
+            Ok(Ok((status, verdict))) => {
                 image.status = status;
-                image.meta.state = State::Ready;
-                image.meta.reason = Vec::new();
+                let (state, reason) = told(&verdict);
+                image.meta.state = state;
+                image.meta.reason = reason;
                 write(&self.store, &mut image).await?;
+                Ok(Step::Done)
+            }
+            Ok(Err(verdict)) => {
+                let mut reason = verdict.reasons();
+                reason.extend(going_on(&image));
+                settle(&self.store, &mut image, State::Error, reason).await?;
                 Ok(Step::Done)
             }
             Err(error) => self.failed(image, &error, wait).await,
         }
+    }
+
+    /// Builds it if the policies admit its base, and holds what came out against them. What they
+    /// do not admit does not take the place of what was built before.
+    async fn built(
+        &self,
+        image: &Resource<Image>,
+        base: &Resource<BaseImage>,
+    ) -> dispatch_images::Result<std::result::Result<(ImageStatus, Verdict), Verdict>> {
+        let before = self.contents.judge_base(base).await?;
+        if !before.admits() {
+            return Ok(Err(before));
+        }
+        let (status, built) = self.contents.image(image, base).await?;
+        let digest = status.digest.as_deref();
+        let verdict = self.contents.judge(&image.meta.org, base, digest).await?;
+        if !verdict.admits() {
+            return Ok(Err(verdict));
+        }
+        if let Some(built) = built {
+            self.contents.publish_image(image, &built).await?;
+        }
+        Ok(Ok((status, verdict)))
     }
 
     /// Says that it is being built. False when somebody changed it meanwhile: their change brings
@@ -119,13 +163,24 @@ impl Images {
             true => format!("{error}; next try in {} s", wait.as_secs()),
             false => error.to_string(),
         }];
-        if let Some(digest) = &image.status.digest {
-            reason.push(format!("functions go on with what was built before: {digest}"));
-        }
+        reason.extend(going_on(&image));
         settle(&self.store, &mut image, State::Error, reason).await?;
         Ok(match passing {
             true => Step::Again { revision: image.meta.revision },
             false => Step::Done,
         })
     }
+}
+
+/// What an image's resource says of a verdict on what it has.
+fn told(verdict: &Verdict) -> (State, Vec<String>) {
+    match verdict.admits() {
+        true => (State::Ready, verdict.reasons()),
+        false => (State::Error, verdict.reasons()),
+    }
+}
+
+fn going_on(image: &Resource<Image>) -> Option<String> {
+    let digest = image.status.digest.as_deref()?;
+    Some(format!("functions go on with what was built before: {digest}"))
 }

@@ -1,9 +1,11 @@
-//! What is done for images now and then: tags are looked after, content nobody needs is let go.
+//! What is done for images now and then: tags are looked after, new vulnerability databases are
+//! held against all content, content nobody needs is let go.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use dispatch_model::base_image::BaseImage;
+use dispatch_model::image_policy::ImagePolicy;
 use dispatch_model::resource::now_ms;
 use dispatch_model::{ListQuery, Resource, State};
 use dispatch_store::Store;
@@ -16,12 +18,17 @@ use crate::content::{Contents, Moved};
 
 /// How often content is swept.
 const SWEEP: Duration = Duration::from_secs(600);
+/// How often a database that another server imported is looked for.
+const SCAN: Duration = Duration::from_secs(30);
+/// How often policies with grace periods are held against images again.
+const GRACE_LOOK_MS: i64 = 3_600_000;
 
 /// Runs until the server stops.
 pub async fn run(store: Store, contents: Arc<Contents>, stop: CancellationToken) {
-    let (refresh_s, unused_s) = (contents.settings().refresh_s, contents.settings().unused_s);
-    let mut looks = ticks(Duration::from_secs(refresh_s));
-    let mut sweeps = ticks(if unused_s > 0 { SWEEP } else { Duration::ZERO });
+    let unused = contents.unused();
+    let mut looks = ticks(contents.refresh());
+    let mut scans = ticks(SCAN);
+    let mut sweeps = ticks(if unused.is_zero() { unused } else { SWEEP });
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -30,11 +37,9 @@ pub async fn run(store: Store, contents: Arc<Contents>, stop: CancellationToken)
                     tracing::warn!(%error, "base images' tags could not be looked at");
                 }
             }
-            () = tick(&mut sweeps) => {
-                if let Err(error) = sweep(&store, &contents, unused_s).await {
-                    tracing::warn!(%error, "unused content could not be deleted");
-                }
-            }
+            () = tick(&mut scans) => scan(&store, &contents).await,
+            () = contents.vulnerabilities.imported() => scan(&store, &contents).await,
+            () = tick(&mut sweeps) => sweep(&contents, unused).await,
         }
     }
 }
@@ -83,15 +88,46 @@ fn note(base: &mut Resource<BaseImage>, moved: Option<String>) {
     base.status.moved_to = moved;
 }
 
-async fn sweep(store: &Store, contents: &Contents, unused_s: u64) -> anyhow::Result<()> {
-    let kept = store.content_in_use().await?;
-    let kept: Vec<_> = kept.iter().filter_map(|digest| digest.parse().ok()).collect();
-    let pruned = contents.content.prune(&kept, Duration::from_secs(unused_s), false).await?;
-    if pruned.blobs + pruned.layers > 0 {
-        let (blobs, layers, bytes) = (pruned.blobs, pruned.layers, pruned.bytes);
-        tracing::info!(blobs, layers, bytes, "content that nothing needs was deleted");
+/// Holds the vulnerability database against content that it was not held against, and lets
+/// policies know of a new one.
+async fn scan(store: &Store, contents: &Contents) {
+    let scanned = match contents.vulnerabilities.scan_all().await {
+        Ok(scanned) => scanned,
+        Err(error) => {
+            tracing::warn!(%error, "content could not be held against known vulnerabilities");
+            return;
+        }
+    };
+    if let Some((database, count)) = scanned.as_ref().filter(|(_, count)| *count > 0) {
+        tracing::info!(%database, count, "content was held against known vulnerabilities");
     }
-    let age_ms = i64::try_from(unused_s).unwrap_or(i64::MAX).saturating_mul(1_000);
-    store.content_collect(now_ms().saturating_sub(age_ms)).await?;
+    if let Err(error) = judge_again(store, scanned.map(|(database, _)| database)).await {
+        tracing::warn!(%error, "image policies could not be held against images again");
+    }
+}
+
+/// Touches the policies that may decide otherwise now; images follow them.
+async fn judge_again(store: &Store, database: Option<String>) -> Result<()> {
+    let now = now_ms();
+    for mut policy in store.list_all::<ImagePolicy>(&ListQuery::default()).await?.items {
+        let grace = policy.spec.rules.iter().any(|rule| rule.grace_days > 0);
+        let waited = now - policy.status.judged_ms >= GRACE_LOOK_MS;
+        if policy.status.database != database || (grace && waited) {
+            policy.status.database.clone_from(&database);
+            policy.status.judged_ms = now;
+            write(store, &mut policy).await?;
+        }
+    }
     Ok(())
+}
+
+async fn sweep(contents: &Contents, unused: Duration) {
+    match contents.prune(unused, false).await {
+        Ok(pruned) if pruned.blobs + pruned.layers > 0 => {
+            let (blobs, layers, bytes) = (pruned.blobs, pruned.layers, pruned.bytes);
+            tracing::info!(blobs, layers, bytes, "content that nothing needs was deleted");
+        }
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "unused content could not be deleted"),
+    }
 }

@@ -34,6 +34,7 @@ impl Shape for wire::Api {}
 impl Shape for wire::Application {}
 impl Shape for wire::BaseImage {}
 impl Shape for wire::Image {}
+impl Shape for wire::ImagePolicy {}
 impl Shape for wire::Organization {}
 impl Shape for wire::Policy {}
 impl Shape for wire::Secret {}

@@ -19,8 +19,8 @@ use super::error::plain;
 use super::measure::{self, ApiMetrics};
 use super::openapi::Document;
 use super::{
-    api, application, base_image, content, engine, function, health, iam, image, package,
-    request_id, run, secret, version,
+    api, application, base_image, content, engine, function, health, iam, image, image_policy,
+    image_upkeep, package, request_id, run, secret, version, vulnerability,
 };
 use crate::app::App;
 
@@ -29,6 +29,8 @@ pub fn documented() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
     OpenApiRouter::with_openapi(Document::openapi())
         .merge(base_image::routes())
         .merge(image::routes())
+        .merge(image_policy::routes())
+        .merge(image_upkeep::routes())
         .merge(function::routes())
         .merge(run::routes())
         .merge(secret::routes())
@@ -37,6 +39,7 @@ pub fn documented() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
         .merge(engine::routes())
         .merge(package::routes())
         .merge(content::routes())
+        .merge(vulnerability::routes())
         .merge(iam::routes())
         .merge(version::routes())
         .split_for_parts()

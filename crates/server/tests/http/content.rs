@@ -7,21 +7,21 @@ use dispatch_testkit::image::python_layout;
 use dispatch_testkit::{Options, Server, eventually};
 use serde_json::{Value, json};
 
-const SOURCE: &str = "\
+pub const SOURCE: &str = "\
 import os
 def handle(context, payload):
     text = open('/etc/os-release').read()
     return {'payload': payload, 'os': text, 'host': os.path.exists('/usr/share')}
 ";
 
-struct Bed {
-    server: Server,
-    directory: tempfile::TempDir,
-    url: String,
+pub struct Bed {
+    pub server: Server,
+    pub directory: tempfile::TempDir,
+    pub url: String,
 }
 
 /// A server that may read layouts, and a base image `base` in one, with the image `py` on it.
-async fn bed() -> Bed {
+pub async fn bed() -> Bed {
     let directory = tempfile::tempdir().unwrap();
     let layout = python_layout(directory.path(), "12").await;
     let settings = format!("[images]\nrefresh_s = 1\nfolders = [{:?}]\n", directory.path());
@@ -34,14 +34,14 @@ async fn bed() -> Bed {
 }
 
 impl Bed {
-    async fn function(&self, name: &str, source: &str) -> Value {
+    pub async fn function(&self, name: &str, source: &str) -> Value {
         let body = json!({"name": name, "image": "py", "handler": "hello.handle",
             "source": STANDARD.encode(source)});
         self.server.post("/v1/function", body).await.expect(201);
         self.server.wait_for(&format!("/v1/function/{name}"), "READY").await
     }
 
-    async fn call(&self, name: &str) -> Value {
+    pub async fn call(&self, name: &str) -> Value {
         let body = json!({"functionName": name, "blocking": true, "input": 7});
         let run = self.server.post("/v1/runs", body).await.expect(200).json();
         assert_eq!(run["status"], "READY", "{run}");

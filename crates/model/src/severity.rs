@@ -5,12 +5,11 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{cvss3, cvss4};
-
 /// The qualitative scale of CVSS.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Severity {
     /// Nobody said.
@@ -44,7 +43,7 @@ impl Severity {
     }
 
     /// What databases call it: GitHub's `MODERATE`, Ubuntu's `negligible`, Debian's `unimportant`.
-    pub(super) fn of_word(word: &str) -> Option<Self> {
+    pub fn of_word(word: &str) -> Option<Self> {
         Some(match word.trim().to_ascii_lowercase().trim_end_matches('*') {
             "critical" => Self::Critical,
             "high" | "important" => Self::High,
@@ -69,14 +68,4 @@ impl fmt::Display for Severity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
-}
-
-/// The score of a CVSS vector of version 3.0, 3.1 or 4.0.
-pub fn score(vector: &str) -> Option<f64> {
-    cvss3::score(vector).or_else(|| cvss4::score(vector))
-}
-
-/// The value of a metric in `CVSS:3.1/AV:N/…`.
-pub(super) fn metric<'a>(vector: &'a str, name: &str) -> Option<&'a str> {
-    vector.split('/').find_map(|part| part.strip_prefix(name)?.strip_prefix(':'))
 }

@@ -2,17 +2,16 @@
 
 use std::collections::HashSet;
 
-use dispatch_model::Violation;
-
-use super::range::Range;
 use super::{
-    Effect, Globs, ImagePolicy, MAX_GLOBS, MAX_GRACE_DAYS, MAX_RULES, MAX_TEXT, Match, Rule,
+    Effect, Globs, ImagePolicySpec, MAX_GLOBS, MAX_GRACE_DAYS, MAX_KEY_BYTES, MAX_KEYS, MAX_RULES,
+    MAX_TEXT, Match, Rule, VersionRange,
 };
+use crate::Violation;
 
 /// Characters of a rule's name.
 const MAX_NAME: usize = 64;
 
-impl ImagePolicy {
+impl ImagePolicySpec {
     /// # Errors
     /// The first field that breaks a rule, by its JSON path.
     pub fn check(&self) -> Result<(), Violation> {
@@ -29,7 +28,27 @@ impl ImagePolicy {
             }
             check_rule(rule, &field)?;
         }
-        Ok(())
+        self.check_keys()
+    }
+
+    fn check_keys(&self) -> Result<(), Violation> {
+        if self.keys.len() > MAX_KEYS {
+            let text = format!("has {} entries, at most {MAX_KEYS}", self.keys.len());
+            return Err(Violation::new("keys", text));
+        }
+        let pem = |key: &&String| {
+            key.len() <= MAX_KEY_BYTES && key.trim_start().starts_with("-----BEGIN PUBLIC KEY-----")
+        };
+        match self.keys.iter().position(|key| !pem(&key)) {
+            Some(at) => {
+                let text = format!(
+                    "must be a public key in PEM (-----BEGIN PUBLIC KEY-----), at most \
+                     {MAX_KEY_BYTES} bytes"
+                );
+                Err(Violation::new(format!("keys[{at}]"), text))
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -72,7 +91,7 @@ fn check_match(matches: &Match, field: &str) -> Result<(), Violation> {
         if version.len() > MAX_TEXT {
             return Err(Violation::new(name, format!("is longer than {MAX_TEXT} bytes")));
         }
-        Range::parse(version).map_err(|text| Violation::new(name, text))?;
+        VersionRange::parse(version).map_err(|text| Violation::new(name, text))?;
     }
     if matches.unsigned == Some(false) {
         let text = "can only be true: what is signed is admitted anyway; leave it out";

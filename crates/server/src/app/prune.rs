@@ -1,0 +1,17 @@
+//! Content that nothing needs, let go when somebody asks.
+
+use std::time::Duration;
+
+use dispatch_images::content::Pruned;
+
+use super::{App, Caller, Result};
+use crate::authz::Action;
+
+impl App {
+    /// Deletes content, of all organizations, that nothing needs and that is older than `min_age`,
+    /// from the disk of this server.
+    pub async fn prune(&self, caller: &Caller, min_age: Duration, dry: bool) -> Result<Pruned> {
+        self.authorizer.authorize_global(caller, Action::Delete)?;
+        Ok(self.contents.prune(min_age, dry).await?)
+    }
+}

@@ -1,0 +1,107 @@
+//! Images on their way to the registry: pushed, signed, with their bills of materials beside them.
+
+use std::collections::BTreeMap;
+
+use dispatch_images::manifest::artifact::Parts;
+use dispatch_images::registry::{Credentials, Reference};
+use dispatch_images::sbom::{CYCLONEDX_MEDIA_TYPE, SPDX_MEDIA_TYPE};
+use dispatch_images::{Artifact, Digest, Image, Result};
+use dispatch_model::{Name, OrgName};
+
+use super::bill::{self, Format};
+use super::{Contents, store_failed};
+
+/// Annotation of the OCI image specification: what people call an artifact.
+const TITLE: &str = "org.opencontainers.image.title";
+
+impl Contents {
+    /// Pushes an image with its bills and its signature, where there is a registry.
+    pub(super) async fn publish(
+        &self,
+        image: &Image,
+        org: &OrgName,
+        kind: &str,
+        name: &Name,
+    ) -> Result<()> {
+        if !self.kept.publishes() {
+            return Ok(());
+        }
+        let url = self.kept.url(org, kind, name);
+        let (reference, who) = (named(&url, &image.digest)?, self.kept.publisher());
+        self.kept.registries.push(image, &reference, &who, &self.kept.content).await?;
+        self.attach(&image.digest, name, &reference, &who).await?;
+        self.sign(&url, &image.digest, &reference, &who).await?;
+        // The name alone leads to the newest, once all that belongs to it is there.
+        self.kept
+            .registries
+            .push(image, &reference.tagged("latest"), &who, &self.kept.content)
+            .await
+    }
+
+    /// The same for what is no image: a WebAssembly program.
+    pub(super) async fn publish_artifact(
+        &self,
+        artifact: &Artifact,
+        org: &OrgName,
+        kind: &str,
+        name: &Name,
+    ) -> Result<()> {
+        if !self.kept.publishes() {
+            return Ok(());
+        }
+        let url = self.kept.url(org, kind, name);
+        let (reference, who) = (named(&url, &artifact.digest)?, self.kept.publisher());
+        self.kept.registries.push_artifact(artifact, &reference, &who, &self.kept.content).await?;
+        self.sign(&url, &artifact.digest, &reference, &who).await?;
+        let latest = reference.tagged("latest");
+        self.kept.registries.push_artifact(artifact, &latest, &who, &self.kept.content).await
+    }
+
+    async fn attach(
+        &self,
+        digest: &Digest,
+        name: &Name,
+        reference: &Reference,
+        who: &Credentials,
+    ) -> Result<()> {
+        let known = bill::known(&self.store, digest.as_str()).await.map_err(store_failed)?;
+        let Some(known) = known else { return Ok(()) };
+        for (format, media_type, title) in [
+            (Format::CycloneDx, CYCLONEDX_MEDIA_TYPE, "bom.cdx.json"),
+            (Format::Spdx, SPDX_MEDIA_TYPE, "bom.spdx.json"),
+        ] {
+            let Some(document) = known.document(name.as_str(), format) else { continue };
+            let parts = Parts {
+                artifact_type: media_type.to_owned(),
+                subject: Some(digest.clone()),
+                files: vec![(media_type.to_owned(), document)],
+                annotations: BTreeMap::from([(TITLE.to_owned(), title.to_owned())]),
+            };
+            let artifact = Artifact::make(&self.kept.content, &parts).await?;
+            let at = reference.at(&artifact.digest);
+            self.kept.registries.push_artifact(&artifact, &at, who, &self.kept.content).await?;
+        }
+        Ok(())
+    }
+
+    async fn sign(
+        &self,
+        url: &str,
+        digest: &Digest,
+        reference: &Reference,
+        who: &Credentials,
+    ) -> Result<()> {
+        let there = self.kept.registries.signatures(reference, digest, who).await?;
+        let own = [self.signer.public()];
+        if super::signing::signed(&own, digest, &there) {
+            return Ok(());
+        }
+        let signature = self.signer.sign(digest, url)?;
+        let content = &self.kept.content;
+        self.kept.registries.push_signature(signature, reference, digest, who, content).await
+    }
+}
+
+fn named(url: &str, digest: &Digest) -> Result<Reference> {
+    format!("{url}:{}", &digest.hex()[..12]).parse()
+}
