@@ -17,8 +17,8 @@ use crate::{pack, printer, table};
 
 const EXAMPLES: &str = "\
 Examples:
-  dispatch scan --import all.zip              records of osv.dev, here for an ecosystem
-  dispatch scan --import ./records            a folder of records and zips
+  dispatch scan --import all.zip
+  dispatch scan --import ./records
   dispatch scan
   dispatch scan image python3 --severity high
   dispatch scan function hello --fail-on critical -o json";
@@ -34,8 +34,8 @@ pub struct Scan {
     kind: Option<Inspected>,
     #[arg(add = crate::complete::names_by_line())]
     name: Option<String>,
-    /// Replace the server's database of vulnerabilities with OSV records first: a zip, a JSON file
-    /// or a folder of such
+    /// Replace the server's database of vulnerabilities first: OSV records (osv.dev publishes an
+    /// all.zip for each ecosystem) as a zip, a JSON file or a folder of such
     #[arg(long, value_name = "PATH")]
     import: Option<PathBuf>,
     /// Show only this bad and worse
@@ -152,9 +152,9 @@ impl Scan {
         }
         let database = &report["database"];
         printer::progress(&format!(
-            "{} vulnerabilities; held against {} of a database imported {}",
-            found.len(),
-            database["vulnerabilities"],
+            "{}; held against a database of {}, imported {}",
+            counted(found.len() as u64),
+            counted(database["vulnerabilities"].as_u64().unwrap_or(0)),
             crate::time::local(&database["importedTime"]),
         ));
     }
@@ -167,8 +167,15 @@ impl Scan {
         let bad = found.filter(|one| severity(one).is_some_and(|s: Severity| s >= most)).count();
         match bad {
             0 => Ok(()),
-            count => bail!("{count} vulnerabilities are {most} or worse (--fail-on)"),
+            count => bail!("{} of severity {most} or worse (--fail-on)", counted(count as u64)),
         }
+    }
+}
+
+fn counted(count: u64) -> String {
+    match count {
+        1 => "1 vulnerability".to_owned(),
+        more => format!("{more} vulnerabilities"),
     }
 }
 
@@ -192,8 +199,8 @@ async fn import(context: &Context, path: &Path) -> Result<()> {
     let ecosystems = imported["ecosystems"].as_object().context("no ecosystems in the answer")?;
     let names: Vec<_> = ecosystems.keys().map(String::as_str).collect();
     printer::progress(&format!(
-        "imported {} vulnerabilities of {} records ({} left out, {} damaged): {}",
-        number("vulnerabilities"),
+        "imported {} from {} records ({} left out, {} damaged): {}",
+        counted(number("vulnerabilities")),
         number("records"),
         number("leftOut"),
         number("damaged"),

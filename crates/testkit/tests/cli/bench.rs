@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use dispatch_testkit::{Cli, Process};
+use dispatch_testkit::image::python_layout;
+use dispatch_testkit::{Cli, Database, Process};
 use regex::Regex;
 use tempfile::TempDir;
 
@@ -33,6 +34,19 @@ impl Bench {
             assert_eq!(bench.cli.ok(&line), format!("Created function: {name}\n"));
         }
         bench
+    }
+
+    /// With a layout it may read, whose URL is the second: this machine's Python, and what says
+    /// that Debian's openssl is in it.
+    pub fn with_layouts() -> (Self, String) {
+        let data = tempfile::tempdir().unwrap();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let layout = runtime.block_on(python_layout(data.path(), "12"));
+        let folders = data.path().display().to_string();
+        let settings = [("DISPATCH_IMAGES__FOLDERS", folders.as_str())];
+        let server = Process::start_on(data.path(), &Database::sqlite(), &settings);
+        let url = format!("oci:{}:python", layout.display());
+        (Self { cli: Cli::of(&server.api), server, data }, url)
     }
 
     /// With images of all languages, if Python is among them.

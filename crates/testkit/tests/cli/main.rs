@@ -11,4 +11,5 @@ mod exec;
 mod get;
 mod iam;
 mod init;
+mod inspection;
 mod server;
