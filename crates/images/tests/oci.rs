@@ -10,5 +10,6 @@ mod oci {
     pub mod layers;
     pub mod layouts;
     pub mod registry;
+    pub mod signatures;
     pub mod wrong_registry;
 }

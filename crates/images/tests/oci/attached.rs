@@ -11,7 +11,7 @@ use super::bed::{Bed, Registry, documents, run, tar};
 const SBOM: &str = "application/vnd.cyclonedx+json";
 const SIGNATURE: &str = "application/vnd.example.signature";
 
-async fn image(bed: &Bed) -> Image {
+pub async fn image(bed: &Bed) -> Image {
     let layer = tar(&[("a", tar::EntryType::Regular, "x")]);
     let digest = bed.content.put(&layer).await.unwrap();
     let (manifest, config) = documents(&[(digest.clone(), layer.len() as u64, digest)]);
