@@ -45,6 +45,11 @@ const TEST_PACKAGES: &[Package] = &[
     Package { name: "rpm", programs: &["rpm", "rpmbuild"], why: "tests of RPM's database" },
     Package { name: "openssl", programs: &["openssl"], why: "keys and certificates in tests" },
     Package { name: "docker-registry", programs: &["docker-registry"], why: "tests of registries" },
+    Package {
+        name: "docker.io",
+        programs: &["dockerd", "docker", "containerd", "runc"],
+        why: "runs functions' images in tests",
+    },
     Package { name: "skopeo", programs: &["skopeo"], why: "reads and writes images in tests" },
     Package { name: "umoci", programs: &["umoci"], why: "unpacks images in tests" },
     Package { name: "busybox-static", programs: &["busybox"], why: "a small image in tests" },

@@ -61,6 +61,22 @@ impl Client {
         .await
     }
 
+    /// Waits until the thing at `path` is READY or in ERROR for good, and returns it.
+    pub async fn settled(&self, path: &str, patience: Duration) -> Value {
+        eventually_within(patience, &format!("{path} is READY or in ERROR"), async || {
+            let answer = self.get(path).await;
+            let thing = answer.json();
+            let reason = thing["reason"][0].as_str().unwrap_or_default();
+            let settled = match thing["status"].as_str() {
+                Some("READY") => true,
+                Some("ERROR") => !reason.contains("next try in"),
+                _ => false,
+            };
+            settled.then_some(thing).ok_or(answer.text)
+        })
+        .await
+    }
+
     /// Waits until there is nothing at `path`.
     pub async fn wait_gone(&self, path: &str) {
         eventually(&format!("{path} is gone"), async || {
@@ -119,9 +135,18 @@ pub async fn send(request: RequestBuilder) -> Answer {
 /// Looks again and again until `look` succeeds; fails the test when it does not in time.
 pub async fn eventually<T, E: std::fmt::Display>(
     what: &str,
+    look: impl AsyncFnMut() -> Result<T, E>,
+) -> T {
+    eventually_within(PATIENCE, what, look).await
+}
+
+/// As [`eventually`], for what takes longer than most things.
+pub async fn eventually_within<T, E: std::fmt::Display>(
+    patience: Duration,
+    what: &str,
     mut look: impl AsyncFnMut() -> Result<T, E>,
 ) -> T {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience;
     loop {
         match look().await {
             Ok(found) => return found,

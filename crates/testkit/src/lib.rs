@@ -5,13 +5,17 @@ mod answer;
 mod cli;
 mod client;
 mod database;
+pub mod debian;
+pub mod docker;
 pub mod image;
 mod process;
+pub mod programs;
+pub mod registry;
 mod server;
 
 pub use answer::Answer;
 pub use cli::{Cli, Outcome};
-pub use client::{Client, eventually, send};
+pub use client::{Client, eventually, eventually_within, send};
 pub use database::Database;
 pub use process::{Environment, Process, binary, server_binary};
 pub use server::{Options, Server};

@@ -1,0 +1,118 @@
+//! Docker's engine, started by hand: no network of its own, and nothing of it stays.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::programs::finished;
+
+/// What it takes to start one; only root may.
+pub const PROGRAMS: &[&str] = &["dockerd", "containerd", "runc", "docker", "unshare"];
+
+/// Debian's client: of the release its engine is of, which another in `PATH` may be too new for.
+const CLIENT: &str = "/usr/bin/docker";
+const CGROUPS: &str = "/sys/fs/cgroup";
+/// Longest time to its first answer, and to its last.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running engine. Dropping it ends it with all its containers.
+pub struct Docker {
+    child: Child,
+    /// Name of the control group above those of its containers.
+    group: String,
+    // The last field: all has ended when it goes.
+    state: TempDir,
+}
+
+impl Docker {
+    /// In namespaces of its own: what it mounts and starts goes with its first process, also
+    /// when that is killed.
+    pub fn start() -> Self {
+        let state = tempfile::tempdir().expect("a temporary directory");
+        let name = state.path().file_name().expect("it has a name").to_string_lossy();
+        let group = format!("dispatch-test-{}", name.trim_start_matches('.'));
+        let place = |name: &str| state.path().join(name).display().to_string();
+        let log = fs::File::create(place("log")).expect("a log");
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "dockerd"]);
+        command.args(["--iptables=false", "--ip-masq=false", "--bridge=none"]);
+        command.args(["--storage-driver=overlay2", "--data-root", &place("data")]);
+        command.args(["--exec-root", &place("run"), "--pidfile", &place("pid")]);
+        command.args(["--host", &format!("unix://{}", place("socket"))]);
+        // Besides those of another engine that this machine may have, with its settings.
+        command.args(["--cgroup-parent", &format!("/{group}"), "--config-file", &place("none")]);
+        fs::write(place("none"), "{}").expect("its settings");
+        command.stdout(Stdio::null()).stderr(log);
+        let child = command.spawn().expect("unshare starts");
+        let docker = Self { child, group, state };
+        docker.wait();
+        docker
+    }
+
+    fn wait(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.client().arg("version").output().is_ok_and(|o| o.status.success()) {
+            if Instant::now() > deadline {
+                let log = fs::read_to_string(self.path().join("log")).unwrap_or_default();
+                panic!("dockerd does not answer; its log:\n{log}");
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn path(&self) -> &Path {
+        self.state.path()
+    }
+
+    fn client(&self) -> Command {
+        let debian = Path::new(CLIENT).is_file();
+        let mut command = Command::new(if debian { CLIENT } else { "docker" });
+        // Nobody's credentials and contexts.
+        command.env("DOCKER_CONFIG", self.path().join("client")).env_remove("DOCKER_CONTEXT");
+        command.arg("--host").arg(format!("unix://{}", self.path().join("socket").display()));
+        command
+    }
+
+    /// Runs Docker's client to its end and returns what it printed.
+    #[track_caller]
+    pub fn run(&self, arguments: &[&str]) -> String {
+        finished(self.client().args(arguments))
+    }
+
+    /// What a container printed so far, both streams.
+    pub fn logs(&self, container: &str) -> String {
+        let output = self.client().args(["logs", container]).output().expect("docker starts");
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    }
+
+    /// The control groups of its containers' parent, one in each hierarchy.
+    fn groups(&self) -> Vec<PathBuf> {
+        let all = fs::read_dir(CGROUPS).into_iter().flatten().flatten();
+        let places = all.map(|controller| controller.path()).chain([CGROUPS.into()]);
+        places.map(|place| place.join(&self.group)).filter(|place| place.is_dir()).collect()
+    }
+}
+
+impl Drop for Docker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        // The kernel ends what is left, and a group can go only when nothing is in it.
+        let deadline = Instant::now() + PATIENCE;
+        while !self.groups().iter().all(|group| removed(group)) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+fn removed(group: &Path) -> bool {
+    for below in fs::read_dir(group).into_iter().flatten().flatten() {
+        if below.file_type().is_ok_and(|kind| kind.is_dir()) {
+            removed(&below.path());
+        }
+    }
+    fs::remove_dir(group).is_ok()
+}
