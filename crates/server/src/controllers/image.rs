@@ -11,6 +11,7 @@ use dispatch_model::image::{Image, ImageStatus};
 use dispatch_model::{ListQuery, Name, OrgName, Resource, ResourceKind, State};
 use dispatch_store::{Change, Store};
 
+use super::queue::Key;
 use super::reconcile::{Controller, Step, settle, write};
 use crate::app::Result;
 use crate::content::{Contents, Verdict};
@@ -26,6 +27,18 @@ impl Controller for Images {
 
     const DEPENDS_ON: &'static [ResourceKind] =
         &[ResourceKind::BaseImage, ResourceKind::ImagePolicy];
+
+    /// Images whose content is neither here nor in a registry are built again.
+    async fn load(&self) -> Result<Vec<Key>> {
+        let query = ListQuery { state: Some(State::Ready), ..ListQuery::default() };
+        let mut lost = Vec::new();
+        for image in self.store.list_all::<Image>(&query).await?.items {
+            if !self.contents.image_here(&image.status).await {
+                lost.push((image.meta.org, image.meta.name));
+            }
+        }
+        Ok(lost)
+    }
 
     async fn concerned(&self, change: &Change) -> Result<Vec<(OrgName, Name)>> {
         let spec = match change.kind {

@@ -76,6 +76,26 @@ async fn a_function_runs_on_the_image_it_names() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn content_that_is_lost_is_made_again() {
+    let mut bed = bed().await;
+    bed.function("hello", SOURCE).await;
+    bed.server.stop().await;
+    std::fs::remove_dir_all(bed.server.data_dir().join("images")).unwrap();
+    bed.server.restart().await;
+    eventually("the function runs on it", async || {
+        let body = json!({"functionName": "hello", "blocking": true, "input": 7});
+        let run = bed.server.post("/v1/runs", body).await;
+        if run.status == 200 && run.json()["output"]["payload"] == 7 {
+            Ok(())
+        } else {
+            Err(run.text)
+        }
+    })
+    .await;
+    bed.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_it_is_made_of_is_known() {
     let bed = bed().await;
     bed.function("hello", SOURCE).await;
