@@ -20,6 +20,7 @@ pub mod bill;
 mod function;
 mod image;
 mod kept;
+mod metrics;
 mod policy;
 mod prune;
 mod publish;
@@ -30,6 +31,7 @@ pub mod vulnerability;
 pub use base::Moved;
 pub use function::FunctionImage;
 pub use kept::Kept;
+pub use metrics::ContentMetrics;
 pub use policy::Verdict;
 pub use settings::Settings;
 pub use vulnerability::Vulnerabilities;
@@ -41,6 +43,7 @@ pub struct Contents {
     kept: Kept,
     pub vulnerabilities: Vulnerabilities,
     signer: Signer,
+    metrics: Arc<ContentMetrics>,
     settings: Settings,
     /// `None` where no engine of this server can run a build's commands.
     builder: Option<Builder>,
@@ -62,6 +65,7 @@ impl Contents {
         workshop: Option<Arc<dyn Workshop>>,
         (store, seal): (Store, Arc<Seal>),
         sources: Arc<dyn SourceStore>,
+        metrics: Arc<ContentMetrics>,
     ) -> anyhow::Result<Self> {
         let limits = build::Limits {
             memory_mib: settings.build_memory_mib,
@@ -75,8 +79,9 @@ impl Contents {
         let builder = workshop.map(|workshop| Builder { content, workshop, limits });
         Ok(Self {
             kept,
-            vulnerabilities: Vulnerabilities::new(store.clone()),
+            vulnerabilities: Vulnerabilities::new(store.clone(), metrics.clone()),
             signer: Signer::open(&store, &seal).await?,
+            metrics,
             builder,
             languages,
             builds: Semaphore::new(settings.max_builds.max(1)),

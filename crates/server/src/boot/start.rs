@@ -21,7 +21,7 @@ use crate::app::App;
 use crate::authn::{Authn, Bootstrap};
 use crate::authz::Authorizer;
 use crate::config::{Config, Synchronous};
-use crate::content::{Contents, Kept};
+use crate::content::{ContentMetrics, Contents, Kept};
 use crate::controllers::Controllers;
 use crate::gateway::tls::Certificates;
 use crate::gateway::{Gateway, GatewayMetrics};
@@ -161,9 +161,19 @@ async fn build(
     let settings = config.images.clone();
     let beside = (store.clone(), seal.clone());
     let sources = Arc::new(Sources(store.clone()));
-    let contents = Contents::open(images, settings, languages, workshop, beside, sources).await?;
-    let contents = Arc::new(contents);
     let metrics = Arc::new(Metrics::default());
+    let content_metrics = Arc::new(metrics.register(ContentMetrics::register));
+    let contents = Contents::open(
+        images,
+        settings,
+        languages,
+        workshop,
+        beside,
+        sources,
+        content_metrics,
+    )
+    .await?;
+    let contents = Arc::new(contents);
     let run_metrics = Arc::new(metrics.register(RunMetrics::register));
     let runs = config.runs.clone();
     let invoker = Invoker::new(store.clone(), seal.clone(), engines.clone(), run_metrics, runs);

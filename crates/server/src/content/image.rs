@@ -1,6 +1,7 @@
 //! Images: built on a base image, or found built.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use dispatch_images::build::Recipe;
 use dispatch_images::sbom::Kind;
@@ -69,7 +70,9 @@ impl Contents {
         if let Some(base) = &beneath {
             self.kept.content.hold(&base.image.digest);
         }
+        let began = Instant::now();
         let built = self.builder()?.build(&recipe).await;
+        self.metrics.built(built.is_ok(), began.elapsed());
         if let Some(base) = &beneath {
             self.kept.content.release(&base.image.digest);
         }

@@ -102,6 +102,7 @@ impl Contents {
             verdict.violations.extend(found);
         }
         verdict.violations.sort_by_key(|violation| !violation.enforced);
+        self.metrics.judged(verdict.admits());
         Ok(verdict)
     }
 

@@ -16,6 +16,7 @@ impl Contents {
         let kept: Vec<Digest> = kept.iter().filter_map(|digest| digest.parse().ok()).collect();
         let pruned = self.kept.content.prune(&kept, min_age, dry).await?;
         if !dry {
+            self.metrics.pruned.inc_by(pruned.bytes);
             let age_ms = i64::try_from(min_age.as_millis()).unwrap_or(i64::MAX);
             let before_ms = now_ms().saturating_sub(age_ms);
             self.store.content_collect(before_ms).await.map_err(store_failed)?;
