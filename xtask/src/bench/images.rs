@@ -1,0 +1,222 @@
+//! Measures of images over the REST API: built again, functions changed and called on them, what
+//! they are made of.
+//!
+//! The base image is a layout of this machine's Python, packages come from an index on this
+//! machine: nothing needs a network.
+
+pub mod bill;
+mod crun;
+mod mirror;
+pub mod users;
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use super::Row;
+use super::http::{Http, quantile_ms};
+use super::measures::Bench;
+use crate::server::Server;
+use crate::shell;
+use crun::Peer;
+use mirror::Mirror;
+
+/// Between two looks: what a time may be off by, while the server is mostly left alone.
+const PAUSE: Duration = Duration::from_micros(500);
+
+/// A server with the base image `base`, and the image `py` on it that was really built.
+struct Bed {
+    api: Http,
+    mirror: Mirror,
+    /// The files that the base image's layer was made of.
+    root: PathBuf,
+    /// How long the first build took.
+    built: Duration,
+    /// Stopped after all that uses it.
+    _server: Server,
+}
+
+impl Bed {
+    fn new(bench: &Bench, name: &str) -> Result<Self> {
+        let folder = bench.folder("images-python")?;
+        let layout = folder.join("layout");
+        // All measures read the same one.
+        if !layout.is_dir() {
+            let mut make = Command::new(bench.example("python_layout"));
+            shell::run_quietly("making a base image", make.arg(&folder))?;
+        }
+        let mirror = Mirror::start(&folder)?;
+        let port = mirror.port;
+        let settings = [
+            ("DISPATCH_IMAGES__FOLDERS", folder.display().to_string()),
+            ("DISPATCH_IMAGES__BUILD_EGRESS", format!("127.0.0.1:{port}")),
+            ("DISPATCH_IMAGES__BUILD_MIRRORS", format!("python3=http://127.0.0.1:{port}/simple")),
+            ("DISPATCH_PROCESS__EGRESS_TO_MACHINE", "true".to_owned()),
+        ];
+        let server = bench.server_with(name, &settings)?;
+        let mut api = Http::connect(&server.api)?;
+        let base = json!({"name": "base", "language": "python3",
+            "dockerUrl": format!("oci:{}:python", layout.display())});
+        api.call("POST", "/v1/baseimage", &base.to_string())?.ok()?;
+        wait_ready(&mut api, "/v1/baseimage/base", None)?;
+        let root = folder.join("root-12");
+        let mut bed = Self { api, mirror, root, built: Duration::ZERO, _server: server };
+        bed.built = bed.image("py")?.1;
+        ensure!(bed.mirror.asked() > 0, "the image was built without its packages");
+        Ok(bed)
+    }
+
+    /// Creates an image of the one recipe, and waits: its digest, and how long it took.
+    fn image(&mut self, name: &str) -> Result<(String, Duration)> {
+        let image = json!({"name": name, "baseImageName": "base",
+            "runtimeDependencies": {"manifest": mirror::REQUIREMENT}});
+        let began = Instant::now();
+        self.api.call("POST", "/v1/image", &image.to_string())?.ok()?;
+        let image = wait_ready(&mut self.api, &format!("/v1/image/{name}"), None)?;
+        Ok((digest(&image)?, began.elapsed()))
+    }
+
+    /// Creates a function that answers with a number, and waits.
+    fn function(&mut self, name: &str, image: &str, answer: usize) -> Result<Value> {
+        let function = function(name, image, answer);
+        self.api.call("POST", "/v1/function", &function)?.ok()?;
+        wait_ready(&mut self.api, &format!("/v1/function/{name}"), None)
+    }
+
+    /// Calls a function: how long it took until its answer, which is checked, was here.
+    fn call(&mut self, function: &str, answer: usize) -> Result<Duration> {
+        let run = json!({"functionName": function, "blocking": true, "input": {}});
+        let done = self.api.call("POST", "/v1/runs", &run.to_string())?.ok()?;
+        let run: Value = serde_json::from_str(&done.body)?;
+        ensure!(run["output"] == answer, "{function} answered {run}");
+        Ok(done.took)
+    }
+
+    fn delete(&mut self, path: &str) -> Result<()> {
+        self.api.call("DELETE", path, "")?.ok()?;
+        let began = Instant::now();
+        while self.api.call("GET", path, "")?.status != 404 {
+            ensure!(began.elapsed() < Duration::from_secs(60), "{path} does not go");
+            std::thread::sleep(PAUSE);
+        }
+        Ok(())
+    }
+}
+
+fn function(name: &str, image: &str, answer: usize) -> String {
+    let source = format!("import greet\n\ndef handle(context, payload):\n    return {answer}\n");
+    let function = json!({"name": name, "image": image, "handler": "made.handle",
+        "source": STANDARD.encode(source)});
+    function.to_string()
+}
+
+fn digest(resource: &Value) -> Result<String> {
+    let digest = resource["digest"].as_str().map(str::to_owned);
+    digest.with_context(|| format!("no digest: {resource}"))
+}
+
+/// Waits until a resource is READY, with another digest than `before`.
+fn wait_ready(api: &mut Http, path: &str, before: Option<&str>) -> Result<Value> {
+    let began = Instant::now();
+    loop {
+        let body = api.call("GET", path, "")?.ok()?.body;
+        let resource: Value = serde_json::from_str(&body)?;
+        match resource["status"].as_str() {
+            Some("READY") if before.is_none() || resource["digest"].as_str() != before => {
+                return Ok(resource);
+            }
+            Some("ERROR") => bail!("{body}"),
+            _ if began.elapsed() > Duration::from_secs(300) => bail!("never READY: {body}"),
+            _ => std::thread::sleep(PAUSE),
+        }
+    }
+}
+
+/// The same recipe again, under a name that is free again.
+pub fn rebuild(bench: &Bench) -> Result<Vec<Row>> {
+    let mut bed = Bed::new(bench, "images-rebuild")?;
+    let asked = bed.mirror.asked();
+    let mut times = Vec::new();
+    for _ in 0..bench.samples.clamp(30, 100) {
+        times.push(bed.image("again")?.1);
+        bed.delete("/v1/image/again")?;
+    }
+    ensure!(bed.mirror.asked() == asked, "an unchanged image was built, not found");
+    let (p50, p99) = (quantile_ms(&mut times, 0.5), quantile_ms(&mut times, 0.99));
+    let (count, built) = (times.len(), bed.built.as_secs_f64());
+    Ok(vec![Row {
+        measure: "image with packages built again unchanged → READY, p50 / p99",
+        bar: "≤ 50 ms",
+        seen: format!("{p50:.1} ms / {p99:.1} ms of {count} (the first time {built:.1} s)"),
+        reached: p50 <= 50.0 && p99 <= 50.0,
+    }])
+}
+
+/// A function on a built image gets another source, again and again, and serves between.
+pub fn update(bench: &Bench) -> Result<Vec<Row>> {
+    let mut bed = Bed::new(bench, "images-update")?;
+    let mut last = digest(&bed.function("changing", "py", 0)?)?;
+    bed.call("changing", 0)?;
+    let path = "/v1/function/changing";
+    let mut times = Vec::new();
+    for i in 1..=bench.samples.clamp(50, 100) {
+        let body = function("changing", "py", i);
+        let began = Instant::now();
+        bed.api.call("PUT", path, &body)?.ok()?;
+        let changed = wait_ready(&mut bed.api, path, Some(&last))?;
+        times.push(began.elapsed());
+        last = digest(&changed)?;
+        bed.call("changing", i)?;
+    }
+    let (p50, p99) = (quantile_ms(&mut times, 0.5), quantile_ms(&mut times, 0.99));
+    Ok(vec![Row {
+        measure: "source of a function on a built image changed → READY, p50 / p99",
+        bar: "≤ 300 ms",
+        seen: format!("{p50:.1} ms / {p99:.1} ms of {}", times.len()),
+        reached: p50 <= 300.0 && p99 <= 300.0,
+    }])
+}
+
+/// First calls of new functions as soon as these are READY: on an image that nothing was called
+/// on before, and on one that runs others; a container of the same files beside each.
+pub fn call(bench: &Bench) -> Result<Vec<Row>> {
+    let mut bed = Bed::new(bench, "images-call")?;
+    let mut peer = Peer::new(&bench.folder("images-crun")?, &bed.root)?;
+    bed.function("other", "py", 0)?;
+    bed.call("other", 0)?;
+    let (mut fresh, mut used, mut images) = (Vec::new(), Vec::new(), HashSet::new());
+    for i in 0..bench.samples.clamp(50, 100) {
+        let (own, first, second) =
+            (format!("own-{i}"), format!("first-{i}"), format!("second-{i}"));
+        // Its name is in its configuration: an image of its own, on layers that are here.
+        ensure!(images.insert(bed.image(&own)?.0), "image {own} is another's");
+        bed.function(&first, &own, i)?;
+        fresh.push(bed.call(&first, i)?);
+        peer.run()?;
+        bed.function(&second, "py", i)?;
+        used.push(bed.call(&second, i)?);
+        bed.delete(&format!("/v1/function/{first}"))?;
+        bed.delete(&format!("/v1/function/{second}"))?;
+        bed.delete(&format!("/v1/image/{own}"))?;
+    }
+    let row = |measure, times: &mut Vec<Duration>, beside: &str| {
+        let (p50, p99) = (quantile_ms(times, 0.5), quantile_ms(times, 0.99));
+        Row {
+            measure,
+            bar: "p50 ≤ 25 ms",
+            seen: format!("{p50:.1} ms / {p99:.1} ms of {}{beside}", times.len()),
+            reached: p50 <= 25.0,
+        }
+    };
+    let beside = format!(" ({})", peer.describe());
+    Ok(vec![
+        row("first call of a function on an image never called, p50 / p99", &mut fresh, &beside),
+        row("the same on an image that runs other functions, p50 / p99", &mut used, ""),
+    ])
+}
