@@ -10,7 +10,7 @@ mod mirror;
 pub mod users;
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 
 use super::Row;
 use super::http::{Http, quantile_ms};
-use super::measures::Bench;
+use super::measures::{self, Bench};
 use crate::server::Server;
 use crate::shell;
 use crun::Peer;
@@ -29,6 +29,11 @@ use mirror::Mirror;
 
 /// Between two looks: what a time may be off by, while the server is mostly left alone.
 const PAUSE: Duration = Duration::from_micros(500);
+/// Before a call that is measured: what the one before it left to do is then done.
+const QUIET: Duration = Duration::from_millis(100);
+/// `idleMs` of functions whose workers are to stay, and of those whose are to go.
+const STAYS: u64 = 300_000;
+const GOES: u64 = 1;
 
 /// A server with the base image `base`, and the image `py` on it that was really built.
 struct Bed {
@@ -38,12 +43,17 @@ struct Bed {
     root: PathBuf,
     /// How long the first build took.
     built: Duration,
-    /// Stopped after all that uses it.
-    _server: Server,
+    name: &'static str,
+    settings: Vec<(&'static str, String)>,
+    /// There is none for a moment only, between two.
+    server: Option<Server>,
 }
 
 impl Bed {
-    fn new(bench: &Bench, name: &str) -> Result<Self> {
+    fn new(bench: &Bench, name: &'static str) -> Result<Self> {
+        if !Path::new("/bin/busybox").is_file() {
+            bail!("busybox is missing: apt-get install -y busybox-static");
+        }
         let folder = bench.folder("images-python")?;
         let layout = folder.join("layout");
         // All measures read the same one.
@@ -53,7 +63,7 @@ impl Bed {
         }
         let mirror = Mirror::start(&folder)?;
         let port = mirror.port;
-        let settings = [
+        let settings = vec![
             ("DISPATCH_IMAGES__FOLDERS", folder.display().to_string()),
             ("DISPATCH_IMAGES__BUILD_EGRESS", format!("127.0.0.1:{port}")),
             ("DISPATCH_IMAGES__BUILD_MIRRORS", format!("python3=http://127.0.0.1:{port}/simple")),
@@ -66,10 +76,20 @@ impl Bed {
         api.call("POST", "/v1/baseimage", &base.to_string())?.ok()?;
         wait_ready(&mut api, "/v1/baseimage/base", None)?;
         let root = folder.join("root-12");
-        let mut bed = Self { api, mirror, root, built: Duration::ZERO, _server: server };
+        let (built, server) = (Duration::ZERO, Some(server));
+        let mut bed = Self { api, mirror, root, built, name, settings, server };
         bed.built = bed.image("py")?.1;
         ensure!(bed.mirror.asked() > 0, "the image was built without its packages");
         Ok(bed)
+    }
+
+    /// Stops the server and starts it on the same data.
+    fn restart(&mut self, bench: &Bench) -> Result<()> {
+        drop(self.server.take());
+        let server = bench.server_with(self.name, &self.settings)?;
+        self.api = Http::connect(&server.api)?;
+        self.server = Some(server);
+        Ok(())
     }
 
     /// Creates an image of the one recipe, and waits: its digest, and how long it took.
@@ -82,9 +102,10 @@ impl Bed {
         Ok((digest(&image)?, began.elapsed()))
     }
 
-    /// Creates a function that answers with a number, and waits.
-    fn function(&mut self, name: &str, image: &str, answer: usize) -> Result<Value> {
-        let function = function(name, image, answer);
+    /// Creates a function that answers with a number, and waits. The worker that its deployment
+    /// began with stays for `idle_ms`.
+    fn function(&mut self, name: &str, image: &str, answer: usize, idle_ms: u64) -> Result<Value> {
+        let function = function(name, image, answer, idle_ms);
         self.api.call("POST", "/v1/function", &function)?.ok()?;
         wait_ready(&mut self.api, &format!("/v1/function/{name}"), None)
     }
@@ -98,6 +119,13 @@ impl Bed {
         Ok(done.took)
     }
 
+    /// The same when nothing that could answer is there, and the server has nothing else to do.
+    fn first_call(&mut self, function: &str, answer: usize) -> Result<Duration> {
+        measures::wait_no_workers(&mut self.api)?;
+        std::thread::sleep(QUIET);
+        self.call(function, answer)
+    }
+
     fn delete(&mut self, path: &str) -> Result<()> {
         self.api.call("DELETE", path, "")?.ok()?;
         let began = Instant::now();
@@ -109,9 +137,9 @@ impl Bed {
     }
 }
 
-fn function(name: &str, image: &str, answer: usize) -> String {
+fn function(name: &str, image: &str, answer: usize, idle_ms: u64) -> String {
     let source = format!("import greet\n\ndef handle(context, payload):\n    return {answer}\n");
-    let function = json!({"name": name, "image": image, "handler": "made.handle",
+    let function = json!({"name": name, "image": image, "handler": "made.handle", "idleMs": idle_ms,
         "source": STANDARD.encode(source)});
     function.to_string()
 }
@@ -161,12 +189,12 @@ pub fn rebuild(bench: &Bench) -> Result<Vec<Row>> {
 /// A function on a built image gets another source, again and again, and serves between.
 pub fn update(bench: &Bench) -> Result<Vec<Row>> {
     let mut bed = Bed::new(bench, "images-update")?;
-    let mut last = digest(&bed.function("changing", "py", 0)?)?;
+    let mut last = digest(&bed.function("changing", "py", 0, STAYS)?)?;
     bed.call("changing", 0)?;
     let path = "/v1/function/changing";
     let mut times = Vec::new();
     for i in 1..=bench.samples.clamp(50, 100) {
-        let body = function("changing", "py", i);
+        let body = function("changing", "py", i, STAYS);
         let began = Instant::now();
         bed.api.call("PUT", path, &body)?.ok()?;
         let changed = wait_ready(&mut bed.api, path, Some(&last))?;
@@ -183,27 +211,29 @@ pub fn update(bench: &Bench) -> Result<Vec<Row>> {
     }])
 }
 
-/// First calls of new functions as soon as these are READY: on an image that nothing was called
-/// on before, and on one that runs others; a container of the same files beside each.
+/// First calls of functions, each on an image of its own whose layers are here: as soon as they
+/// are READY, without a worker, and after a restart, when nothing runs that could be forked.
 pub fn call(bench: &Bench) -> Result<Vec<Row>> {
     let mut bed = Bed::new(bench, "images-call")?;
     let mut peer = Peer::new(&bench.folder("images-crun")?, &bed.root)?;
-    bed.function("other", "py", 0)?;
-    bed.call("other", 0)?;
-    let (mut fresh, mut used, mut images) = (Vec::new(), Vec::new(), HashSet::new());
-    for i in 0..bench.samples.clamp(50, 100) {
-        let (own, first, second) =
-            (format!("own-{i}"), format!("first-{i}"), format!("second-{i}"));
-        // Its name is in its configuration: an image of its own, on layers that are here.
-        ensure!(images.insert(bed.image(&own)?.0), "image {own} is another's");
-        bed.function(&first, &own, i)?;
-        fresh.push(bed.call(&first, i)?);
+    let (mut ready, mut forked, mut started) = (Vec::new(), Vec::new(), Vec::new());
+    let mut images = HashSet::new();
+    let count = bench.samples.clamp(50, 100);
+    for i in 0..count {
+        let (image, function) = (format!("own-{i}"), format!("ready-{i}"));
+        // Its name is in its configuration: an image of its own, on the layers of all of them.
+        ensure!(images.insert(bed.image(&image)?.0), "{image} is another image");
+        bed.function(&function, &image, i, STAYS)?;
+        ready.push(bed.call(&function, i)?);
+        bed.delete(&format!("/v1/function/{function}"))?;
+        let function = format!("first-{i}");
+        bed.function(&function, &image, i, GOES)?;
+        forked.push(bed.first_call(&function, i)?);
+    }
+    bed.restart(bench)?;
+    for i in 0..count {
+        started.push(bed.first_call(&format!("first-{i}"), i)?);
         peer.run()?;
-        bed.function(&second, "py", i)?;
-        used.push(bed.call(&second, i)?);
-        bed.delete(&format!("/v1/function/{first}"))?;
-        bed.delete(&format!("/v1/function/{second}"))?;
-        bed.delete(&format!("/v1/image/{own}"))?;
     }
     let row = |measure, times: &mut Vec<Duration>, beside: &str| {
         let (p50, p99) = (quantile_ms(times, 0.5), quantile_ms(times, 0.99));
@@ -216,7 +246,8 @@ pub fn call(bench: &Bench) -> Result<Vec<Row>> {
     };
     let beside = format!(" ({})", peer.describe());
     Ok(vec![
-        row("first call of a function on an image never called, p50 / p99", &mut fresh, &beside),
-        row("the same on an image that runs other functions, p50 / p99", &mut used, ""),
+        row("first call on an image, once the function is READY, p50 / p99", &mut ready, ""),
+        row("the same with no worker left, p50 / p99", &mut forked, ""),
+        row("the same after a restart: layers, nothing running, p50 / p99", &mut started, &beside),
     ])
 }

@@ -163,7 +163,8 @@ pub fn cold(bench: &Bench) -> Result<Vec<Row>> {
     }])
 }
 
-fn wait_no_workers(api: &mut Http) -> Result<()> {
+/// Waits until no function has a worker.
+pub fn wait_no_workers(api: &mut Http) -> Result<()> {
     let began = Instant::now();
     loop {
         let metrics = api.call("GET", "/metrics", "")?.ok()?.body;
