@@ -222,7 +222,7 @@ pub fn call(bench: &Bench) -> Result<Vec<Row>> {
     for i in 0..count {
         let (image, function) = (format!("own-{i}"), format!("ready-{i}"));
         // Its name is in its configuration: an image of its own, on the layers of all of them.
-        ensure!(images.insert(bed.image(&image)?.0), "{image} is another image");
+        ensure!(images.insert(bed.image(&image)?.0), "{image} is the same as another");
         bed.function(&function, &image, i, STAYS)?;
         ready.push(bed.call(&function, i)?);
         bed.delete(&format!("/v1/function/{function}"))?;
