@@ -5,15 +5,17 @@
 
 mod baseline;
 mod http;
+mod images;
 mod load;
 mod machine;
 mod measures;
 mod report;
 mod scale;
 
+use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::shell;
@@ -36,6 +38,9 @@ pub struct Arguments {
     /// Add the table to docs/benchmarks.md.
     #[arg(long)]
     write: bool,
+    /// Measures what was built here before, and builds nothing: to try a measure on debug binaries.
+    #[arg(long, hide = true, conflicts_with = "write", value_name = "DIR")]
+    built: Option<PathBuf>,
 }
 
 type Measure = fn(&measures::Bench) -> Result<Vec<Row>>;
@@ -50,23 +55,29 @@ const MEASURES: &[(&str, Measure)] = &[
     ("list", scale::list),
     ("idle", scale::idle),
     ("routes", scale::routes),
+    ("images-rebuild", images::rebuild),
+    ("images-update", images::update),
+    ("images-call", images::call),
+    ("images-bill", images::bill::measure),
+    ("images-users", images::users::measure),
 ];
+/// Those of them whose load comes from wrk.
+const WITH_WRK: &[&str] = &["wasm", "python", "accept"];
+const EXAMPLES: &[&str] =
+    &["bare_hyper", "fill_store", "router_bench", "python_layout", "fill_content"];
 
 pub fn run(arguments: &Arguments) -> Result<()> {
-    if !shell::has("wrk") {
-        bail!("wrk is missing: apt-get install -y wrk");
-    }
-    shell::say("building for release (long the first time)");
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.current_dir(shell::root());
-    cargo.args(["build", "--release", "--workspace", "--bins"]);
-    cargo.args(["--example", "bare_hyper", "--example", "fill_store"]);
-    cargo.args(["--example", "router_bench"]);
-    shell::run(&mut cargo)?;
-    let bench = measures::Bench::new(arguments.quick)?;
     let filters = &arguments.filters;
     let wanted =
         |name: &str| filters.is_empty() || filters.iter().any(|f| name.contains(f.as_str()));
+    if WITH_WRK.iter().any(|name| wanted(name)) && !shell::has("wrk") {
+        bail!("wrk is missing: apt-get install -y wrk");
+    }
+    let built = match &arguments.built {
+        Some(folder) => folder.canonicalize().context("--built")?,
+        None => build()?,
+    };
+    let bench = measures::Bench::new(arguments.quick, built)?;
     let mut rows = Vec::new();
     for (name, measure) in MEASURES.iter().filter(|(name, _)| wanted(name)) {
         shell::say(&format!("measuring: {name}"));
@@ -81,4 +92,15 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         report::append(&table)?;
     }
     Ok(())
+}
+
+/// Builds all that is measured or helps with it, and says where it is.
+fn build() -> Result<PathBuf> {
+    shell::say("building for release (long the first time)");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(shell::root());
+    cargo.args(["build", "--release", "--workspace", "--bins"]);
+    cargo.args(EXAMPLES.iter().flat_map(|name| ["--example", name]));
+    shell::run(&mut cargo)?;
+    Ok(shell::target().join("release"))
 }

@@ -25,11 +25,13 @@ impl Server {
         Self::start_as(Command::new(binary), binary, data, addresses)
     }
 
-    /// The same on the first core only; a server that knows of one core starts one worker thread.
-    pub fn start_pinned(binary: &Path, data: &Path, addresses: [&str; 3]) -> Result<Self> {
+    /// On free ports and the first core only; a server that knows of one core starts one worker
+    /// thread. Settings are variables of its environment: `DISPATCH_SECTION__KEY` and a value.
+    pub fn start_pinned(binary: &Path, data: &Path, settings: &[(&str, String)]) -> Result<Self> {
         let mut command = Command::new("taskset");
         command.args(["-c", "0"]).arg(binary);
-        Self::start_as(command, binary, data, addresses)
+        command.envs(settings.iter().map(|(name, value)| (name, value)));
+        Self::start_as(command, binary, data, ["127.0.0.1:0"; 3])
     }
 
     fn start_as(

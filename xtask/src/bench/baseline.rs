@@ -25,8 +25,7 @@ impl Drop for Baseline {
 }
 
 /// hyper answering "hello" and nothing else.
-pub fn hyper() -> Result<Baseline> {
-    let binary = shell::target().join("release/examples/bare_hyper");
+pub fn hyper(binary: &Path) -> Result<Baseline> {
     let mut command = Command::new("taskset");
     command.args(["-c", "0"]).arg(binary).stdout(Stdio::piped());
     let mut child = command.spawn()?;

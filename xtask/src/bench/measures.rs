@@ -15,14 +15,16 @@ pub struct Bench {
     pub seconds: u32,
     pub rounds: usize,
     pub samples: usize,
+    /// Where the binaries to measure are.
+    built: PathBuf,
     data: tempfile::TempDir,
 }
 
 impl Bench {
-    pub fn new(quick: bool) -> Result<Self> {
+    pub fn new(quick: bool, built: PathBuf) -> Result<Self> {
         let (seconds, rounds, samples) = if quick { (1, 1, 20) } else { (5, 5, 200) };
         let data = tempfile::Builder::new().prefix("dispatch-bench-").tempdir()?;
-        Ok(Self { seconds, rounds, samples, data })
+        Ok(Self { seconds, rounds, samples, built, data })
     }
 
     /// A folder of its own for one measure.
@@ -32,11 +34,20 @@ impl Bench {
         Ok(folder)
     }
 
-    /// A release server pinned to the first core.
+    /// A built example.
+    pub fn example(&self, name: &str) -> PathBuf {
+        self.built.join("examples").join(name)
+    }
+
+    /// A server pinned to the first core.
     pub fn server(&self, name: &str) -> Result<Server> {
+        self.server_with(name, &[])
+    }
+
+    /// The same with settings: `DISPATCH_SECTION__KEY` and a value.
+    pub fn server_with(&self, name: &str, settings: &[(&str, String)]) -> Result<Server> {
         let folder = self.folder(name)?;
-        let binary = shell::target().join("release/dispatch-server");
-        Server::start_pinned(&binary, &folder, ["127.0.0.1:0"; 3])
+        Server::start_pinned(&self.built.join("dispatch-server"), &folder, settings)
     }
 
     /// A server with the examples of one language.
@@ -54,7 +65,7 @@ const HELLO: &str = r#"{"name": "Ada", "place": "London"}"#;
 
 pub fn wasm(bench: &Bench) -> Result<Vec<Row>> {
     let server = bench.with_examples("wasm")?;
-    let hyper = baseline::hyper()?;
+    let hyper = baseline::hyper(&bench.example("bare_hyper"))?;
     let ours = format!("http://{}/dispatch/wasm/hello", server.gateway_http);
     let (mine, bare) = load::alternate(
         bench.rounds,
@@ -152,7 +163,8 @@ pub fn cold(bench: &Bench) -> Result<Vec<Row>> {
     }])
 }
 
-fn wait_no_workers(api: &mut Http) -> Result<()> {
+/// Waits until no function has a worker.
+pub fn wait_no_workers(api: &mut Http) -> Result<()> {
     let began = Instant::now();
     loop {
         let metrics = api.call("GET", "/metrics", "")?.ok()?.body;

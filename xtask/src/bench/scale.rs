@@ -11,8 +11,8 @@ use super::{Row, machine};
 use crate::shell;
 
 /// Stores functions without deploying them: made, READY, never called.
-fn fill(folder: &Path, functions: u32) -> Result<()> {
-    let mut fill = Command::new(shell::target().join("release/examples/fill_store"));
+fn fill(bench: &Bench, folder: &Path, functions: u32) -> Result<()> {
+    let mut fill = Command::new(bench.example("fill_store"));
     fill.arg(folder).arg(functions.to_string());
     shell::run_quietly("filling the store", &mut fill)?;
     Ok(())
@@ -23,7 +23,7 @@ pub fn list(bench: &Bench) -> Result<Vec<Row>> {
     let folder = bench.folder("list")?;
     // A first start makes the database.
     drop(bench.server("list")?);
-    fill(&folder, FUNCTIONS)?;
+    fill(bench, &folder, FUNCTIONS)?;
     let server = bench.server("list")?;
     let mut api = Http::connect(&server.api)?;
     let (mut pages, mut gets) = (Vec::new(), Vec::new());
@@ -50,7 +50,7 @@ pub fn list(bench: &Bench) -> Result<Vec<Row>> {
 pub fn idle(bench: &Bench) -> Result<Vec<Row>> {
     let folder = bench.folder("idle")?;
     drop(bench.server("idle")?);
-    fill(&folder, 1_000)?;
+    fill(bench, &folder, 1_000)?;
     let server = bench.server("idle")?;
     Http::connect(&server.api)?.call("GET", "/v1/function", "")?.ok()?;
     let mib = machine::resident_mib(server.pid())?;
@@ -63,9 +63,9 @@ pub fn idle(bench: &Bench) -> Result<Vec<Row>> {
 }
 
 /// The route table alone: the example prints nanoseconds a lookup for each kind and size.
-pub fn routes(_bench: &Bench) -> Result<Vec<Row>> {
+pub fn routes(bench: &Bench) -> Result<Vec<Row>> {
     let mut example = Command::new("taskset");
-    example.args(["-c", "0"]).arg(shell::target().join("release/examples/router_bench"));
+    example.args(["-c", "0"]).arg(bench.example("router_bench"));
     let text = shell::run_quietly("looking routes up", &mut example)?;
     let time = |size: &str, column: usize| -> Result<f64> {
         let line = text.lines().find(|line| {
