@@ -2,6 +2,8 @@
 
 #[path = "process/bed.rs"]
 mod bed;
+#[path = "process/broken.rs"]
+mod broken;
 #[path = "process/copies.rs"]
 mod copies;
 #[path = "process/egress.rs"]
