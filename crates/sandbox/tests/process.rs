@@ -22,6 +22,8 @@ mod layers;
 mod packages;
 #[path = "process/pool.rs"]
 mod pool;
+#[path = "process/room.rs"]
+mod room;
 #[path = "process/source.rs"]
 mod source;
 #[path = "process/task.rs"]
