@@ -6,6 +6,7 @@
 //! process, which is this binary re-executed. The server talks to workers in frames
 //! (`runtimes/PROTOCOL.md`).
 
+mod apart;
 mod bridge;
 mod cgroup;
 mod command;

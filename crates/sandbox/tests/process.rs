@@ -2,6 +2,10 @@
 
 #[path = "process/bed.rs"]
 mod bed;
+#[path = "process/broken.rs"]
+mod broken;
+#[path = "process/copies.rs"]
+mod copies;
 #[path = "process/egress.rs"]
 mod egress;
 #[path = "process/fault.rs"]
@@ -18,6 +22,8 @@ mod layers;
 mod packages;
 #[path = "process/pool.rs"]
 mod pool;
+#[path = "process/room.rs"]
+mod room;
 #[path = "process/source.rs"]
 mod source;
 #[path = "process/task.rs"]

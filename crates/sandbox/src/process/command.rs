@@ -45,6 +45,16 @@ fn status_of(command: &[String], environment: &[(String, String)]) -> i32 {
     }
 }
 
+/// The status for a program that is not there or is none; nothing when it is for another reason
+/// that it cannot be run.
+pub fn status_without(error: &std::io::Error) -> Option<i32> {
+    match error.raw_os_error()? {
+        libc::ENOENT | libc::ENOTDIR => Some(NOT_FOUND),
+        libc::EACCES | libc::EISDIR | libc::ELIBBAD | libc::ELOOP | libc::ENOEXEC => Some(NOT_RUN),
+        _ => None,
+    }
+}
+
 /// Orphans end up here too.
 fn wait_for(child: Pid) -> i32 {
     loop {

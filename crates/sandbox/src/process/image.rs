@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use dispatch_driver::language::{Language, PACKAGES_AT};
-use dispatch_driver::{Error, ImageRoot, ImageStore, Result};
+use dispatch_driver::{Error, ImageStore, Result};
 use dispatch_model::code;
 
+use super::apart::apart;
 use super::failure;
 use super::host::HostLanguage;
 use super::pool::Pools;
@@ -18,10 +19,16 @@ use super::tree;
 /// One image, ready to be mounted.
 pub struct Image {
     digest: String,
-    store: Arc<dyn ImageStore>,
     pub tree: Tree,
     pub environment: Vec<(String, String)>,
     pub pools: Pools,
+    _kept: Kept,
+}
+
+/// What is let go with an image.
+enum Kept {
+    Layers { _layers: Layers },
+    Copy { _copy: Copy },
 }
 
 impl Image {
@@ -35,26 +42,55 @@ impl Image {
 impl Drop for Image {
     fn drop(&mut self) {
         self.pools.end();
-        if let Tree::Copy(directory) = &self.tree
-            && let Err(error) = tree::remove(directory)
-        {
-            tracing::warn!(%error, directory = %directory.display(), "copy not removed");
-        }
+    }
+}
+
+/// The layers of an image, which stay in their store until this is dropped.
+struct Layers {
+    store: Arc<dyn ImageStore>,
+    digest: String,
+}
+
+impl Drop for Layers {
+    fn drop(&mut self) {
         self.store.release(&self.digest);
     }
 }
 
-/// The images in use, by digest.
+/// A directory layers are copied to; removed when it is dropped, half a copy too. The layers are
+/// let go after it.
+struct Copy {
+    directory: PathBuf,
+    layers: Option<Layers>,
+}
+
+impl Drop for Copy {
+    fn drop(&mut self) {
+        let (directory, layers) = (std::mem::take(&mut self.directory), self.layers.take());
+        apart(move || {
+            if let Err(error) = tree::remove(&directory) {
+                tracing::warn!(%error, directory = %directory.display(), "copy not removed");
+            }
+            drop(layers);
+        });
+    }
+}
+
+/// The images in use.
 pub struct Images {
     store: Option<Arc<dyn ImageStore>>,
     /// Where copies go, which are made where overlays are not allowed.
     copies: PathBuf,
-    used: Mutex<HashMap<String, Weak<Image>>>,
+    places: Mutex<HashMap<String, Arc<Place>>>,
 }
+
+/// That of one digest. Locked while its image is made, so that it is fetched and copied once,
+/// however many deployments want it at the same time.
+type Place = tokio::sync::Mutex<Weak<Image>>;
 
 impl Images {
     pub fn new(store: Option<Arc<dyn ImageStore>>, copies: PathBuf) -> Self {
-        Self { store, copies, used: Mutex::default() }
+        Self { store, copies, places: Mutex::default() }
     }
 
     /// The image of that digest, fetched when its layers are not here.
@@ -66,57 +102,63 @@ impl Images {
         site: &Site,
         overlays: bool,
     ) -> Result<Arc<Image>> {
-        if let Some(image) = self.find(digest) {
-            return Ok(image);
-        }
         let Some(store) = &self.store else {
             let text = "the process engine of this server runs no images, only `host:LANGUAGE`";
             return Err(Error::caller(code::ENGINE001, text));
         };
+        let place = self.place(digest);
+        let mut found = place.lock().await;
+        if let Some(image) = found.upgrade() {
+            return Ok(image);
+        }
         let root = store.root(digest).await?;
-        let mut image = Image {
+        let held = Layers { store: store.clone(), digest: digest.to_owned() };
+        let (tree, kept) = match (on_machine, root.layers.last()) {
+            (true, Some(layer)) => {
+                let packages = layer.join(PACKAGES_AT.trim_start_matches('/'));
+                (Tree::Packages(packages), Kept::Layers { _layers: held })
+            }
+            _ => self.tree(root.layers, held, site, overlays).await?,
+        };
+        let image = Arc::new(Image {
             digest: digest.to_owned(),
-            store: store.clone(),
-            tree: Tree::Layers(Vec::new()),
-            environment: Vec::new(),
+            tree,
+            environment: root.environment,
             pools: Pools::default(),
-        };
-        image.tree = match (on_machine, root.layers.last()) {
-            (true, Some(layer)) => Tree::Packages(layer.join(PACKAGES_AT.trim_start_matches('/'))),
-            _ => self.tree(&root, site, overlays).await?,
-        };
-        image.environment = root.environment;
-        Ok(self.keep(image))
+            _kept: kept,
+        });
+        *found = Arc::downgrade(&image);
+        Ok(image)
     }
 
-    async fn tree(&self, root: &ImageRoot, site: &Site, overlays: bool) -> Result<Tree> {
-        let mut layers = root.layers.clone();
+    async fn tree(
+        &self,
+        mut layers: Vec<PathBuf>,
+        held: Layers,
+        site: &Site,
+        overlays: bool,
+    ) -> Result<(Tree, Kept)> {
         layers.push(site.skeleton.clone());
         if overlays {
-            return Ok(Tree::Layers(layers));
+            return Ok((Tree::Layers(layers), Kept::Layers { _layers: held }));
         }
-        let copy = self.copies.join(uuid::Uuid::new_v4().to_string());
-        let target = copy.clone();
-        let merged = tokio::task::spawn_blocking(move || tree::merge(&layers, &target)).await;
-        let merged = merged.map_err(std::io::Error::other).and_then(|done| done);
-        merged.map_err(|e| failure::engine("an image cannot be copied", e))?;
-        Ok(Tree::Copy(copy))
+        let directory = self.copies.join(uuid::Uuid::new_v4().to_string());
+        let copy = Copy { directory: directory.clone(), layers: Some(held) };
+        // The work goes on when nobody waits for it any more; what it made is dropped then.
+        let merged = tokio::task::spawn_blocking(move || {
+            tree::merge(&layers, &copy.directory).map(|()| copy)
+        });
+        let merged = merged.await.map_err(std::io::Error::other).and_then(|done| done);
+        let copy = merged.map_err(|e| failure::engine("an image cannot be copied", e))?;
+        Ok((Tree::Copy(directory), Kept::Copy { _copy: copy }))
     }
 
-    /// Takes it, unless somebody was faster: then that one counts, and this one is let go.
-    fn keep(&self, image: Image) -> Arc<Image> {
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        used.retain(|_, image| image.strong_count() > 0);
-        if let Some(found) = used.get(&image.digest).and_then(Weak::upgrade) {
-            return found;
-        }
-        let image = Arc::new(image);
-        used.insert(image.digest.clone(), Arc::downgrade(&image));
-        image
-    }
-
-    fn find(&self, digest: &str) -> Option<Arc<Image>> {
-        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        used.get(digest).and_then(Weak::upgrade)
+    fn place(&self, digest: &str) -> Arc<Place> {
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        places.retain(|_, place| {
+            let wanted = Arc::strong_count(place) > 1;
+            wanted || place.try_lock().is_ok_and(|image| image.strong_count() > 0)
+        });
+        places.entry(digest.to_owned()).or_default().clone()
     }
 }

@@ -86,7 +86,16 @@ fn run() -> Result<Infallible, Stop> {
         Program::Bridge => bridge::run(&launch.environment).map_err(failed),
         Program::Command(words) => command::run(words, &launch.environment).map_err(failed),
         Program::Exec(arguments) => {
-            Err(failed(format!("{}: {}", arguments[0], exec(arguments, &launch.environment))))
+            let error = exec(arguments, &launch.environment);
+            let reason = format!("{}: {error}", arguments[0]);
+            match command::status_without(&error) {
+                // The sandbox is there. What is wrong with the program is said as it would itself.
+                Some(status) => {
+                    let _ = writeln!(io::stderr(), "{reason}");
+                    std::process::exit(status)
+                }
+                None => Err(failed(reason)),
+            }
         }
     }
 }

@@ -41,6 +41,12 @@ impl LogPipe {
 
     /// Reads what comes, for ever. To be raced against the answer; may be dropped at any time.
     pub async fn follow(&mut self) -> std::convert::Infallible {
+        self.ended().await;
+        std::future::pending().await
+    }
+
+    /// Reads until nobody can write any more; may be dropped at any time.
+    pub async fn ended(&mut self) {
         while !self.closed {
             if self.pipe.readable().await.is_err() {
                 self.closed = true;
@@ -52,7 +58,6 @@ impl LogPipe {
                 }
             }
         }
-        std::future::pending().await
     }
 
     /// Everything since the last time, as lines; what is in the pipe now included.

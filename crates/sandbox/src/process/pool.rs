@@ -4,24 +4,25 @@
 //! all functions is therefore done ahead; the function's source, its limits and the rules that
 //! close the sandbox come when a function takes the spare. A spare serves one function only.
 
+mod started;
+
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use dispatch_driver::Error;
+use dispatch_driver::language::Start;
 use tokio::sync::Mutex;
-use tokio::time::timeout;
 
 use super::cgroup::Cgroup;
 use super::control::Control;
+use super::failure;
 use super::host::HostLanguage;
 use super::image::Image;
-use super::plan::Launch;
 use super::root::{Base, Tree};
-use super::start::{Starter, base_environment, merged};
+use super::start::Starter;
 use super::wires::Wires;
-use super::{failure, language};
 
 /// A spare that was taken is replaced after this time, which lets the call it was taken for end.
 const REFILL_PAUSE: Duration = Duration::from_millis(20);
@@ -73,6 +74,13 @@ impl Kind {
             Some(Tree::Packages(directory)) => Base::Packages(&self.host, directory),
             Some(tree) => Base::Image(tree),
         }
+    }
+
+    /// The program that its workers or its pool start with, when that is one of the image's own.
+    pub fn program_of_image(&self) -> Option<&str> {
+        let of_image = matches!(self.base(), Base::Image(_));
+        let starts = of_image && self.host.rules.run.start != Start::Bridge;
+        self.host.interpreter.to_str().filter(|_| starts)
     }
 
     /// What the image's configuration sets.
@@ -147,20 +155,7 @@ impl Starter {
         if let Some(pool) = pools.get(&kind.host.language) {
             return Ok(pool.clone());
         }
-        let launch = Launch {
-            steps: self.site.pool(kind.base()),
-            program: language::program(&kind.host, 0, None),
-            environment: merged([base_environment(), kind.environment().to_vec()]),
-        };
-        let pool = Arc::new(self.launch(&launch, &[]).await?);
-        let limit = Duration::from_millis(self.config.load_timeout_ms);
-        let first = timeout(limit, pool.receive()).await;
-        let first = first.map_err(|_| failure::engine("the pool", "it did not get ready"))?;
-        match first.map_err(|e| failure::engine("the pool", e))?.as_slice() {
-            b"ready" => {}
-            [] => return Err(failure::engine("the pool", "it ended as it started")),
-            text => return Err(failure::engine("the pool", String::from_utf8_lossy(text))),
-        }
+        let pool = Arc::new(self.started(kind).await?);
         pools.insert(kind.host.language.clone(), pool.clone());
         Ok(pool)
     }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::os::fd::OwnedFd;
+use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ use super::pool::Pools;
 use super::root::{FUNCTION, Site};
 use super::source;
 use super::wires::Wires;
-use super::worker::{Parts, Worker};
+use super::worker::{NoHello, Parts, Worker};
 
 /// Besides the result itself: quotes of an error's stack trace and such.
 const FRAME_SLACK_BYTES: usize = 1 << 20;
@@ -120,7 +121,7 @@ impl Starter {
         let slot = Arc::new(Semaphore::new(1)).try_acquire_owned();
         let slot = slot.map_err(|e| failure::engine("a single sandbox", e))?;
         let mut worker = self.launched(launch, memory_mib, slot).await?;
-        self.hello(&mut worker).await.map(|_| worker)
+        self.hello(&mut worker, None).await.map(|_| worker)
     }
 
     /// A worker with an init process of its own.
@@ -177,13 +178,19 @@ impl Starter {
         Ok(Worker::new(Parts { socket, stdout, stderr, cgroup, graves, control, slot }))
     }
 
-    pub(super) async fn hello(&self, worker: &mut Worker) -> Result<Vec<OwnedFd>, Error> {
+    /// Waits for a worker's first message. When its program is one of an image, that is named.
+    pub(super) async fn hello(
+        &self,
+        worker: &mut Worker,
+        of_image: Option<&str>,
+    ) -> Result<Vec<OwnedFd>, Error> {
         let limit = Duration::from_millis(self.config.load_timeout_ms);
         let what = "the sandbox did not start";
         let greeted = timeout(limit, worker.greet()).await;
-        greeted
-            .map_err(|_| failure::engine(what, self.late()))?
-            .map_err(|e| failure::engine(what, e))
+        greeted.map_err(|_| failure::engine(what, self.late()))?.map_err(|error| match error {
+            NoHello::Ended(ended) => failure::not_ready(what, of_image, &ended),
+            NoHello::Broken(error) => failure::engine(what, error),
+        })
     }
 
     fn late(&self) -> String {
@@ -213,7 +220,7 @@ impl Starter {
         };
         let order = serde_json::to_vec(&order).map_err(|e| failure::engine("load", e))?;
         worker.order(&order).await;
-        let listeners = self.hello(&mut worker).await?;
+        let listeners = self.hello(&mut worker, d.kind.program_of_image()).await?;
         if let Some(network) = &d.network {
             let carrier = Carrier::start(network, listeners, self.config.connections());
             worker.carrier = Some(carrier.map_err(|e| failure::engine("the network", e))?);
@@ -241,8 +248,18 @@ impl Starter {
     }
 
     pub async fn launch(&self, launch: &Launch, theirs: &[OwnedFd]) -> Result<Control, Error> {
+        self.launch_into(launch, theirs, Stdio::inherit()).await
+    }
+
+    /// The same, with a standard error for what comes without descriptors of its own.
+    pub(super) async fn launch_into(
+        &self,
+        launch: &Launch,
+        theirs: &[OwnedFd],
+        stderr: Stdio,
+    ) -> Result<Control, Error> {
         let failed = |e: io::Error| failure::engine("an init process cannot be started", e);
-        let control = Control::start(&self.config.init_exe).map_err(failed)?;
+        let control = Control::start(&self.config.init_exe, stderr).map_err(failed)?;
         let message = serde_json::to_vec(launch).map_err(|e| failure::engine("launch", e))?;
         if message.len() > MAX_LAUNCH_BYTES {
             let text = format!("an environment is limited to {MAX_LAUNCH_BYTES} bytes");

@@ -18,10 +18,11 @@ use tokio::time::Instant;
 
 use super::cgroup::Cgroup;
 use super::control::Control;
+use super::ending;
+use super::failure::{self, Ended};
 use super::frame::{self, Frame, FrameSocket};
 use super::log::LogPipe;
 use super::network::{self, Carrier};
-use super::{ending, failure};
 
 /// How long the kernel may take to end a killed worker.
 const DEATH_WAIT: Duration = Duration::from_millis(500);
@@ -61,6 +62,19 @@ pub enum Answer {
     NotReached,
 }
 
+/// Why a worker says no hello.
+pub enum NoHello {
+    /// Its sandbox was there, and then its program ended.
+    Ended(Ended),
+    Broken(io::Error),
+}
+
+impl From<io::Error> for NoHello {
+    fn from(error: io::Error) -> Self {
+        NoHello::Broken(error)
+    }
+}
+
 /// What a worker is made of.
 pub struct Parts {
     pub socket: FrameSocket,
@@ -91,12 +105,10 @@ impl Worker {
 
     /// Waits for the first message and learns from it which process the worker is. With it come
     /// the listening sockets of a worker that has egress.
-    pub async fn greet(&mut self) -> io::Result<Vec<OwnedFd>> {
-        let stream = self.socket.stream();
-        let receive = || stream.async_io(Interest::READABLE, || receive_hello(stream.as_raw_fd()));
-        let (mut kind, pid, listeners) = receive().await?;
+    pub async fn greet(&mut self) -> Result<Vec<OwnedFd>, NoHello> {
+        let (mut kind, pid, listeners) = self.first().await?;
         if kind == Some(frame::LISTENING) {
-            (kind, ..) = receive().await?;
+            (kind, ..) = self.first().await?;
         }
         let pid = Pid::from_raw(pid);
         if let Some(pid) = pid {
@@ -104,7 +116,7 @@ impl Worker {
                 Ok(process) => Some(process),
                 // It has ended since, which its socket shows to whoever waits for the next message.
                 Err(Errno::SRCH) => None,
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(io::Error::from(error).into()),
             };
         }
         match kind {
@@ -112,11 +124,43 @@ impl Worker {
             Some(frame::START_FAILED) => {
                 let mut words = vec![0; MAX_REASON_BYTES];
                 // It was written together with its header.
-                let length = stream.try_read(&mut words)?;
-                Err(io::Error::other(String::from_utf8_lossy(&words[..length]).into_owned()))
+                let length = self.socket.stream().try_read(&mut words)?;
+                let words = String::from_utf8_lossy(&words[..length]).into_owned();
+                Err(io::Error::other(words).into())
             }
-            Some(_) => Err(io::Error::other("the worker began with an unknown message")),
-            None => Err(io::Error::other(self.last_words())),
+            Some(_) => Err(io::Error::other("the worker began with an unknown message").into()),
+            None => Err(self.silent().await),
+        }
+    }
+
+    /// The header of the next message, while what the worker prints is read.
+    async fn first(&mut self) -> io::Result<(Option<u8>, i32, Vec<OwnedFd>)> {
+        let stream = self.socket.stream();
+        let receive = stream.async_io(Interest::READABLE, || receive_hello(stream.as_raw_fd()));
+        let received = tokio::select! {
+            biased;
+            received = receive => received,
+            never = self.stdout.follow() => match never {},
+            never = self.stderr.follow() => match never {},
+        };
+        match received {
+            // It has ended with what it was to load unread.
+            Err(e) if e.kind() == io::ErrorKind::ConnectionReset => Ok((None, 0, Vec::new())),
+            other => other,
+        }
+    }
+
+    /// Why a worker closed its socket at once.
+    async fn silent(&mut self) -> NoHello {
+        let words = self.stderr.take().join("\n");
+        match &mut self.control {
+            Some(control) => NoHello::Ended(Ended { status: control.status().await, words }),
+            // Its pool forked it, and nothing has replaced that.
+            None => {
+                let none = words.is_empty();
+                let words = if none { "the worker ended as it started" } else { &words };
+                NoHello::Broken(io::Error::other(failure::last_words(words)))
+            }
         }
     }
 
@@ -235,6 +279,15 @@ impl Worker {
         }
     }
 
+    /// Ends it, and waits until everything it started is gone, or for so long. The thread waits,
+    /// for a drop can do nothing else.
+    pub fn end(&mut self, limit: Duration) {
+        self.kill();
+        if let Some(control) = &self.control {
+            control.end(limit);
+        }
+    }
+
     /// Waits until a worker that closed its socket is gone, so that the reason can be known.
     #[allow(unsafe_code)]
     async fn settle(&mut self) {
@@ -268,11 +321,6 @@ impl Worker {
             Some(status) => format!("the function's process ended {when}: {status}"),
             None => format!("the function's process ended {when}"),
         }
-    }
-
-    fn last_words(&mut self) -> String {
-        let words = self.stderr.take().join("\n");
-        if words.is_empty() { "the worker ended as it started".to_owned() } else { words }
     }
 }
 

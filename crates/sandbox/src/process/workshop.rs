@@ -6,6 +6,7 @@
 //! names, by the same means as functions.
 
 mod checked;
+mod running;
 mod scratch;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use dispatch_model::code;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use self::running::Running;
 use self::scratch::Scratch;
 use super::cgroup::Cgroups;
 use super::frame::{self, Frame};
@@ -25,13 +27,10 @@ use super::network::{Carrier, Network};
 use super::plan::{Launch, Program};
 use super::root::TaskRoot;
 use super::start::{Starter, merged};
-use super::worker::Worker;
 use super::{failure, language};
 
 /// How long the kernel may take to end what a command left behind.
 const END_WAIT: Duration = Duration::from_secs(10);
-/// Of the output, with the news that a command went over its time.
-const MAX_LAST_WORDS: usize = 2_048;
 
 /// Runs commands over layers, with what the process engine has.
 pub struct ProcessWorkshop {
@@ -48,13 +47,42 @@ impl ProcessWorkshop {
         Self { starter, cgroups, unable, overlays }
     }
 
+    /// The command itself, over directories that go whatever comes of it.
+    async fn run_over(
+        &self,
+        scratch: &mut Scratch,
+        task: &Task,
+        network: Option<&Arc<Network>>,
+        ends: Instant,
+    ) -> Result<TaskOutput> {
+        let limits_memory = self.cgroups.limits_memory();
+        let root = TaskRoot {
+            ground: scratch.ground(),
+            shown: checked::shown(task)?,
+            network: network.map(Arc::as_ref),
+            directory: task.directory.clone(),
+            max_data_bytes: (!limits_memory).then(|| language::addresses(task.memory_mib)),
+        };
+        let proxies = network.iter().flat_map(|network| network.environment());
+        let proxies = proxies.map(|(name, value)| (name.to_owned(), value)).collect();
+        let launch = Launch {
+            steps: self.starter.site.task(&root),
+            program: Program::Command(task.command.clone()),
+            environment: merged([proxies, task.environment.clone()]),
+        };
+        let mut worker = self.start(task, &launch, network).await?;
+        let output = self.finish(&mut worker, task, ends).await?;
+        scratch.collect().await?;
+        Ok(output)
+    }
+
     /// Starts the command; it says hello before it runs.
     async fn start(
         &self,
         task: &Task,
         launch: &Launch,
         network: Option<&Arc<Network>>,
-    ) -> Result<Worker> {
+    ) -> Result<Running> {
         let failed = |e: std::io::Error| failure::engine("a task cannot be started", e);
         let (wires, mut theirs, cgroup) = Starter::wire_in(self.cgroups.make_with(task.max_cpus))?;
         cgroup.limit_memory(task.memory_mib).map_err(failed)?;
@@ -65,9 +93,9 @@ impl ProcessWorkshop {
         let slot = Arc::new(Semaphore::new(1)).try_acquire_owned();
         let slot = slot.map_err(|e| failure::engine("a task", e))?;
         let stdout = wires.stdout.try_clone().map_err(failed)?;
-        let mut worker = self.starter.worker(wires, cgroup, Some(control), slot)?;
+        let mut worker = Running(self.starter.worker(wires, cgroup, Some(control), slot)?);
         worker.stdout = LogPipe::ending(stdout, task.max_output_bytes).map_err(failed)?;
-        let listeners = self.starter.hello(&mut worker).await?;
+        let listeners = self.starter.hello(&mut worker, None).await?;
         if let Some(network) = network {
             let carrier = Carrier::start(network, listeners, self.starter.config.connections());
             worker.carrier = Some(carrier.map_err(failed)?);
@@ -75,7 +103,7 @@ impl ProcessWorkshop {
         Ok(worker)
     }
 
-    async fn finish(&self, worker: &mut Worker, task: &Task, ends: Instant) -> Result<TaskOutput> {
+    async fn finish(&self, worker: &mut Running, task: &Task, ends: Instant) -> Result<TaskOutput> {
         let told = timeout_at(ends, worker.next()).await;
         if told.is_err() {
             worker.kill();
@@ -111,25 +139,9 @@ impl Workshop for ProcessWorkshop {
         let network = Network::of(&task.egress, self.starter.config.egress_to_machine)?;
         let network = network.map(Arc::new);
         let mut scratch = Scratch::make(&task, &self.starter, self.overlays).await?;
-        let limits_memory = self.cgroups.limits_memory();
-        let root = TaskRoot {
-            ground: scratch.ground(),
-            shown: checked::shown(&task)?,
-            network: network.as_deref(),
-            directory: task.directory.clone(),
-            max_data_bytes: (!limits_memory).then(|| language::addresses(task.memory_mib)),
-        };
-        let proxies = network.iter().flat_map(|network| network.environment());
-        let proxies = proxies.map(|(name, value)| (name.to_owned(), value)).collect();
-        let launch = Launch {
-            steps: self.starter.site.task(&root),
-            program: Program::Command(task.command.clone()),
-            environment: merged([proxies, task.environment.clone()]),
-        };
-        let mut worker = self.start(&task, &launch, network.as_ref()).await?;
-        let output = self.finish(&mut worker, &task, ends).await?;
-        scratch.collect().await?;
-        Ok(output)
+        let ran = self.run_over(&mut scratch, &task, network.as_ref(), ends).await;
+        scratch.remove().await;
+        ran
     }
 
     fn interpreter(&self, language: &str) -> Option<Interpreter> {
@@ -143,12 +155,8 @@ impl Workshop for ProcessWorkshop {
 }
 
 fn late(task: &Task, output: &str) -> Error {
-    let mut from = output.len().saturating_sub(MAX_LAST_WORDS);
-    while !output.is_char_boundary(from) {
-        from += 1;
-    }
     let command = task.command.join(" ");
-    let seconds = task.timeout.as_secs_f64();
-    let text = format!("{command:?} went over its {seconds} s; it last said: {}", &output[from..]);
+    let (seconds, words) = (task.timeout.as_secs_f64(), failure::last_words(output));
+    let text = format!("{command:?} went over its {seconds} s; it last said: {words}");
     Error::backend(code::ENGINE006, Retry::Now, text)
 }

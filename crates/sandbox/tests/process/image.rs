@@ -10,9 +10,9 @@ use serde_json::json;
 use crate::bed::{Bed, until};
 use crate::layers::{Images, Layer, PATH};
 
-const DIGEST: &str = "sha256:4bf5122f344554c53bde2ebb8cd2b7e3d1600ad631c385a5d7cce23c7785459a";
+pub const DIGEST: &str = "sha256:4bf5122f344554c53bde2ebb8cd2b7e3d1600ad631c385a5d7cce23c7785459a";
 
-fn on(digest: &str) -> impl FnOnce(&mut Deployment) + use<> {
+pub fn on(digest: &str) -> impl FnOnce(&mut Deployment) + use<> {
     let digest = digest.to_owned();
     move |d| {
         d.image_url = "registry.example.org/team/python:1".to_owned();
@@ -24,7 +24,7 @@ async fn bed(layers: &[&Layer]) -> (Bed, Arc<Images>) {
     bed_with(layers, |_| {}).await
 }
 
-async fn bed_with(
+pub async fn bed_with(
     layers: &[&Layer],
     change: impl FnOnce(&mut ProcessConfig),
 ) -> (Bed, Arc<Images>) {

@@ -6,6 +6,7 @@ use std::os::unix::fs::{PermissionsExt, lchown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
+use std::thread::ThreadId;
 
 use async_trait::async_trait;
 use dispatch_driver::{ImageRoot, ImageStore};
@@ -17,6 +18,10 @@ pub const PATH: &str = "/opt/python/bin:/bin";
 pub struct Images {
     images: Mutex<BTreeMap<String, ImageRoot>>,
     users: Mutex<BTreeMap<String, i32>>,
+    /// How often each was asked for.
+    asked: Mutex<BTreeMap<String, u32>>,
+    /// Who let go of one last.
+    releaser: Mutex<Option<ThreadId>>,
 }
 
 impl Images {
@@ -28,6 +33,14 @@ impl Images {
         self.images.lock().unwrap().insert(digest.to_owned(), root);
     }
 
+    pub fn asked(&self, digest: &str) -> u32 {
+        self.asked.lock().unwrap().get(digest).copied().unwrap_or(0)
+    }
+
+    pub fn releaser(&self) -> Option<ThreadId> {
+        *self.releaser.lock().unwrap()
+    }
+
     pub fn users(&self, digest: &str) -> i32 {
         self.users.lock().unwrap().get(digest).copied().unwrap_or(0)
     }
@@ -37,10 +50,12 @@ impl Images {
 impl ImageStore for Images {
     async fn root(&self, digest: &str) -> dispatch_driver::Result<ImageRoot> {
         *self.users.lock().unwrap().entry(digest.to_owned()).or_default() += 1;
+        *self.asked.lock().unwrap().entry(digest.to_owned()).or_default() += 1;
         Ok(self.images.lock().unwrap()[digest].clone())
     }
 
     fn release(&self, digest: &str) {
+        *self.releaser.lock().unwrap() = Some(std::thread::current().id());
         *self.users.lock().unwrap().get_mut(digest).unwrap() -= 1;
     }
 }

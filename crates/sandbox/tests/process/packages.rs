@@ -1,12 +1,18 @@
-//! A package manager in the workshop.
+//! Packages: a package manager in the workshop, and what it installs for the machine's own programs.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 
-use crate::bed::Bed;
-use crate::layers::Layer;
+use dispatch_driver::language::PACKAGES_AT;
+use dispatch_driver::{Engine, Fault};
+use serde_json::json;
+
+use crate::bed::{Bed, until};
+use crate::image::DIGEST;
+use crate::layers::{Images, Layer};
 use crate::task::{entries, run, task};
 
 /// A root in which nothing is but dpkg and what it calls.
@@ -78,4 +84,56 @@ async fn dpkg_installs_a_package() {
     assert!(!changed.iter().any(|path| path.starts_with("packages")), "{changed:?}");
     let status = fs::read_to_string(upper.join("var/lib/dpkg/status")).unwrap();
     assert!(status.contains("Status: install ok installed"), "{status}");
+}
+
+/// `host:LANGUAGE` with a layer of packages: a module `greeting`, and one file that is none.
+async fn on_machine(name: &str, text: &str, variable: (&str, &str)) -> (Bed, Arc<Images>, Layer) {
+    let (packages, images) = (Layer::new(), Arc::new(Images::default()));
+    packages.file(&format!("{PACKAGES_AT}/{name}"), text).file("/opt/other", "not shown");
+    images.add(DIGEST, &[&packages], &[variable]);
+    (Bed::with_images(images.clone(), |_| {}).await, images, packages)
+}
+
+#[tokio::test]
+async fn packages_reach_the_machines_own_python() {
+    let module = ("greeting/__init__.py", "WORD = 'hello'\n");
+    let variable = ("PYTHONPATH", PACKAGES_AT);
+    let (bed, images, _packages) = on_machine(module.0, module.1, variable).await;
+    if !bed.has("python3") {
+        return;
+    }
+    let source = r#"
+import greeting, os, sys
+def handle(c, p):
+    place = os.path.dirname(greeting.__file__)
+    try: open(place + "/x", "w")
+    except OSError as error: written = error.strerror
+    return [greeting.WORD, place, written, os.path.exists("/opt/other"), sys.executable]
+"#;
+    let own = bed.run("import sys\ndef handle(c, p): return sys.executable\n").await;
+    let deployment = bed.deployment("python3", source, |d| d.image_digest = Some(DIGEST.into()));
+    bed.engine.build(&deployment).await.unwrap();
+    let place = format!("{PACKAGES_AT}/greeting");
+    let seen = bed.result(deployment.id, "null").await;
+    assert_eq!(seen, json!(["hello", place, "Read-only file system", false, own]));
+    // They are nobody's who does not name their image.
+    let without = bed.engine.build(&bed.deployment("python3", source, |_| {})).await.unwrap_err();
+    assert_eq!(without.fault, Fault::Caller);
+    assert!(without.message.contains("No module named 'greeting'"), "{without}");
+    bed.engine.remove(deployment.id).await.unwrap();
+    until("the image has no user", || images.users(DIGEST) == 0).await;
+}
+
+#[tokio::test]
+async fn packages_reach_the_machines_own_node() {
+    let module = ("node_modules/greeting/index.js", "exports.word = 'hello';\n");
+    let modules = format!("{PACKAGES_AT}/node_modules");
+    let (bed, _images, _packages) = on_machine(module.0, module.1, ("NODE_PATH", &modules)).await;
+    if !bed.has("nodejs") {
+        return;
+    }
+    let source = "const { word } = require('greeting');\nmodule.exports = () => word;\n";
+    let deployment = bed.deployment("nodejs", source, |d| d.image_digest = Some(DIGEST.into()));
+    bed.engine.build(&deployment).await.unwrap();
+    assert_eq!(bed.result(deployment.id, "null").await, json!("hello"));
 }

@@ -222,6 +222,30 @@ async fn a_command_reaches_the_hosts_it_names_and_no_other() {
 }
 
 #[tokio::test]
+async fn a_command_that_wants_to_go_further_says_what_it_was_told() {
+    let (bed, shell) = (Bed::new().await, Layer::busybox());
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let cases = [
+        (format!("wget -q -Y off -O - http://127.0.0.1:{port}/"), "Connection refused"),
+        (format!("wget -q -Y off -O - http://localhost:{port}/"), "Connection refused"),
+        (format!("wget -q -O - http://localhost:{port}/"), "403 Forbidden"),
+        ("wget -q -O - http://other.example.org/".to_owned(), "403 Forbidden"),
+        ("wget -q -Y off -O - http://other.example.org/".to_owned(), "bad address"),
+    ];
+    for (script, words) in cases {
+        let mut named = task(&[&shell], None, &["sh", "-c", &script]);
+        named.egress = vec!["*.example.com".to_owned(), "deb.example.org".to_owned()];
+        let output = run(&bed, named).await;
+        assert_ne!(output.status, 0, "{script}: {output:?}");
+        assert!(output.output.contains(words), "{script}: {output:?}");
+    }
+    let reached = listener.accept().map(drop).unwrap_err().kind();
+    assert_eq!(reached, std::io::ErrorKind::WouldBlock);
+}
+
+#[tokio::test]
 async fn too_much_of_anything_ends_a_command() {
     let (bed, shell) = (Bed::new().await, Layer::busybox());
     let script = "x=xxxxxxxxxxxxxxxx; while true; do x=$x$x$x$x; done";
@@ -261,7 +285,30 @@ async fn what_is_left_behind_and_what_is_dropped_ends() {
         assert!(wait.is_err() && tokio::time::Instant::now() < deadline, "it does not run");
     }
     drop(running);
-    until("the command is gone", || !alive(&mark)).await;
+    // Not a moment later: `upper` is its owner's from here on.
+    assert!(!alive(&mark));
+}
+
+#[tokio::test]
+async fn upper_of_a_dropped_task_can_be_thrown_away_at_once() {
+    let (bed, shell) = (Bed::new().await, Layer::busybox());
+    let script = "mkdir /data; write() { n=0; while true; do n=$((n+1)); mkdir -p /data/$1/$n
+        echo x > /data/$1/$n/file; done; }; write a & write b & write c & write d";
+    for _ in 0..10 {
+        let directory = tempfile::tempdir().unwrap();
+        let upper = upper(&directory);
+        let shop = bed.engine.workshop();
+        let mut running = shop.run(task(&[&shell], Some(&upper), &["sh", "-c", script]));
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+        while !upper.join("data/d").exists() {
+            let wait = tokio::time::timeout(Duration::from_millis(5), &mut running).await;
+            assert!(wait.is_err() && tokio::time::Instant::now() < deadline, "it does not run");
+        }
+        drop(running);
+        fs::remove_dir_all(&upper).unwrap();
+        // What is the workshop's own goes a moment later.
+        until("nothing is left", || fs::read_dir(directory.path()).unwrap().count() == 0).await;
+    }
 }
 
 #[tokio::test]

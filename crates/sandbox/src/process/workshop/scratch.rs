@@ -4,10 +4,12 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use dispatch_driver::{Error, Result, Task};
 
+use crate::process::apart::apart;
 use crate::process::failure;
 use crate::process::plan::Upper;
 use crate::process::root::Ground;
@@ -32,6 +34,8 @@ pub struct Scratch {
     work: Option<PathBuf>,
     /// Where overlays are not allowed: a copy, and how it was before.
     copy: Option<(PathBuf, Seen)>,
+    /// Locked while changes are brought to `upper`, which nobody stops once it has begun.
+    given_up: Arc<Mutex<bool>>,
 }
 
 impl Scratch {
@@ -48,11 +52,15 @@ impl Scratch {
             directory,
             work,
             copy: None,
+            given_up: Arc::default(),
         };
         let (task, owner) = (task.clone(), starter.site.image_owner());
         let made = tokio::task::spawn_blocking(move || {
-            scratch.fill(&task, owner, overlays)?;
-            Ok(scratch)
+            let filled = scratch.fill(&task, owner, overlays);
+            if filled.is_err() {
+                remove(&scratch.take());
+            }
+            filled.map(|()| scratch)
         });
         made.await.map_err(io::Error::other).and_then(|made| made).map_err(failed)
     }
@@ -128,34 +136,55 @@ impl Scratch {
         let (Some((copy, seen)), Some(upper)) = (self.copy.take(), self.upper.clone()) else {
             return Ok(());
         };
-        let moved = tokio::task::spawn_blocking(move || seen.collect(&copy, &upper));
+        let given_up = self.given_up.clone();
+        let moved = tokio::task::spawn_blocking(move || {
+            let given_up = given_up.lock().unwrap_or_else(PoisonError::into_inner);
+            if *given_up { Ok(()) } else { seen.collect(&copy, &upper) }
+        });
         moved.await.map_err(io::Error::other).and_then(|moved| moved).map_err(failed)
+    }
+
+    /// Removes it all, when the command has ended.
+    pub async fn remove(mut self) {
+        let directories = self.take();
+        // When that thread panics, the next start of the server removes them.
+        let _ = tokio::task::spawn_blocking(move || remove(&directories)).await;
+    }
+
+    /// What is to be removed.
+    fn take(&mut self) -> Vec<PathBuf> {
+        let directory = Some(std::mem::take(&mut self.directory));
+        let directory = directory.filter(|directory| !directory.as_os_str().is_empty());
+        self.work.take().into_iter().chain(directory).collect()
     }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        for directory in self.work.iter().chain([&self.directory]) {
-            if tree::remove(directory).is_err() {
-                let directory = directory.clone();
-                std::thread::spawn(move || remove_later(&directory));
-            }
+        // From here on `upper` is its owner's.
+        *self.given_up.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        let directories = self.take();
+        if !directories.is_empty() {
+            apart(move || remove(&directories));
         }
     }
 }
 
-/// A command that was killed may have written on for a moment.
-fn remove_later(directory: &Path) {
-    let mut removed = Ok(());
-    for _ in 0..REMOVALS {
-        std::thread::sleep(REMOVAL_PAUSE);
-        removed = tree::remove(directory);
-        if removed.is_ok() {
-            return;
+/// A command that cannot be ended at once may write on for a while.
+fn remove(directories: &[PathBuf]) {
+    for directory in directories {
+        let mut removed = tree::remove(directory);
+        for _ in 0..REMOVALS {
+            if removed.is_ok() {
+                break;
+            }
+            std::thread::sleep(REMOVAL_PAUSE);
+            removed = tree::remove(directory);
+        }
+        if let Err(error) = removed {
+            tracing::warn!(%error, directory = %directory.display(), "not removed");
         }
     }
-    let error = removed.expect_err("it returns when one goes well");
-    tracing::warn!(%error, directory = %directory.display(), "not removed");
 }
 
 /// To whom commands run as, which only root can and has to do.
