@@ -16,7 +16,7 @@ const PROGRAMS: &[&str] = &["debootstrap", "umoci"];
 /// Python, and what installs its packages.
 const PACKAGES: &str = "python3,python3-pip,ca-certificates";
 /// Changes with what is written below, so that an older image is not taken for it.
-const EDITION: &str = "1";
+const EDITION: &str = "2";
 /// `PATH` of the image.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -24,7 +24,7 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 pub const FIRST: &str = "first";
 /// Tag of the same with [`MARK`] in it.
 pub const SECOND: &str = "second";
-/// A file that only the second image has; it holds [`SECOND`] and a line feed.
+/// A directory that only the second image has.
 pub const MARK: &str = "/etc/dispatch-mark";
 
 /// An image of this machine's own release, and where its packages come from.
@@ -103,7 +103,8 @@ impl Debian {
         let path = format!("PATH={PATH}");
         run("umoci", &["config", "--image", &first, "--config.env", &path, "--config.cmd", "sh"]);
         let mark = work.path().join("mark");
-        fs::write(&mark, format!("{SECOND}\n")).expect("a file");
+        // Not a file: umoci does not pad what comes last in a layer, and strict readers mind.
+        fs::create_dir(&mark).expect("a directory");
         let mark = mark.display().to_string();
         run("umoci", &["insert", "--image", &first, "--tag", SECOND, &mark, MARK]);
         fs::rename(&layout, &self.layout).expect("the layout can be kept");
