@@ -7,6 +7,8 @@ mod base;
 mod bed;
 #[path = "images/container.rs"]
 mod container;
+#[path = "images/proxy.rs"]
+mod proxy;
 #[path = "images/same.rs"]
 mod same;
 #[path = "images/system.rs"]

@@ -49,12 +49,9 @@ impl Debian {
         };
         let proxy = proxy(mirror.scheme());
         let tools = tools();
-        fs::create_dir_all(&tools).expect("a directory of tools");
         let layout = tools.join(format!("image-{os}-{suite}-{EDITION}"));
         let debian = Self { layout, os, mirror, proxy };
-        // Tests run side by side, also those of other programs.
-        let lock = File::create(debian.layout.with_extension("lock")).expect("a lock's file");
-        lock.lock().expect("a lock");
+        // It is there as a whole or not at all, for users who may not write beside it too.
         if !debian.layout.is_dir() {
             debian.make(&suite, &tools)?;
         }
@@ -68,6 +65,15 @@ impl Debian {
         vec![ask.port().map_or(host.to_owned(), |port| format!("{host}:{port}"))]
     }
 
+    /// Where requests for packages can be sent as text, `HOST:PORT`: this machine's proxy, or a
+    /// mirror without TLS.
+    pub fn plain(&self) -> Option<String> {
+        let ask = self.proxy.as_ref().unwrap_or(&self.mirror);
+        let port = ask.port_or_known_default()?;
+        (ask.scheme() == "http" && self.mirror.scheme() == "http")
+            .then(|| format!("{}:{port}", ask.host_str().unwrap_or_default()))
+    }
+
     /// This machine's proxy, as `images.build_environment` names it.
     pub fn environment(&self) -> Vec<String> {
         let proxy = self.proxy.iter();
@@ -77,6 +83,13 @@ impl Debian {
     fn make(&self, suite: &str, tools: &Path) -> Option<()> {
         if !programs::has_root_and(PROGRAMS) {
             return None;
+        }
+        fs::create_dir_all(tools).expect("a directory of tools");
+        // Tests run side by side, also those of other programs.
+        let lock = File::create(self.layout.with_extension("lock")).expect("a lock's file");
+        lock.lock().expect("a lock");
+        if self.layout.is_dir() {
+            return Some(());
         }
         let ask = self.proxy.as_ref().unwrap_or(&self.mirror);
         if let Err(error) = reach(ask) {

@@ -20,9 +20,8 @@ async fn a_moved_tag_is_shown_and_taken_only_by_an_update() {
     // With a package, so that what is on the base takes a while to be built again.
     let image = bed.image("small", system(&["hello"])).await;
     assert_eq!((&image["status"], &image["baseDigest"]), (&json!("READY"), &json!(bed.pushed)));
-    let source = format!(
-        "import os\ndef handle(context, payload):\n    return os.path.exists({MARK:?})\n"
-    );
+    let source =
+        format!("import os\ndef handle(context, payload):\n    return os.path.exists({MARK:?})\n");
     let first = bed.function("hello", "small", &source).await;
     assert_eq!(bed.call("hello", json!(null)).await, false);
 
