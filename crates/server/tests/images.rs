@@ -9,6 +9,8 @@ mod bed;
 mod container;
 #[path = "images/published.rs"]
 mod published;
+#[path = "images/proxy.rs"]
+mod proxy;
 #[path = "images/same.rs"]
 mod same;
 #[path = "images/system.rs"]

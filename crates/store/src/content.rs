@@ -60,7 +60,9 @@ pub struct PackageCount {
 pub struct PackageUser {
     pub kind: ResourceKind,
     pub user: String,
-    pub package: PackageRow,
+    pub package: String,
+    pub ecosystem: String,
+    pub version: String,
 }
 
 /// Which packages are asked for; `None` and empty are all.
@@ -182,13 +184,13 @@ impl Store {
         query: &PackageQuery,
     ) -> Result<Vec<PackageUser>> {
         let sql = format!(
-            "SELECT DISTINCT l.kind, l.name, p.name, p.ecosystem, p.version, p.body \
+            "SELECT DISTINCT l.kind, l.name, p.name, p.ecosystem, p.version \
              FROM package p JOIN resource_label l ON l.value = p.digest \
              WHERE {HAS} AND p.name = $2 AND ($3 IS NULL OR p.ecosystem = $3) \
              AND ($4 IS NULL OR p.version = $4) \
              ORDER BY l.kind, l.name, p.ecosystem, p.version LIMIT $5"
         );
-        let rows: Vec<(String, String, String, String, String, String)> = read!(self, |pool| {
+        let rows: Vec<(String, String, String, String, String)> = read!(self, |pool| {
             sqlx::query_as(sqlx::AssertSqlSafe(sql))
                 .bind(org.as_str())
                 .bind(query.name.as_deref().unwrap_or_default())
@@ -198,9 +200,9 @@ impl Store {
                 .fetch_all(pool)
                 .await?
         });
-        let user = |(kind, user, name, ecosystem, version, body): (String, String, _, _, _, _)| {
+        let user = |(kind, user, package, ecosystem, version): (String, _, _, _, _)| {
             let kind = ResourceKind::parse(&kind)?;
-            Some(PackageUser { kind, user, package: PackageRow { name, ecosystem, version, body } })
+            Some(PackageUser { kind, user, package, ecosystem, version })
         };
         Ok(rows.into_iter().filter_map(user).collect())
     }

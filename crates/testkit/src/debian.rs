@@ -16,7 +16,7 @@ const PROGRAMS: &[&str] = &["debootstrap", "umoci"];
 /// Python, and what installs its packages.
 const PACKAGES: &str = "python3,python3-pip,ca-certificates";
 /// Changes with what is written below, so that an older image is not taken for it.
-const EDITION: &str = "1";
+const EDITION: &str = "2";
 /// `PATH` of the image.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -24,7 +24,7 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 pub const FIRST: &str = "first";
 /// Tag of the same with [`MARK`] in it.
 pub const SECOND: &str = "second";
-/// A file that only the second image has; it holds [`SECOND`] and a line feed.
+/// A directory that only the second image has.
 pub const MARK: &str = "/etc/dispatch-mark";
 
 /// An image of this machine's own release, and where its packages come from.
@@ -49,12 +49,9 @@ impl Debian {
         };
         let proxy = proxy(mirror.scheme());
         let tools = tools();
-        fs::create_dir_all(&tools).expect("a directory of tools");
         let layout = tools.join(format!("image-{os}-{suite}-{EDITION}"));
         let debian = Self { layout, os, mirror, proxy };
-        // Tests run side by side, also those of other programs.
-        let lock = File::create(debian.layout.with_extension("lock")).expect("a lock's file");
-        lock.lock().expect("a lock");
+        // It is there as a whole or not at all, for users who may not write beside it too.
         if !debian.layout.is_dir() {
             debian.make(&suite, &tools)?;
         }
@@ -68,6 +65,15 @@ impl Debian {
         vec![ask.port().map_or(host.to_owned(), |port| format!("{host}:{port}"))]
     }
 
+    /// Where requests for packages can be sent as text, `HOST:PORT`: this machine's proxy, or a
+    /// mirror without TLS.
+    pub fn plain(&self) -> Option<String> {
+        let ask = self.proxy.as_ref().unwrap_or(&self.mirror);
+        let port = ask.port_or_known_default()?;
+        (ask.scheme() == "http" && self.mirror.scheme() == "http")
+            .then(|| format!("{}:{port}", ask.host_str().unwrap_or_default()))
+    }
+
     /// This machine's proxy, as `images.build_environment` names it.
     pub fn environment(&self) -> Vec<String> {
         let proxy = self.proxy.iter();
@@ -77,6 +83,13 @@ impl Debian {
     fn make(&self, suite: &str, tools: &Path) -> Option<()> {
         if !programs::has_root_and(PROGRAMS) {
             return None;
+        }
+        fs::create_dir_all(tools).expect("a directory of tools");
+        // Tests run side by side, also those of other programs.
+        let lock = File::create(self.layout.with_extension("lock")).expect("a lock's file");
+        lock.lock().expect("a lock");
+        if self.layout.is_dir() {
+            return Some(());
         }
         let ask = self.proxy.as_ref().unwrap_or(&self.mirror);
         if let Err(error) = reach(ask) {
@@ -103,7 +116,8 @@ impl Debian {
         let path = format!("PATH={PATH}");
         run("umoci", &["config", "--image", &first, "--config.env", &path, "--config.cmd", "sh"]);
         let mark = work.path().join("mark");
-        fs::write(&mark, format!("{SECOND}\n")).expect("a file");
+        // Not a file: umoci does not pad what comes last in a layer, and strict readers mind.
+        fs::create_dir(&mark).expect("a directory");
         let mark = mark.display().to_string();
         run("umoci", &["insert", "--image", &first, "--tag", SECOND, &mark, MARK]);
         fs::rename(&layout, &self.layout).expect("the layout can be kept");

@@ -73,9 +73,9 @@ async fn users(
     let users = found.into_iter().map(|row| wire::PackageUser {
         kind: row.kind.as_str().to_owned(),
         name: row.user,
-        package: row.package.name,
-        ecosystem: row.package.ecosystem,
-        version: row.package.version,
+        package: row.package,
+        ecosystem: row.ecosystem,
+        version: row.version,
     });
     Ok(Json(users.collect()))
 }

@@ -44,7 +44,15 @@ async fn a_moved_tag_is_shown_and_taken_only_by_an_update() {
     eventually_within(PATIENCE, "the function is on the new base", async || {
         answered += 1;
         let new = bed.call("hello", json!(null)).await == true;
-        new.then_some(()).ok_or(format!("{answered} calls were answered by the old one"))
+        if new {
+            return Ok(());
+        }
+        let mut said = format!("{answered} calls were answered by the old one");
+        for path in ["baseimage/base", "image/small", "function/hello"] {
+            let thing = bed.server.get(&format!("/v1/{path}")).await;
+            said += &format!("\n{path}: {}", thing.text);
+        }
+        Err(said)
     })
     .await;
     assert!(answered > 1, "the old one was gone at once");

@@ -22,16 +22,36 @@ pub struct Bed {
     pub pushed: String,
 }
 
+/// What a bed is made of.
+pub struct Parts {
+    pub debian: Debian,
+    registry: Registry,
+}
+
+/// Hosts that builds may reach, and more of their environment.
+type Network = (Vec<String>, Vec<String>);
+
 impl Bed {
-    /// With the base image `base` READY. None, plainly said, where this machine lacks a part.
-    /// `more` goes to the section `images` of the configuration.
-    pub async fn start(more: &str) -> Option<Self> {
+    /// None, plainly said, where this machine lacks a part.
+    pub fn parts() -> Option<Parts> {
         if !programs::has(registry::PROGRAMS) {
             return None;
         }
-        let (debian, registry) = (Debian::get()?, Registry::start());
+        Some(Parts { debian: Debian::get()?, registry: Registry::start() })
+    }
+
+    /// With the base image `base` READY, where this machine has the parts. `more` goes to the
+    /// section `images` of the configuration.
+    pub async fn start(more: &str) -> Option<Self> {
+        let parts = Self::parts()?;
+        let network = (parts.debian.egress(), parts.debian.environment());
+        Some(Self::with(parts, network, more).await)
+    }
+
+    pub async fn with(parts: Parts, (egress, environment): Network, more: &str) -> Self {
+        let Parts { debian, registry } = parts;
         let address = &registry.address;
-        let (egress, environment) = (debian.egress(), debian.environment());
+        // A proxy may be on this machine.
         let settings = format!(
             "[images]\nplain_http = [{address:?}]\nregistry = \"{address}/tests\"\n\
              build_egress = {egress:?}\nbuild_environment = {environment:?}\n{more}\n\
@@ -43,7 +63,7 @@ impl Bed {
         bed.server.post("/v1/baseimage", bed.base()).await.expect(201);
         let base = bed.settled("/v1/baseimage/base").await;
         assert_eq!(base["status"], "READY", "{base}");
-        Some(bed)
+        bed
     }
 
     pub fn base(&self) -> Value {

@@ -11,12 +11,15 @@ use serde_json::{Value, json};
 use crate::bed::{Bed, system};
 
 const SOURCE: &str = "\
-import subprocess, sys
+import subprocess, sys, time
 def handle(context, payload):
     print('said', payload['name'])
     sys.stderr.write('whispered\\n')
     if payload['name'] == 'nobody':
         raise ValueError('nobody is there')
+    if payload['name'] == 'slow':
+        open('/tmp/begun', 'w').close()
+        time.sleep(1)
     program = subprocess.run(['jq', '-r', '.name'], input='{\"name\": \"jq\"}', text=True,
                              capture_output=True, check=True)
     return {'hello': payload['name'], 'from': program.stdout.strip(), 'who': context.get('who')}
@@ -50,18 +53,27 @@ async fn any_container_engine_runs_a_functions_image() {
     unpacked(&bed, &format!("{name}:latest"));
 
     let docker = Docker::start();
-    let served = Served::start(&docker, url).await;
+    // Its messages about that would go where a container's id is expected.
+    docker.run(&["pull", "--quiet", url]);
+    let served = Served::start(&docker, url, &[]).await;
     assert_eq!(served.get("/healthz").await, (200, json!({})));
-    let call = json!({"context": {"who": "docker"}, "payload": {"name": "you"}});
-    let (status, answer) = served.post(&call).await;
+    let answer = served.call("you").await;
     let expected = json!({"hello": "you", "from": "jq", "who": "docker"});
-    assert_eq!((status, &answer["payload"]), (200, &expected), "{answer}");
+    assert_eq!(answer["payload"], expected, "{answer}");
     let logs = json!({"stdout": ["said you"], "stderr": ["whispered"]});
     assert_eq!(answer["context"], json!({"error": null, "logs": logs}));
-    let call = json!({"context": {}, "payload": {"name": "nobody"}});
-    let (status, answer) = served.post(&call).await;
-    assert_eq!((status, &answer["context"]["error"]["type"]), (200, &json!("FunctionError")));
-    assert!(answer["context"]["error"]["message"].as_str().unwrap().contains("nobody is there"));
+    let answer = served.call("nobody").await;
+    let error = &answer["context"]["error"];
+    assert_eq!(error["type"], "FunctionError", "{answer}");
+    assert!(error["message"].as_str().unwrap().contains("nobody is there"), "{answer}");
+    // What is under way when it is told to stop is answered first.
+    let (answer, code) = tokio::join!(served.call("slow"), served.stop_once("/tmp/begun"));
+    assert_eq!((&answer["payload"]["hello"], code.as_str()), (&json!("slow"), "0"), "{answer}");
+
+    // As careful operators run what others wrote.
+    let closed = ["--user=12345", "--read-only", "--cap-drop=ALL", "--pids-limit=64"];
+    let served = Served::start(&docker, url, &closed).await;
+    assert_eq!(served.call("you").await["payload"], expected);
     assert_eq!(served.stop(), "0");
 }
 
@@ -91,12 +103,11 @@ struct Served<'a> {
 }
 
 impl<'a> Served<'a> {
-    async fn start(docker: &'a Docker, image: &str) -> Self {
+    async fn start(docker: &'a Docker, image: &str, more: &[&str]) -> Self {
         let address = free_address();
         let port = format!("PORT={}", address.port());
-        // Its messages about that go where the container's id is expected.
-        docker.run(&["pull", "--quiet", image]);
-        let container = docker.run(&["run", "--detach", "--network=host", "--env", &port, image]);
+        let run = ["run", "--detach", "--network=host", "--env", &port];
+        let container = docker.run(&[&run, more, &[image]].concat());
         let client = reqwest::Client::new();
         let served = Self { docker, container, url: format!("http://{address}"), client };
         eventually("the container answers", async || {
@@ -113,13 +124,25 @@ impl<'a> Served<'a> {
         (answer.status, answer.json())
     }
 
-    async fn post(&self, body: &Value) -> (u16, Value) {
-        let answer = send(self.client.post(&self.url).json(body)).await;
-        (answer.status, answer.json())
+    /// Calls the function with a name; the answer is 200 whatever became of it.
+    async fn call(&self, name: &str) -> Value {
+        let body = json!({"context": {"who": "docker"}, "payload": {"name": name}});
+        send(self.client.post(&self.url).json(&body)).await.expect(200).json()
+    }
+
+    /// SIGTERM as soon as the container has a file, and the exit code.
+    async fn stop_once(&self, file: &str) -> String {
+        eventually("the call has begun", async || {
+            let there = format!("test -e {file} && echo yes || echo no");
+            let told = self.docker.run(&["exec", &self.container, "sh", "-c", &there]);
+            if told == "yes" { Ok(()) } else { Err(told) }
+        })
+        .await;
+        self.stop()
     }
 
     /// SIGTERM, and the exit code.
-    fn stop(self) -> String {
+    fn stop(&self) -> String {
         self.docker.run(&["kill", "--signal=TERM", &self.container]);
         self.docker.run(&["wait", &self.container])
     }

@@ -1,5 +1,7 @@
 //! Packages of the distribution, from its own mirror, by its own package manager.
 
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+
 use serde_json::json;
 
 use crate::bed::{Bed, system};
@@ -46,16 +48,33 @@ async fn what_cannot_be_installed_is_said_in_the_words_of_who_tried() {
     assert!(reason.contains("Unable to locate package no-such-package-anywhere"), "{reason}");
     assert!(reason.starts_with("apt "), "{reason}");
 
-    // A host that `images.build_egress` does not name.
-    let manifest = "--index-url https://index.example.org/simple\nsomething==1.0\n";
+    // A host that is there and that `images.build_egress` does not name.
+    let index = here();
+    index.set_nonblocking(true).unwrap();
+    let address = index.local_addr().unwrap();
+    let manifest = format!(
+        "--index-url http://{address}/simple\n--trusted-host {}\nsomething==1.0\n",
+        address.ip()
+    );
     let closed = json!({"runtimeDependencies": {"manifest": manifest}});
     let closed = bed.image("closed", closed).await;
     assert_eq!(closed["status"], "ERROR", "{closed}");
     let reason = closed["reason"][0].as_str().unwrap();
-    assert!(reason.starts_with("python3 ended with status 1"), "{reason}");
-    assert!(reason.contains("something==1.0"), "{reason}");
+    assert!(reason.starts_with("python3 ended with status 1: "), "{reason}");
+    assert!(reason.contains("No matching distribution found for something==1.0"), "{reason}");
+    assert!(reason.contains("Failed to establish a new connection"), "{reason}");
+    assert!(index.accept().is_err(), "a build connected to {address}");
 
     // Neither keeps others from being built.
     let fine = bed.image("fine", json!({})).await;
     assert_eq!(fine["status"], "READY", "{fine}");
+}
+
+/// Listens on this machine's address in its network, which a sandbox has none of.
+fn here() -> TcpListener {
+    let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+    // Nothing is sent: the kernel only chooses the address it would send from.
+    let chosen = socket.connect("192.0.2.1:9").and_then(|()| socket.local_addr());
+    let address = chosen.map_or(Ipv4Addr::LOCALHOST.into(), |chosen| chosen.ip());
+    TcpListener::bind((address, 0)).unwrap()
 }

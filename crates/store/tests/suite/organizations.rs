@@ -8,7 +8,7 @@ use dispatch_store::{Error, RunQuery};
 use crate::{ended, function, name, on_both, org, run_of};
 
 fn organization(called: &str) -> Resource<Organization> {
-    Resource::new(org(called), name(called), Tags::new(), State::Ready, OrganizationSpec {})
+    Resource::new(org(called), name(called), Tags::new(), State::Ready, OrganizationSpec::default())
 }
 
 on_both!(an_organization_goes_when_it_holds_nothing_but_runs, |store| {
