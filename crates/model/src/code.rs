@@ -35,8 +35,10 @@ codes! {
         "The resource was changed by someone else after it was read."
         "Read it again, repeat the change on what is there now, and send it with the new revision."
     API005 "In use"
-        "Other resources use this one and the request asked to protect them."
-        "Delete the users the message names first, or repeat without `--protect`."
+        "Other resources use this one, and the request (`--protect`) or its organization \
+         (`protectInUse`) protects them."
+        "Delete the users the message names first; or repeat without `--protect`, unless the \
+         organization protects what is in use."
     API006 "Too large"
         "The body is larger than the server's limit for it."
         "Send less, or raise the limit the message names in the server's configuration."
