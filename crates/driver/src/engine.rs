@@ -34,7 +34,8 @@ pub trait Engine: Send + Sync + 'static {
     /// compiled, loads the handler once. Idempotent; a repeat is cheap.
     ///
     /// # Errors
-    /// `Fault::Caller` with the compiler's or interpreter's words when the source is at fault.
+    /// `Fault::Caller` with the compiler's or interpreter's words when the source is at fault, or
+    /// the image whose interpreter that is.
     async fn build(&self, deployment: &Deployment) -> Result<()>;
 
     /// Makes the deployment callable on this server. Idempotent and cheap: starts no worker.

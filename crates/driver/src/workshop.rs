@@ -13,7 +13,7 @@ pub trait Workshop: Send + Sync + 'static {
     /// Runs one command to its end. What it changed of the root is in [`Task::upper`] then, as an
     /// overlay keeps it: whiteouts are character devices 0:0, opaque directories have the extended
     /// attribute `user.overlay.opaque`. A failed or cancelled task leaves `upper` in any state;
-    /// its owner throws it away.
+    /// its owner throws it away. When the future has ended or is dropped, nothing writes to it.
     ///
     /// # Errors
     /// `Fault::Caller` when the task asks for what cannot be had (an egress rule that is no host),

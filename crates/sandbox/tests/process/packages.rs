@@ -1,4 +1,4 @@
-//! Packages: a package manager in the workshop, and what it installs for the machine's own programs.
+//! Packages: their manager in the workshop, and what the machine's own interpreters see of them.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
