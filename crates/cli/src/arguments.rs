@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::command::{
     api_object, context, create, delete, edit, exec, explain, get, iam, init, inspect, log, login,
-    manage, prune, replay, scan, version,
+    manage, prune, rebuild, replay, scan, version,
 };
 use crate::printer::Format;
 use crate::value;
@@ -97,6 +97,7 @@ pub enum Command {
     Inspect(inspect::Inspect),
     /// Show known vulnerabilities of images and functions
     Scan(scan::Scan),
+    Rebuild(rebuild::Rebuild),
     /// Delete layers that nothing needs any more
     Prune(prune::Prune),
     /// Show what runs of a function printed
@@ -125,7 +126,9 @@ pub enum Command {
     },
     /// Start a server: runs dispatch-server with the words that follow
     #[command(trailing_var_arg = true, allow_hyphen_values = true, disable_help_flag = true)]
-    Server { words: Vec<String> },
+    Server {
+        words: Vec<String>,
+    },
     /// Write the reference of all commands
     #[command(hide = true)]
     GenerateDocs,

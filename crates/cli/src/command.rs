@@ -20,6 +20,7 @@ pub mod log;
 pub mod login;
 pub mod manage;
 pub mod prune;
+pub mod rebuild;
 pub mod replay;
 pub mod scan;
 pub mod seed;
@@ -75,6 +76,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         Command::Log(log) => log.run(&context).await,
         Command::Prune(prune) => prune.run(&context).await,
         Command::Scan(scan) => scan.run(&context).await,
+        Command::Rebuild(rebuild) => rebuild.run(&context).await,
         Command::Replay(replay) => replay.run(&context).await,
         Command::Iam(iam) => iam.run(&context).await,
         Command::Login(login) => login.run(context, global).await,

@@ -52,6 +52,8 @@ pub struct Recipe<'a> {
     pub system: &'a [SystemPackage],
     /// The text that names the language's packages.
     pub manifest: Option<&'a str>,
+    /// Unix milliseconds: layers that were made before that are not used again.
+    pub fresh: Option<i64>,
     pub labels: BTreeMap<String, String>,
 }
 
@@ -66,6 +68,8 @@ pub struct Builder {
 /// All that decides about a layer of system packages.
 #[derive(Debug, Serialize)]
 struct SystemStep<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fresh: Option<i64>,
     script: &'a str,
     environment: &'a [(String, String)],
 }
@@ -73,6 +77,8 @@ struct SystemStep<'a> {
 /// All that decides about a layer of a language's packages.
 #[derive(Debug, Serialize)]
 struct LanguageStep<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fresh: Option<i64>,
     files: &'a [(String, String)],
     command: &'a [String],
     environment: &'a [(String, String)],
@@ -123,7 +129,8 @@ impl Builder {
         let script = manager.script(recipe.system);
         let own = manager.environment().iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned()));
         let environment = self.environment(own);
-        let step = SystemStep { script: &script, environment: &environment };
+        let fresh = recipe.fresh;
+        let step = SystemStep { fresh, script: &script, environment: &environment };
         let key = Inputs { below: image.diff_ids(), step: &step }.key()?;
         let turn = self.content.turn(key.as_str());
         let _turn = turn.lock().await;
@@ -174,7 +181,9 @@ impl Builder {
         // The image's own first: it knows where its programs are.
         let environment = image.environment().into_iter().chain(environment);
         let environment = self.environment(environment);
-        let step = LanguageStep { files: &files, command: &command, environment: &environment };
+        let fresh = recipe.fresh;
+        let step =
+            LanguageStep { fresh, files: &files, command: &command, environment: &environment };
         let key = Inputs { below: image.diff_ids(), step: &step }.key()?;
         let turn = self.content.turn(key.as_str());
         let _turn = turn.lock().await;

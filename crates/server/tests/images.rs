@@ -7,10 +7,10 @@ mod base;
 mod bed;
 #[path = "images/container.rs"]
 mod container;
-#[path = "images/published.rs"]
-mod published;
 #[path = "images/proxy.rs"]
 mod proxy;
+#[path = "images/published.rs"]
+mod published;
 #[path = "images/same.rs"]
 mod same;
 #[path = "images/system.rs"]

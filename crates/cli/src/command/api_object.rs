@@ -86,7 +86,7 @@ pub struct Waiting {
     /// Wait until everything is READY, at most so many seconds
     #[arg(long, num_args = 0..=1, default_missing_value = "120", require_equals = true,
           value_name = "SECONDS")]
-    wait: Option<u64>,
+    pub wait: Option<u64>,
 }
 
 impl Waiting {

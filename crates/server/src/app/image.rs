@@ -2,7 +2,8 @@
 
 use dispatch_model::base_image::BaseImage;
 use dispatch_model::image::Image;
-use dispatch_model::{ListQuery, Page, Resource};
+use dispatch_model::resource::now_ms;
+use dispatch_model::{ListQuery, Page, Resource, State};
 use dispatch_wire::{self as wire, ToModel};
 
 use super::resource::{check_same_name, missing_reference};
@@ -45,6 +46,18 @@ impl App {
         check_same_name(&shape.name, name)?;
         self.check_base_image(caller, &shape).await?;
         self.replace(caller, name, &shape, precondition).await
+    }
+
+    /// Has an image built again with the packages that mirrors have now, instead of those that
+    /// were found first.
+    pub async fn image_rebuild(&self, caller: &Caller, name: &str) -> Result<Resource<Image>> {
+        self.authorizer.authorize(caller, Action::Update, RESOURCE)?;
+        self.change(&caller.org, name, Precondition::None, |image: &mut Resource<Image>| {
+            image.meta.state = State::Updating;
+            image.status.refreshed_ms = Some(now_ms());
+            Ok(())
+        })
+        .await
     }
 
     pub async fn image_delete(

@@ -163,16 +163,9 @@ async fn build(
     let sources = Arc::new(Sources(store.clone()));
     let metrics = Arc::new(Metrics::default());
     let content_metrics = Arc::new(metrics.register(ContentMetrics::register));
-    let contents = Contents::open(
-        images,
-        settings,
-        languages,
-        workshop,
-        beside,
-        sources,
-        content_metrics,
-    )
-    .await?;
+    let contents =
+        Contents::open(images, settings, languages, workshop, beside, sources, content_metrics)
+            .await?;
     let contents = Arc::new(contents);
     let run_metrics = Arc::new(metrics.register(RunMetrics::register));
     let runs = config.runs.clone();

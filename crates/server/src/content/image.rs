@@ -25,6 +25,7 @@ impl Contents {
             base.status.digest,
             packages.collect::<Vec<_>>(),
             spec.runtime_manifest,
+            image.status.refreshed_ms,
         ]);
         Digest::of(inputs.to_string().as_bytes()).to_string()
     }
@@ -45,6 +46,7 @@ impl Contents {
             language: Some(on.language.clone()),
             base_digest: base.status.digest.clone(),
             built_from: Some(self.image_inputs(image, base)),
+            refreshed_ms: image.status.refreshed_ms,
             ..ImageStatus::default()
         };
         let plain = spec.system_packages.is_empty() && spec.runtime_manifest.is_none();
@@ -64,6 +66,7 @@ impl Contents {
             language,
             system: &spec.system_packages,
             manifest: spec.runtime_manifest.as_deref(),
+            fresh: image.status.refreshed_ms,
             labels: labels(image),
         };
         // The base stays while it is built on.

@@ -23,7 +23,10 @@ impl Selectors for Fields {
 }
 
 pub fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new().routes(routes!(create, list)).routes(routes!(get, update, delete))
+    OpenApiRouter::new()
+        .routes(routes!(create, list))
+        .routes(routes!(get, update, delete))
+        .routes(routes!(rebuild))
 }
 
 /// Creates an image.
@@ -84,6 +87,21 @@ async fn update(
 ) -> ApiResult<Response> {
     let updated = app.image_update(&caller, &name, shape, one.precondition).await?;
     Ok(reply::one::<wire::Image>(StatusCode::OK, &updated))
+}
+
+/// Builds an image again, with the packages that mirrors have now; functions on it follow.
+///
+/// Without that, packages named without a version stay those that were found first.
+#[utoipa::path(post, path = "/v1/image/{name}/rebuild", tag = "image",
+    operation_id = "image_rebuild",
+    responses((status = 202, body = wire::Image), Problems))]
+async fn rebuild(
+    caller: Caller,
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+) -> ApiResult<Response> {
+    let image = app.image_rebuild(&caller, &name).await?;
+    Ok(reply::one::<wire::Image>(StatusCode::ACCEPTED, &image))
 }
 
 /// Deletes an image. What uses it goes on; a warning names it.

@@ -59,6 +59,7 @@ const TABLE: &[(&str, Asks, &str, u16)] = &[
     ("image_bill", Right("get", "image"), "x", 400),
     ("image_vulnerability", Right("get", "image"), "x", 400),
     ("image_update", Right("update", "image"), "x", 200),
+    ("image_rebuild", Right("update", "image"), "x", 202),
     ("image_delete", Right("delete", "image"), "x", 200),
     ("function_create", Right("create", "function"), "", 201),
     ("function_list", Right("get", "function"), "", 200),

@@ -223,6 +223,14 @@ async fn packages_of_a_language_are_installed_into_the_image() {
     let again = bed.server.wait_for("/v1/image/again", "READY").await;
     assert_eq!((&ready["size"], mirror.asked()), (&again["size"], mirror.asked()));
 
+    // Until somebody asks for what the mirror has now.
+    let asked = mirror.asked();
+    bed.server.post("/v1/image/py/rebuild", json!({})).await.expect(202);
+    bed.server.wait_for("/v1/image/py", "READY").await;
+    assert!(mirror.asked() > asked);
+    assert_eq!(bed.call("hello").await, "hello from a package");
+    bed.server.post("/v1/image/nothing/rebuild", json!({})).await.expect(404);
+
     let lost = json!({"name": "lost", "baseImageName": "base",
         "runtimeDependencies": {"manifest": "nowhere==9\n"}});
     bed.server.post("/v1/image", lost).await.expect(201);
