@@ -136,13 +136,13 @@ mod tests {
         run("tar", &["--create", "--file", &archive, "--directory", &root, "."]);
         docker.run(&["import", &archive, "small"]);
         docker.run(&["run", "--detach", "--network=none", "small", "/busybox", "sleep", "1000"]);
-        let processes = |group: &PathBuf| {
+        let processes = |group: &PathBuf| -> Vec<String> {
             let below = fs::read_dir(group).into_iter().flatten().flatten();
             let lists = below.map(|below| below.path().join("cgroup.procs"));
             let lists = lists.filter_map(|list| fs::read_to_string(list).ok());
             lists.flat_map(|list| list.lines().map(str::to_owned).collect::<Vec<_>>()).collect()
         };
-        let running: Vec<String> = docker.groups().iter().flat_map(processes).collect();
+        let running: Vec<_> = docker.groups().iter().flat_map(processes).collect();
         assert!(!running.is_empty(), "no process in {:?}", docker.groups());
         let (state, group) = (docker.path().to_owned(), docker.group.clone());
         drop(docker);
