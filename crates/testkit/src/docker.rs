@@ -116,3 +116,40 @@ fn removed(group: &Path) -> bool {
     }
     fs::remove_dir(group).is_ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::programs::{has, has_root_and, run};
+
+    #[test]
+    fn nothing_is_left_of_an_engine_and_what_it_ran() {
+        let busybox = Path::new("/bin/busybox");
+        if !has_root_and(PROGRAMS) || !has(&["busybox", "tar"]) {
+            return;
+        }
+        let docker = Docker::start();
+        let (root, archive) = (docker.path().join("root"), docker.path().join("root.tar"));
+        fs::create_dir(&root).expect("a directory");
+        fs::copy(busybox, root.join("busybox")).expect("busybox");
+        let (root, archive) = (root.display().to_string(), archive.display().to_string());
+        run("tar", &["--create", "--file", &archive, "--directory", &root, "."]);
+        docker.run(&["import", &archive, "small"]);
+        docker.run(&["run", "--detach", "--network=none", "small", "/busybox", "sleep", "1000"]);
+        let processes = |group: &PathBuf| -> Vec<String> {
+            let below = fs::read_dir(group).into_iter().flatten().flatten();
+            let lists = below.map(|below| below.path().join("cgroup.procs"));
+            let lists = lists.filter_map(|list| fs::read_to_string(list).ok());
+            lists.flat_map(|list| list.lines().map(str::to_owned).collect::<Vec<_>>()).collect()
+        };
+        let running: Vec<_> = docker.groups().iter().flat_map(processes).collect();
+        assert!(!running.is_empty(), "no process in {:?}", docker.groups());
+        let (state, group) = (docker.path().to_owned(), docker.group.clone());
+        drop(docker);
+        assert!(running.iter().all(|id| !Path::new("/proc").join(id).exists()), "{running:?}");
+        let mounts = fs::read_to_string("/proc/self/mounts").expect("what is mounted");
+        assert!(!state.exists() && !mounts.contains(&state.display().to_string()));
+        let groups = fs::read_dir(CGROUPS).into_iter().flatten().flatten();
+        assert!(groups.into_iter().all(|place| !place.path().join(&group).exists()));
+    }
+}

@@ -8,7 +8,7 @@ use crate::bed::{Bed, NAME, PATIENCE, system};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_moved_tag_is_shown_and_taken_only_by_an_update() {
-    let Some(bed) = Bed::start("refresh_s = 1").await else { return };
+    let Some(mut bed) = Bed::start("refresh_s = 1").await else { return };
     let base = bed.server.get("/v1/baseimage/base").await.expect(200).json();
     assert_eq!(base["digest"], bed.pushed, "{base}");
     assert_eq!(base["packageManager"], "apt", "{base}");
@@ -32,7 +32,8 @@ async fn a_moved_tag_is_shown_and_taken_only_by_an_update() {
         (base["movedTo"] == second).then_some(()).ok_or(base)
     })
     .await;
-    // A server that starts again, as one that looks again, takes nothing by itself.
+    // A server that starts again takes nothing by itself, as one that looks again.
+    bed.server.restart().await;
     let base = bed.server.get("/v1/baseimage/base").await.expect(200).json();
     assert_eq!((&base["status"], &base["digest"]), (&json!("READY"), &json!(bed.pushed)));
     assert!(base["reason"][0].as_str().unwrap().contains(&second), "{base}");
