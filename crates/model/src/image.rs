@@ -86,8 +86,8 @@ pub struct ImageStatus {
     /// Digest of all that went into the build: another one means another build.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub built_from: Option<String>,
-    /// Unix milliseconds: packages are of the mirrors' state after that. Absent until somebody asked
-    /// for newer ones than were found first.
+    /// Unix milliseconds: packages are what mirrors had after that. Absent until somebody asked for
+    /// newer ones than were found first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refreshed_ms: Option<i64>,
     /// Bytes of its layers as they are transferred.

@@ -25,8 +25,8 @@ pub struct FunctionImage {
 
 #[derive(Debug, Clone)]
 enum Made {
-    Image(Image),
-    Program(Artifact),
+    Image(Box<Image>),
+    Program(Box<Artifact>),
 }
 
 impl Contents {
@@ -35,8 +35,8 @@ impl Contents {
     /// images of their own.
     pub async fn function(&self, deployment: &Deployment) -> Result<Option<FunctionImage>> {
         let made = match deployment.language.as_str() {
-            WASM => Some(Made::Program(self.program(deployment).await?)),
-            _ => self.function_image(deployment).await?.map(Made::Image),
+            WASM => Some(Made::Program(Box::new(self.program(deployment).await?))),
+            _ => self.function_image(deployment).await?.map(|image| Made::Image(Box::new(image))),
         };
         let url = self.kept.url(&deployment.org, "functions", &deployment.function);
         Ok(made.map(|made| FunctionImage { digest: made.digest().to_string(), url, made }))

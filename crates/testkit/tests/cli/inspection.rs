@@ -60,8 +60,8 @@ fn image_policies_are_applied_listed_and_explain_themselves() {
     let cli = &bench.cli;
     cli.file(
         "policy.yaml",
-        "kind: ImagePolicy\nname: strict\nrules:\n- name: no openssl\n  effect: deny\n  match:\n    \
-         package: openssl\n    version: '< 3.1'\n",
+        "kind: ImagePolicy\nname: strict\nrules:\n- name: no openssl\n  effect: deny\n  \
+         match:\n    package: openssl\n    version: '< 3.1'\n",
     );
     assert_eq!(cli.ok("apply -f policy.yaml"), "Created ImagePolicy: strict\n");
     cli.ok(&format!("create base-image base {url} --language python3 --wait"));
