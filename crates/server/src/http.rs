@@ -19,6 +19,7 @@ pub mod image_policy;
 pub mod image_upkeep;
 pub mod measure;
 pub mod openapi;
+mod operations;
 pub mod package;
 pub mod query;
 pub mod reply;

@@ -183,25 +183,26 @@ impl Store {
         org: &OrgName,
         query: &PackageQuery,
     ) -> Result<Vec<PackageUser>> {
+        // Grouped in the order of the answer: one sort.
+        const ORDER: &str = "l.kind, l.name, p.ecosystem, p.version";
         let sql = format!(
-            "SELECT DISTINCT l.kind, l.name, p.name, p.ecosystem, p.version \
-             FROM package p JOIN resource_label l ON l.value = p.digest \
+            "SELECT {ORDER} FROM package p JOIN resource_label l ON l.value = p.digest \
              WHERE {HAS} AND p.name = $2 AND ($3 IS NULL OR p.ecosystem = $3) \
-             AND ($4 IS NULL OR p.version = $4) \
-             ORDER BY l.kind, l.name, p.ecosystem, p.version LIMIT $5"
+             AND ($4 IS NULL OR p.version = $4) GROUP BY {ORDER} ORDER BY {ORDER} LIMIT $5"
         );
-        let rows: Vec<(String, String, String, String, String)> = read!(self, |pool| {
+        let package = query.name.as_deref().unwrap_or_default();
+        let rows: Vec<(String, String, String, String)> = read!(self, |pool| {
             sqlx::query_as(sqlx::AssertSqlSafe(sql))
                 .bind(org.as_str())
-                .bind(query.name.as_deref().unwrap_or_default())
+                .bind(package)
                 .bind(&query.ecosystem)
                 .bind(&query.version)
                 .bind(query.limit())
                 .fetch_all(pool)
                 .await?
         });
-        let user = |(kind, user, package, ecosystem, version): (String, _, _, _, _)| {
-            let kind = ResourceKind::parse(&kind)?;
+        let user = |(kind, user, ecosystem, version): (String, _, _, _)| {
+            let (kind, package) = (ResourceKind::parse(&kind)?, package.to_owned());
             Some(PackageUser { kind, user, package, ecosystem, version })
         };
         Ok(rows.into_iter().filter_map(user).collect())

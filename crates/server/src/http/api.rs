@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use dispatch_wire as wire;
@@ -10,9 +10,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::error::ApiResult;
-use super::openapi::{DeleteParameters, GetParameters, ListDocumentation, Problems, PutParameters};
+use super::openapi::{ListDocumentation, Problems};
+use super::operations::operations;
 use super::query::Selectors;
-use super::{Body, ListParameters, One, reply, watch};
+use super::{Body, ListParameters, reply, watch};
 use crate::app::{App, Caller};
 
 pub struct Fields;
@@ -58,43 +59,9 @@ async fn list(
     Ok(reply::page::<wire::Api, _>(&parameters, page))
 }
 
-/// Gets one API.
-#[utoipa::path(get, path = "/v1/api/{name}", tag = "api", operation_id = "api_get",
-    params(GetParameters), responses((status = 200, body = wire::Api), Problems))]
-async fn get(
-    caller: Caller,
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-    one: One,
-) -> ApiResult<Response> {
-    let found = app.api_get(&caller, &name).await?;
-    reply::got::<wire::Api>(&one, &found)
-}
-
-/// Replaces an API.
-#[utoipa::path(put, path = "/v1/api/{name}", tag = "api", operation_id = "api_update",
-    params(PutParameters), request_body = wire::Api,
-    responses((status = 200, body = wire::Api), Problems))]
-async fn update(
-    caller: Caller,
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-    one: One,
-    Body(shape): Body<wire::Api>,
-) -> ApiResult<Response> {
-    let updated = app.api_update(&caller, &name, shape, one.precondition).await?;
-    Ok(reply::one::<wire::Api>(StatusCode::OK, &updated))
-}
-
-/// Deletes an API. What uses it goes on; a warning names it.
-#[utoipa::path(delete, path = "/v1/api/{name}", tag = "api", operation_id = "api_delete",
-    params(DeleteParameters), responses((status = 200, body = wire::Api), Problems))]
-async fn delete(
-    caller: Caller,
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-    one: One,
-) -> ApiResult<Response> {
-    let deleted = app.api_delete(&caller, &name, one.deletion()).await?;
-    Ok(reply::deleted::<wire::Api>(&deleted))
+operations! {
+    Api, "api", "/v1/api/{name}",
+    get: api_get "api_get" "Gets one API.",
+    update: api_update "api_update" "Replaces an API.",
+    delete: api_delete "api_delete" "Deletes an API. What uses it goes on; a warning names it.",
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use dispatch_wire as wire;
@@ -10,9 +10,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::error::ApiResult;
-use super::openapi::{DeleteParameters, GetParameters, ListDocumentation, Problems, PutParameters};
+use super::openapi::{ListDocumentation, Problems};
+use super::operations::operations;
 use super::query::Selectors;
-use super::{Body, ListParameters, One, reply, watch};
+use super::{Body, ListParameters, reply, watch};
 use crate::app::{App, Caller};
 
 pub struct Fields;
@@ -56,46 +57,10 @@ async fn list(
     Ok(reply::page::<wire::Application, _>(&parameters, page))
 }
 
-/// Gets one application.
-#[utoipa::path(get, path = "/v1/application/{name}", tag = "application",
-    operation_id = "application_get",
-    params(GetParameters), responses((status = 200, body = wire::Application), Problems))]
-async fn get(
-    caller: Caller,
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-    one: One,
-) -> ApiResult<Response> {
-    let found = app.application_get(&caller, &name).await?;
-    reply::got::<wire::Application>(&one, &found)
-}
-
-/// Replaces an application.
-#[utoipa::path(put, path = "/v1/application/{name}", tag = "application",
-    operation_id = "application_update",
-    params(PutParameters), request_body = wire::Application,
-    responses((status = 200, body = wire::Application), Problems))]
-async fn update(
-    caller: Caller,
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-    one: One,
-    Body(shape): Body<wire::Application>,
-) -> ApiResult<Response> {
-    let updated = app.application_update(&caller, &name, shape, one.precondition).await?;
-    Ok(reply::one::<wire::Application>(StatusCode::OK, &updated))
-}
-
-/// Deletes an application. What uses it goes on; a warning names it.
-#[utoipa::path(delete, path = "/v1/application/{name}", tag = "application",
-    operation_id = "application_delete",
-    params(DeleteParameters), responses((status = 200, body = wire::Application), Problems))]
-async fn delete(
-    caller: Caller,
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-    one: One,
-) -> ApiResult<Response> {
-    let deleted = app.application_delete(&caller, &name, one.deletion()).await?;
-    Ok(reply::deleted::<wire::Application>(&deleted))
+operations! {
+    Application, "application", "/v1/application/{name}",
+    get: application_get "application_get" "Gets one application.",
+    update: application_update "application_update" "Replaces an application.",
+    delete: application_delete "application_delete"
+        "Deletes an application. What uses it goes on; a warning names it.",
 }

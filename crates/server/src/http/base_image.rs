@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use dispatch_wire as wire;
@@ -10,9 +10,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::error::ApiResult;
-use super::openapi::{DeleteParameters, GetParameters, ListDocumentation, Problems, PutParameters};
+use super::openapi::{ListDocumentation, Problems};
+use super::operations::operations;
 use super::query::Selectors;
-use super::{Body, ListParameters, One, reply, watch};
+use super::{Body, ListParameters, reply, watch};
 use crate::app::{App, Caller};
 
 pub struct Fields;
@@ -56,46 +57,10 @@ async fn list(
     Ok(reply::page::<wire::BaseImage, _>(&parameters, page))
 }
 
-/// Gets one base image.
-#[utoipa::path(get, path = "/v1/baseimage/{name}", tag = "baseimage",
-    operation_id = "base_image_get",
-    params(GetParameters), responses((status = 200, body = wire::BaseImage), Problems))]
-async fn get(
-    caller: Caller,
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-    one: One,
-) -> ApiResult<Response> {
-    let found = app.base_image_get(&caller, &name).await?;
-    reply::got::<wire::BaseImage>(&one, &found)
-}
-
-/// Replaces a base image.
-#[utoipa::path(put, path = "/v1/baseimage/{name}", tag = "baseimage",
-    operation_id = "base_image_update",
-    params(PutParameters), request_body = wire::BaseImage,
-    responses((status = 200, body = wire::BaseImage), Problems))]
-async fn update(
-    caller: Caller,
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-    one: One,
-    Body(shape): Body<wire::BaseImage>,
-) -> ApiResult<Response> {
-    let updated = app.base_image_update(&caller, &name, shape, one.precondition).await?;
-    Ok(reply::one::<wire::BaseImage>(StatusCode::OK, &updated))
-}
-
-/// Deletes a base image. What uses it goes on; a warning names it.
-#[utoipa::path(delete, path = "/v1/baseimage/{name}", tag = "baseimage",
-    operation_id = "base_image_delete",
-    params(DeleteParameters), responses((status = 200, body = wire::BaseImage), Problems))]
-async fn delete(
-    caller: Caller,
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-    one: One,
-) -> ApiResult<Response> {
-    let deleted = app.base_image_delete(&caller, &name, one.deletion()).await?;
-    Ok(reply::deleted::<wire::BaseImage>(&deleted))
+operations! {
+    BaseImage, "baseimage", "/v1/baseimage/{name}",
+    get: base_image_get "base_image_get" "Gets one base image.",
+    update: base_image_update "base_image_update" "Replaces a base image.",
+    delete: base_image_delete "base_image_delete"
+        "Deletes a base image. What uses it goes on; a warning names it.",
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use dispatch_wire as wire;
@@ -10,9 +10,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::error::ApiResult;
-use super::openapi::{DeleteParameters, GetParameters, ListDocumentation, Problems, PutParameters};
+use super::openapi::{ListDocumentation, Problems};
+use super::operations::operations;
 use super::query::Selectors;
-use super::{Body, ListParameters, One, reply, watch};
+use super::{Body, ListParameters, reply, watch};
 use crate::app::{App, Caller};
 
 pub struct Fields;
@@ -59,45 +60,10 @@ async fn list(
     Ok(reply::page::<wire::Function, _>(&parameters, page))
 }
 
-/// Gets one function.
-#[utoipa::path(get, path = "/v1/function/{name}", tag = "function", operation_id = "function_get",
-    params(GetParameters), responses((status = 200, body = wire::Function), Problems))]
-async fn get(
-    caller: Caller,
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-    one: One,
-) -> ApiResult<Response> {
-    let found = app.function_get(&caller, &name).await?;
-    reply::got::<wire::Function>(&one, &found)
-}
-
-/// Replaces a function.
-#[utoipa::path(put, path = "/v1/function/{name}", tag = "function",
-    operation_id = "function_update",
-    params(PutParameters), request_body = wire::Function,
-    responses((status = 200, body = wire::Function), Problems))]
-async fn update(
-    caller: Caller,
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-    one: One,
-    Body(shape): Body<wire::Function>,
-) -> ApiResult<Response> {
-    let updated = app.function_update(&caller, &name, shape, one.precondition).await?;
-    Ok(reply::one::<wire::Function>(StatusCode::OK, &updated))
-}
-
-/// Deletes a function. What uses it goes on; a warning names it.
-#[utoipa::path(delete, path = "/v1/function/{name}", tag = "function",
-    operation_id = "function_delete",
-    params(DeleteParameters), responses((status = 200, body = wire::Function), Problems))]
-async fn delete(
-    caller: Caller,
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-    one: One,
-) -> ApiResult<Response> {
-    let deleted = app.function_delete(&caller, &name, one.deletion()).await?;
-    Ok(reply::deleted::<wire::Function>(&deleted))
+operations! {
+    Function, "function", "/v1/function/{name}",
+    get: function_get "function_get" "Gets one function.",
+    update: function_update "function_update" "Replaces a function.",
+    delete: function_delete "function_delete"
+        "Deletes a function. What uses it goes on; a warning names it.",
 }

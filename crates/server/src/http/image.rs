@@ -10,9 +10,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::error::ApiResult;
-use super::openapi::{DeleteParameters, GetParameters, ListDocumentation, Problems, PutParameters};
+use super::openapi::{ListDocumentation, Problems};
+use super::operations::operations;
 use super::query::Selectors;
-use super::{Body, ListParameters, One, reply, watch};
+use super::{Body, ListParameters, reply, watch};
 use crate::app::{App, Caller};
 
 pub struct Fields;
@@ -61,32 +62,12 @@ async fn list(
     Ok(reply::page::<wire::Image, _>(&parameters, page))
 }
 
-/// Gets one image.
-#[utoipa::path(get, path = "/v1/image/{name}", tag = "image", operation_id = "image_get",
-    params(GetParameters), responses((status = 200, body = wire::Image), Problems))]
-async fn get(
-    caller: Caller,
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-    one: One,
-) -> ApiResult<Response> {
-    let found = app.image_get(&caller, &name).await?;
-    reply::got::<wire::Image>(&one, &found)
-}
-
-/// Replaces an image.
-#[utoipa::path(put, path = "/v1/image/{name}", tag = "image", operation_id = "image_update",
-    params(PutParameters), request_body = wire::Image,
-    responses((status = 200, body = wire::Image), Problems))]
-async fn update(
-    caller: Caller,
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-    one: One,
-    Body(shape): Body<wire::Image>,
-) -> ApiResult<Response> {
-    let updated = app.image_update(&caller, &name, shape, one.precondition).await?;
-    Ok(reply::one::<wire::Image>(StatusCode::OK, &updated))
+operations! {
+    Image, "image", "/v1/image/{name}",
+    get: image_get "image_get" "Gets one image.",
+    update: image_update "image_update" "Replaces an image.",
+    delete: image_delete "image_delete"
+        "Deletes an image. What uses it goes on; a warning names it.",
 }
 
 /// Builds an image again, with the packages that mirrors have now; functions on it follow.
@@ -102,17 +83,4 @@ async fn rebuild(
 ) -> ApiResult<Response> {
     let image = app.image_rebuild(&caller, &name).await?;
     Ok(reply::one::<wire::Image>(StatusCode::ACCEPTED, &image))
-}
-
-/// Deletes an image. What uses it goes on; a warning names it.
-#[utoipa::path(delete, path = "/v1/image/{name}", tag = "image", operation_id = "image_delete",
-    params(DeleteParameters), responses((status = 200, body = wire::Image), Problems))]
-async fn delete(
-    caller: Caller,
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-    one: One,
-) -> ApiResult<Response> {
-    let deleted = app.image_delete(&caller, &name, one.deletion()).await?;
-    Ok(reply::deleted::<wire::Image>(&deleted))
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use dispatch_wire as wire;
@@ -10,9 +10,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::error::ApiResult;
-use super::openapi::{DeleteParameters, GetParameters, ListDocumentation, Problems, PutParameters};
+use super::openapi::{ListDocumentation, Problems};
+use super::operations::operations;
 use super::query::Selectors;
-use super::{Body, ListParameters, One, reply, watch};
+use super::{Body, ListParameters, reply, watch};
 use crate::app::{App, Caller};
 
 pub struct Fields;
@@ -56,46 +57,9 @@ async fn list(
     Ok(reply::page::<wire::ImagePolicy, _>(&parameters, page))
 }
 
-/// Gets one image policy.
-#[utoipa::path(get, path = "/v1/imagepolicy/{name}", tag = "imagepolicy",
-    operation_id = "image_policy_get",
-    params(GetParameters), responses((status = 200, body = wire::ImagePolicy), Problems))]
-async fn get(
-    caller: Caller,
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-    one: One,
-) -> ApiResult<Response> {
-    let found = app.image_policy_get(&caller, &name).await?;
-    reply::got::<wire::ImagePolicy>(&one, &found)
-}
-
-/// Replaces an image policy.
-#[utoipa::path(put, path = "/v1/imagepolicy/{name}", tag = "imagepolicy",
-    operation_id = "image_policy_update",
-    params(PutParameters), request_body = wire::ImagePolicy,
-    responses((status = 200, body = wire::ImagePolicy), Problems))]
-async fn update(
-    caller: Caller,
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-    one: One,
-    Body(shape): Body<wire::ImagePolicy>,
-) -> ApiResult<Response> {
-    let updated = app.image_policy_update(&caller, &name, shape, one.precondition).await?;
-    Ok(reply::one::<wire::ImagePolicy>(StatusCode::OK, &updated))
-}
-
-/// Deletes an image policy.
-#[utoipa::path(delete, path = "/v1/imagepolicy/{name}", tag = "imagepolicy",
-    operation_id = "image_policy_delete",
-    params(DeleteParameters), responses((status = 200, body = wire::ImagePolicy), Problems))]
-async fn delete(
-    caller: Caller,
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-    one: One,
-) -> ApiResult<Response> {
-    let deleted = app.image_policy_delete(&caller, &name, one.deletion()).await?;
-    Ok(reply::deleted::<wire::ImagePolicy>(&deleted))
+operations! {
+    ImagePolicy, "imagepolicy", "/v1/imagepolicy/{name}",
+    get: image_policy_get "image_policy_get" "Gets one image policy.",
+    update: image_policy_update "image_policy_update" "Replaces an image policy.",
+    delete: image_policy_delete "image_policy_delete" "Deletes an image policy.",
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use dispatch_model::Violation;
@@ -12,11 +12,10 @@ use utoipa_axum::routes;
 
 use crate::app::{App, Caller, Error};
 use crate::http::error::ApiResult;
-use crate::http::openapi::{
-    DeleteParameters, GetParameters, ListDocumentation, Problems, PutParameters,
-};
+use crate::http::openapi::{ListDocumentation, Problems};
+use crate::http::operations::operations;
 use crate::http::query::Selectors;
-use crate::http::{Body, ListParameters, One, reply};
+use crate::http::{Body, ListParameters, reply};
 
 pub struct Fields;
 
@@ -60,46 +59,9 @@ async fn list(
     Ok(reply::page::<wire::Organization, _>(&parameters, page))
 }
 
-/// Gets one organization.
-#[utoipa::path(get, path = "/v1/iam/organization/{name}", tag = "iam",
-    operation_id = "organization_get",
-    params(GetParameters), responses((status = 200, body = wire::Organization), Problems))]
-async fn get(
-    caller: Caller,
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-    one: One,
-) -> ApiResult<Response> {
-    let found = app.organization_get(&caller, &name).await?;
-    reply::got::<wire::Organization>(&one, &found)
-}
-
-/// Replaces an organization.
-#[utoipa::path(put, path = "/v1/iam/organization/{name}", tag = "iam",
-    operation_id = "organization_update",
-    params(PutParameters), request_body = wire::Organization,
-    responses((status = 200, body = wire::Organization), Problems))]
-async fn update(
-    caller: Caller,
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-    one: One,
-    Body(shape): Body<wire::Organization>,
-) -> ApiResult<Response> {
-    let updated = app.organization_update(&caller, &name, shape, one.precondition).await?;
-    Ok(reply::one::<wire::Organization>(StatusCode::OK, &updated))
-}
-
-/// Deletes an organization.
-#[utoipa::path(delete, path = "/v1/iam/organization/{name}", tag = "iam",
-    operation_id = "organization_delete",
-    params(DeleteParameters), responses((status = 200, body = wire::Organization), Problems))]
-async fn delete(
-    caller: Caller,
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-    one: One,
-) -> ApiResult<Response> {
-    let deleted = app.organization_delete(&caller, &name, one.deletion()).await?;
-    Ok(reply::deleted::<wire::Organization>(&deleted))
+operations! {
+    Organization, "iam", "/v1/iam/organization/{name}",
+    get: organization_get "organization_get" "Gets one organization.",
+    update: organization_update "organization_update" "Replaces an organization.",
+    delete: organization_delete "organization_delete" "Deletes an organization.",
 }

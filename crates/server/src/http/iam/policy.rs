@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use dispatch_wire as wire;
@@ -11,11 +11,10 @@ use utoipa_axum::routes;
 
 use crate::app::{App, Caller};
 use crate::http::error::ApiResult;
-use crate::http::openapi::{
-    DeleteParameters, GetParameters, ListDocumentation, Problems, PutParameters,
-};
+use crate::http::openapi::{ListDocumentation, Problems};
+use crate::http::operations::operations;
 use crate::http::query::Selectors;
-use crate::http::{Body, ListParameters, One, reply, watch};
+use crate::http::{Body, ListParameters, reply, watch};
 
 pub struct Fields;
 
@@ -55,43 +54,9 @@ async fn list(
     Ok(reply::page::<wire::Policy, _>(&parameters, page))
 }
 
-/// Gets one policy.
-#[utoipa::path(get, path = "/v1/iam/policy/{name}", tag = "iam", operation_id = "policy_get",
-    params(GetParameters), responses((status = 200, body = wire::Policy), Problems))]
-async fn get(
-    caller: Caller,
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-    one: One,
-) -> ApiResult<Response> {
-    let found = app.policy_get(&caller, &name).await?;
-    reply::got::<wire::Policy>(&one, &found)
-}
-
-/// Replaces a policy.
-#[utoipa::path(put, path = "/v1/iam/policy/{name}", tag = "iam", operation_id = "policy_update",
-    params(PutParameters), request_body = wire::Policy,
-    responses((status = 200, body = wire::Policy), Problems))]
-async fn update(
-    caller: Caller,
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-    one: One,
-    Body(shape): Body<wire::Policy>,
-) -> ApiResult<Response> {
-    let updated = app.policy_update(&caller, &name, shape, one.precondition).await?;
-    Ok(reply::one::<wire::Policy>(StatusCode::OK, &updated))
-}
-
-/// Deletes a policy.
-#[utoipa::path(delete, path = "/v1/iam/policy/{name}", tag = "iam", operation_id = "policy_delete",
-    params(DeleteParameters), responses((status = 200, body = wire::Policy), Problems))]
-async fn delete(
-    caller: Caller,
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-    one: One,
-) -> ApiResult<Response> {
-    let deleted = app.policy_delete(&caller, &name, one.deletion()).await?;
-    Ok(reply::deleted::<wire::Policy>(&deleted))
+operations! {
+    Policy, "iam", "/v1/iam/policy/{name}",
+    get: policy_get "policy_get" "Gets one policy.",
+    update: policy_update "policy_update" "Replaces a policy.",
+    delete: policy_delete "policy_delete" "Deletes a policy.",
 }

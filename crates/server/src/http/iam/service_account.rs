@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use dispatch_wire as wire;
@@ -11,11 +11,10 @@ use utoipa_axum::routes;
 
 use crate::app::{App, Caller};
 use crate::http::error::ApiResult;
-use crate::http::openapi::{
-    DeleteParameters, GetParameters, ListDocumentation, Problems, PutParameters,
-};
+use crate::http::openapi::{ListDocumentation, Problems};
+use crate::http::operations::operations;
 use crate::http::query::Selectors;
-use crate::http::{Body, ListParameters, One, reply, watch};
+use crate::http::{Body, ListParameters, reply, watch};
 
 pub struct Fields;
 
@@ -58,46 +57,9 @@ async fn list(
     Ok(reply::page::<wire::ServiceAccount, _>(&parameters, page))
 }
 
-/// Gets one service account.
-#[utoipa::path(get, path = "/v1/iam/serviceaccount/{name}", tag = "iam",
-    operation_id = "service_account_get",
-    params(GetParameters), responses((status = 200, body = wire::ServiceAccount), Problems))]
-async fn get(
-    caller: Caller,
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-    one: One,
-) -> ApiResult<Response> {
-    let found = app.service_account_get(&caller, &name).await?;
-    reply::got::<wire::ServiceAccount>(&one, &found)
-}
-
-/// Replaces a service account.
-#[utoipa::path(put, path = "/v1/iam/serviceaccount/{name}", tag = "iam",
-    operation_id = "service_account_update",
-    params(PutParameters), request_body = wire::ServiceAccount,
-    responses((status = 200, body = wire::ServiceAccount), Problems))]
-async fn update(
-    caller: Caller,
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-    one: One,
-    Body(shape): Body<wire::ServiceAccount>,
-) -> ApiResult<Response> {
-    let updated = app.service_account_update(&caller, &name, shape, one.precondition).await?;
-    Ok(reply::one::<wire::ServiceAccount>(StatusCode::OK, &updated))
-}
-
-/// Deletes a service account.
-#[utoipa::path(delete, path = "/v1/iam/serviceaccount/{name}", tag = "iam",
-    operation_id = "service_account_delete",
-    params(DeleteParameters), responses((status = 200, body = wire::ServiceAccount), Problems))]
-async fn delete(
-    caller: Caller,
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-    one: One,
-) -> ApiResult<Response> {
-    let deleted = app.service_account_delete(&caller, &name, one.deletion()).await?;
-    Ok(reply::deleted::<wire::ServiceAccount>(&deleted))
+operations! {
+    ServiceAccount, "iam", "/v1/iam/serviceaccount/{name}",
+    get: service_account_get "service_account_get" "Gets one service account.",
+    update: service_account_update "service_account_update" "Replaces a service account.",
+    delete: service_account_delete "service_account_delete" "Deletes a service account.",
 }
