@@ -8,14 +8,16 @@ CREATE TABLE violation (
     PRIMARY KEY (org, policy, rule, subject)
 ) WITHOUT ROWID;
 
--- What registries list as signatures of an image, by the digest of its manifest. Whether one holds
--- is decided when somebody asks, by the keys that are trusted then.
+-- What a repository lists as signatures of an image, by the digest of its manifest. Whether one
+-- holds is decided when somebody asks, by the keys that are trusted then.
 CREATE TABLE signature (
-    digest    TEXT NOT NULL,
-    signature TEXT NOT NULL,
-    payload   BLOB NOT NULL,
-    PRIMARY KEY (digest, signature)
+    repository TEXT NOT NULL,
+    digest     TEXT NOT NULL,
+    signature  TEXT NOT NULL,
+    payload    BLOB NOT NULL,
+    PRIMARY KEY (repository, digest, signature)
 );
+CREATE INDEX signature_digest ON signature (digest);
 
 -- The imported vulnerability database, in parts; the setting vulnerability.database names the
 -- digest of the one that holds.
@@ -27,4 +29,20 @@ CREATE TABLE vulnerability_part (
     PRIMARY KEY (digest, part)
 );
 
-CREATE INDEX finding_severity ON finding (severity, digest);
+-- Names are those of an ecosystem: everything is scanned anew.
+DROP TABLE finding;
+CREATE TABLE finding (
+    digest    TEXT NOT NULL,
+    ecosystem TEXT NOT NULL,
+    package   TEXT NOT NULL,
+    version   TEXT NOT NULL,
+    id        TEXT NOT NULL,
+    severity  INTEGER NOT NULL,
+    body      TEXT NOT NULL,
+    PRIMARY KEY (digest, ecosystem, package, version, id)
+) WITHOUT ROWID;
+UPDATE content SET scanned = '';
+
+-- The content of an organization.
+CREATE INDEX resource_label_content_of ON resource_label (org, value, kind, name)
+    WHERE label IN ('field:digest', 'field:image_digest');

@@ -47,6 +47,8 @@ pub struct BaseImageStatus {
     pub package_manager: Option<String>,
     /// Bytes of its layers as they are transferred.
     pub size: u64,
+    /// Digest of all signatures that its repository lists for it; another one means others.
+    pub signatures: Option<String>,
 }
 
 impl BaseImageSpec {

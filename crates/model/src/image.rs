@@ -83,6 +83,9 @@ pub struct ImageStatus {
     /// Digest of the base image it was built on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_digest: Option<String>,
+    /// Where that base image was fetched from, whatever its resource says now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<String>,
     /// Digest of all that went into the build: another one means another build.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub built_from: Option<String>,

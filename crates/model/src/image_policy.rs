@@ -34,19 +34,21 @@ mod range;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Ecosystem, Severity, kind};
+use crate::{Ecosystem, NoStatus, Severity, kind};
 
 pub use range::{Comparison, VersionRange};
 
 kind!(
     /// Marks image policies.
-    ImagePolicy, ImagePolicySpec, ImagePolicyStatus
+    ImagePolicy, ImagePolicySpec, NoStatus
 );
 
 /// Rules of one policy.
 pub const MAX_RULES: usize = 256;
 /// Globs in one field, and characters of a text.
 pub const MAX_GLOBS: usize = 100;
+/// Globs of one policy together.
+pub const MAX_ALL_GLOBS: usize = 2_000;
 pub const MAX_TEXT: usize = 300;
 pub const MAX_GRACE_DAYS: u32 = 3650;
 /// Public keys of one policy, and bytes of one.
@@ -65,16 +67,6 @@ pub struct ImagePolicySpec {
     /// Public keys (PEM) whose signatures count beside this installation's own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<String>,
-}
-
-/// What images were last held against it with.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct ImagePolicyStatus {
-    /// Digest of the vulnerability database.
-    pub database: Option<String>,
-    /// Unix milliseconds.
-    pub judged_ms: i64,
 }
 
 /// Whether `deny` stops anything.

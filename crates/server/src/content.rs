@@ -32,11 +32,14 @@ pub use base::Moved;
 pub use function::FunctionImage;
 pub use kept::Kept;
 pub use metrics::ContentMetrics;
-pub use policy::Verdict;
+pub use policy::{Subject, Verdict};
 pub use settings::Settings;
 pub use vulnerability::Vulnerabilities;
 
 use signing::Signer;
+
+/// Things held against policies at the same time.
+const JUDGING: usize = 1;
 
 /// What images and base images are on this server.
 pub struct Contents {
@@ -50,6 +53,8 @@ pub struct Contents {
     languages: Languages,
     /// One permit for each build that may run now.
     builds: Semaphore,
+    /// One permit for each judgement that may run now.
+    judging: Semaphore,
     store: Store,
     seal: Arc<Seal>,
     sources: Arc<dyn SourceStore>,
@@ -85,6 +90,7 @@ impl Contents {
             builder,
             languages,
             builds: Semaphore::new(settings.max_builds.max(1)),
+            judging: Semaphore::new(JUDGING),
             settings,
             store,
             seal,
@@ -120,4 +126,11 @@ impl Contents {
 
 fn store_failed(error: dispatch_store::Error) -> Error {
     Error::Unavailable(format!("the store: {error}"))
+}
+
+/// Content that should be known: what is not is never taken for harmless.
+fn unknown(digest: &str) -> Error {
+    Error::refused(format!(
+        "nothing is known of the content {digest} any more: `dispatch rebuild` the image it is of"
+    ))
 }

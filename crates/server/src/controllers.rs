@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use dispatch_store::Store;
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -49,7 +50,12 @@ impl Controllers {
             contents: contents.clone(),
         })
         .await?;
-        self.spawn(image::Images { store: store.clone(), contents: contents.clone() }).await?;
+        self.spawn(image::Images {
+            store: store.clone(),
+            contents: contents.clone(),
+            lost: Mutex::default(),
+        })
+        .await?;
         self.tasks.spawn(upkeep::run(store.clone(), contents.clone(), self.stop.clone()));
         self.spawn(function::Functions(self.clone())).await?;
         let (seal, gateway) = (self.seal.clone(), self.gateway.clone());

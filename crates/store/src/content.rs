@@ -28,20 +28,12 @@ pub struct PackageRow {
 pub struct FindingRow {
     pub digest: String,
     pub id: String,
+    pub ecosystem: String,
     pub package: String,
     pub version: String,
     /// 0 unknown, 1 low, 2 medium, 3 high, 4 critical.
     pub severity: i64,
     /// All of it, as JSON.
-    pub body: String,
-}
-
-/// A thing of an organization that has a vulnerability.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FindingUser {
-    pub kind: ResourceKind,
-    pub user: String,
-    /// The finding, as JSON.
     pub body: String,
 }
 
@@ -87,7 +79,7 @@ const ASKED: &str = "($2 IS NULL OR p.name = $2) AND ($3 IS NULL OR p.ecosystem 
                      AND ($4 IS NULL OR p.version = $4)";
 
 impl Store {
-    /// Stores what some content is made of; a repeat changes nothing.
+    /// Stores what some content is made of, instead of what was known before.
     pub async fn content_put(
         &self,
         digest: &str,
@@ -95,17 +87,20 @@ impl Store {
         packages: &[PackageRow],
     ) -> Result<()> {
         write!(&self.0.database, |tx| {
-            let new = sqlx::query(
+            sqlx::query(
                 "INSERT INTO content (digest, body, scanned, created_ms) VALUES ($1, $2, '', $3) \
-                 ON CONFLICT (digest) DO NOTHING",
+                 ON CONFLICT (digest) DO UPDATE SET body = excluded.body, scanned = '', \
+                 created_ms = excluded.created_ms",
             )
             .bind(digest)
             .bind(body)
             .bind(now_ms())
             .execute(&mut *tx)
-            .await?
-            .rows_affected();
-            let packages = if new == 0 { &[] } else { packages };
+            .await?;
+            sqlx::query("DELETE FROM package WHERE digest = $1")
+                .bind(digest)
+                .execute(&mut *tx)
+                .await?;
             for package in packages {
                 sqlx::query(
                     "INSERT INTO package (name, digest, ecosystem, version, body) \
@@ -118,6 +113,32 @@ impl Store {
                 .bind(&package.body)
                 .execute(&mut *tx)
                 .await?;
+            }
+        });
+        Ok(())
+    }
+
+    /// Counts some content as new, so that it stays until whoever needs it has it. False when it is
+    /// not known.
+    pub async fn content_touch(&self, digest: &str) -> Result<bool> {
+        let touched = write!(&self.0.database, |tx| {
+            sqlx::query("UPDATE content SET created_ms = $2 WHERE digest = $1")
+                .bind(digest)
+                .bind(now_ms())
+                .execute(tx)
+                .await?
+                .rows_affected()
+        });
+        Ok(touched > 0)
+    }
+
+    /// Forgets some content, whoever has it; for tests of what happens then.
+    #[cfg(feature = "testing")]
+    pub async fn content_forget(&self, digest: &str) -> Result<()> {
+        write!(&self.0.database, |tx| {
+            for table in ["content", "package", "finding"] {
+                let sql = format!("DELETE FROM {table} WHERE digest = $1");
+                sqlx::query(sqlx::AssertSqlSafe(sql)).bind(digest).execute(&mut *tx).await?;
             }
         });
         Ok(())
@@ -234,11 +255,13 @@ impl Store {
                 .await?;
             for finding in findings {
                 sqlx::query(
-                    "INSERT INTO finding (digest, id, package, version, severity, body) \
-                     VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+                    "INSERT INTO finding \
+                     (digest, id, ecosystem, package, version, severity, body) \
+                     VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
                 )
                 .bind(digest)
                 .bind(&finding.id)
+                .bind(&finding.ecosystem)
                 .bind(&finding.package)
                 .bind(&finding.version)
                 .bind(finding.severity)
@@ -259,42 +282,52 @@ impl Store {
     pub async fn finding_list(&self, digest: &str) -> Result<Vec<FindingRow>> {
         Ok(read!(self, |pool| {
             sqlx::query_as(
-                "SELECT digest, id, package, version, severity, body FROM finding \
-                 WHERE digest = $1 ORDER BY severity DESC, package, id, version LIMIT $2",
+                "SELECT digest, id, ecosystem, package, version, severity, body FROM finding \
+                 WHERE digest = $1 ORDER BY severity DESC, package, id, version",
             )
             .bind(digest)
-            .bind(i64::from(MAX_ROWS))
             .fetch_all(pool)
             .await?
         }))
     }
 
-    /// What is known against the things of an organization, the worst first: a row for each thing
-    /// that has it.
-    pub async fn finding_users(
+    /// What is known against the content of an organization, the worst first; a vulnerability of
+    /// several contents comes as often. At most [`MAX_ROWS`].
+    pub async fn finding_of(
         &self,
         org: &OrgName,
         severity: i64,
         package: Option<&str>,
-    ) -> Result<Vec<FindingUser>> {
+    ) -> Result<Vec<FindingRow>> {
         let sql = format!(
-            "SELECT DISTINCT l.kind, l.name, f.severity, f.package, f.id, f.version, f.body \
-             FROM finding f JOIN resource_label l ON l.value = f.digest \
-             WHERE {HAS} AND f.severity >= $2 AND ($3 IS NULL OR f.package = $3) \
-             ORDER BY f.severity DESC, f.package, f.id, f.version, l.kind, l.name LIMIT $4"
+            "WITH used AS (SELECT DISTINCT l.value AS digest FROM resource_label l WHERE {HAS}) \
+             SELECT f.digest, f.id, f.ecosystem, f.package, f.version, f.severity, f.body \
+             FROM used u JOIN finding f ON f.digest = u.digest \
+             WHERE f.severity >= $2 AND ($3 IS NULL OR f.package = $3) \
+             ORDER BY f.severity DESC, f.ecosystem, f.package, f.id, f.version, f.digest LIMIT $4"
         );
-        let rows: Vec<(String, String, i64, String, String, String, String)> =
-            read!(self, |pool| {
-                sqlx::query_as(sqlx::AssertSqlSafe(sql))
-                    .bind(org.as_str())
-                    .bind(severity)
-                    .bind(package)
-                    .bind(i64::from(MAX_ROWS))
-                    .fetch_all(pool)
-                    .await?
-            });
-        let user = |(kind, user, _, _, _, _, body): (String, String, _, _, _, _, String)| {
-            Some(FindingUser { kind: ResourceKind::parse(&kind)?, user, body })
+        Ok(read!(self, |pool| {
+            sqlx::query_as(sqlx::AssertSqlSafe(sql))
+                .bind(org.as_str())
+                .bind(severity)
+                .bind(package)
+                .bind(i64::from(MAX_ROWS))
+                .fetch_all(pool)
+                .await?
+        }))
+    }
+
+    /// The things of an organization that have content, by its digest: digest, kind and name.
+    pub async fn content_of(&self, org: &OrgName) -> Result<Vec<(String, ResourceKind, String)>> {
+        let sql = format!(
+            "SELECT l.value, l.kind, l.name FROM resource_label l WHERE {HAS} \
+             ORDER BY l.value, l.kind, l.name"
+        );
+        let rows: Vec<(String, String, String)> = read!(self, |pool| {
+            sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(org.as_str()).fetch_all(pool).await?
+        });
+        let user = |(digest, kind, name): (String, String, _)| {
+            Some((digest, ResourceKind::parse(&kind)?, name))
         };
         Ok(rows.into_iter().filter_map(user).collect())
     }

@@ -81,18 +81,25 @@ impl Store {
         Ok(row.map(|(bytes,)| bytes))
     }
 
-    /// Replaces what a registry lists as signatures of an image.
-    pub async fn signature_replace(&self, digest: &str, all: &[SignatureRow]) -> Result<()> {
+    /// Replaces what a repository lists as signatures of an image.
+    pub async fn signature_replace(
+        &self,
+        repository: &str,
+        digest: &str,
+        all: &[SignatureRow],
+    ) -> Result<()> {
         write!(&self.0.database, |tx| {
-            sqlx::query("DELETE FROM signature WHERE digest = $1")
+            sqlx::query("DELETE FROM signature WHERE repository = $1 AND digest = $2")
+                .bind(repository)
                 .bind(digest)
                 .execute(&mut *tx)
                 .await?;
             for row in all {
                 sqlx::query(
-                    "INSERT INTO signature (digest, signature, payload) VALUES ($1, $2, $3) \
-                     ON CONFLICT DO NOTHING",
+                    "INSERT INTO signature (repository, digest, signature, payload) \
+                     VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
                 )
+                .bind(repository)
                 .bind(digest)
                 .bind(&row.signature)
                 .bind(&row.payload)
@@ -103,11 +110,17 @@ impl Store {
         Ok(())
     }
 
-    pub async fn signature_list(&self, digest: &str) -> Result<Vec<SignatureRow>> {
+    pub async fn signature_list(
+        &self,
+        repository: &str,
+        digest: &str,
+    ) -> Result<Vec<SignatureRow>> {
         Ok(read!(self, |pool| {
             sqlx::query_as(
-                "SELECT payload, signature FROM signature WHERE digest = $1 ORDER BY signature",
+                "SELECT payload, signature FROM signature \
+                 WHERE repository = $1 AND digest = $2 ORDER BY signature",
             )
+            .bind(repository)
             .bind(digest)
             .fetch_all(pool)
             .await?

@@ -137,6 +137,14 @@ impl Store {
         Ok(())
     }
 
+    /// Lets whoever follows a resource look at it again, although it is as it was.
+    pub async fn touch<K: Kind>(&self, resource: &Resource<K>) -> Result<()> {
+        let row = ResourceRow::from_resource(resource)?;
+        let seq = write!(&self.0.database, |tx| log_change!(self, tx, row, K::KIND, Op::Updated));
+        self.signal(resource, seq, Op::Updated);
+        Ok(())
+    }
+
     pub async fn by_name<K: Kind>(
         &self,
         org: &OrgName,

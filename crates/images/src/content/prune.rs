@@ -38,8 +38,11 @@ impl Content {
     /// that a deployment runs on, and older than `min_age`: what is younger may be of a build that
     /// nobody has written down yet. Killed in the middle it leaves whole things only.
     pub async fn prune(&self, kept: &[Digest], min_age: Duration, dry: bool) -> Result<Pruned> {
+        // One at a time: two would stumble over what the other just deleted.
+        let turn = self.turn("prune");
+        let _turn = turn.lock().await;
         // Before looking at what is needed: what is found from now on counts as new.
-        let oldest = SystemTime::now() - min_age;
+        let oldest = SystemTime::now().checked_sub(min_age).unwrap_or(SystemTime::UNIX_EPOCH);
         let mut roots: HashSet<Digest> = kept.iter().cloned().collect();
         roots.extend(self.users().keys().cloned());
         let mut needed = Needed::default();

@@ -12,8 +12,8 @@ use dispatch_model::image_policy::{
 use super::glob;
 use crate::Digest;
 use crate::inventory::{Ecosystem, Package, licence};
-use crate::vulnerability::Finding;
 use crate::vulnerability::version::compare;
+use crate::vulnerability::{Finding, ecosystem};
 
 /// The licence of packages that name none.
 const NO_LICENCE: &str = "NOASSERTION";
@@ -221,13 +221,23 @@ impl Ready<'_> {
 
     fn package(&self, package: &Package) -> bool {
         let source = package.source.as_ref().map(|source| source.name.as_str());
-        let names = [Some(package.name.as_str()), source];
-        let named = self
-            .matches()
-            .package
-            .as_ref()
-            .is_none_or(|globs| names.into_iter().flatten().any(|name| fits(globs, name)));
-        named && self.installed(package.ecosystem, &package.version) && self.licence(package)
+        self.named(package.ecosystem, &package.name, source)
+            && self.installed(package.ecosystem, &package.version)
+            && self.licence(package)
+    }
+
+    /// Whether the rule means a package of that name, or of that source. Ecosystems that do not
+    /// tell `Evil_Pkg` from `evil-pkg` are compared by the form they keep.
+    fn named(&self, ecosystem: Ecosystem, name: &str, source: Option<&str>) -> bool {
+        let Some(globs) = &self.matches().package else { return true };
+        let kept = ecosystem::name(ecosystem, name);
+        let glob = |glob: &String| match ecosystem {
+            Ecosystem::Pypi | Ecosystem::Composer => {
+                glob::matches(&ecosystem::name(ecosystem, glob), &kept)
+            }
+            _ => glob::matches(glob, name) || source.is_some_and(|s| glob::matches(glob, s)),
+        };
+        globs.all().iter().any(glob)
     }
 
     fn installed(&self, ecosystem: Ecosystem, version: &str) -> bool {
@@ -259,7 +269,7 @@ impl Ready<'_> {
         let ids = || finding.aliases.iter().chain([&finding.id]);
         matches.vulnerability.as_ref().is_none_or(|globs| ids().any(|id| fits(globs, id)))
             && matches.severity.is_none_or(|severity| finding.severity > severity.above)
-            && matches.package.as_ref().is_none_or(|globs| fits(globs, &finding.package))
+            && self.named(finding.ecosystem, &finding.package, finding.source.as_deref())
             && self.installed(finding.ecosystem, &finding.version)
     }
 
@@ -275,6 +285,11 @@ fn names(image: &ImageFact) -> Vec<String> {
     let slash = tagged.rfind('/').map_or(0, |at| at + 1);
     let bare = tagged[slash..].find(':').map_or(tagged, |at| &tagged[..slash + at]);
     let mut names = vec![image.reference.clone(), tagged.to_owned()];
+    // As people write what is on the hub.
+    for hub in ["docker.io/library/", "docker.io/"] {
+        names.extend(tagged.strip_prefix(hub).map(str::to_owned));
+        names.extend(bare.strip_prefix(hub).map(str::to_owned));
+    }
     // `host:python3` has no tag: that colon is part of its name.
     if let Some(digest) = &image.digest {
         names.push(bare.to_owned());

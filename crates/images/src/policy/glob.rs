@@ -2,28 +2,30 @@
 
 /// Whether the whole text matches. Takes at most glob × text steps.
 pub fn matches(glob: &str, text: &str) -> bool {
-    let (glob, text): (Vec<char>, Vec<char>) = (glob.chars().collect(), text.chars().collect());
+    // Positions are of bytes, steps of characters: nothing is allocated for a comparison.
+    let next = |of: &str, at: usize| of[at..].chars().next();
     let (mut g, mut t) = (0, 0);
     // Where the last star was, and how far it reaches.
     let mut star: Option<(usize, usize)> = None;
-    while t < text.len() {
-        match glob.get(g) {
+    while let Some(here) = next(text, t) {
+        match next(glob, g) {
             Some('*') => {
                 star = Some((g, t));
                 g += 1;
             }
-            Some(c) if *c == '?' || *c == text[t] => {
-                g += 1;
-                t += 1;
+            Some(c) if c == '?' || c == here => {
+                g += c.len_utf8();
+                t += here.len_utf8();
             }
             _ => {
                 let Some((at, reach)) = star else { return false };
-                star = Some((at, reach + 1));
-                (g, t) = (at + 1, reach + 1);
+                let reach = reach + next(text, reach).map_or(1, char::len_utf8);
+                star = Some((at, reach));
+                (g, t) = (at + 1, reach);
             }
         }
     }
-    glob[g..].iter().all(|c| *c == '*')
+    glob[g..].chars().all(|c| c == '*')
 }
 
 #[cfg(test)]

@@ -47,6 +47,7 @@ fn finding(id: &str, severity: Severity) -> Finding {
         id: id.to_owned(),
         aliases: vec![format!("CVE-{id}")],
         ecosystem: Ecosystem::Npm,
+        source: None,
         package: "free".to_owned(),
         version: "1.0.0".to_owned(),
         purl: "pkg:npm/free@1.0.0".to_owned(),
@@ -271,5 +272,33 @@ proptest! {
             let again: ImagePolicySpec = serde_json::from_str(&text).expect("the same");
             prop_assert_eq!(again, policy);
         }
+    }
+}
+
+#[test]
+fn names_are_compared_as_their_ecosystems_do() {
+    let rule = |package: &str| {
+        policy(json!([{"name": "r", "effect": "deny", "match": {"package": package}}]))
+    };
+    let image = Image::new();
+    let metadata = "Metadata-Version: 2.1\nName: Evil_Pkg\nVersion: 1\n";
+    image.write("usr/lib/python3/dist-packages/Evil_Pkg-1.dist-info/METADATA", metadata);
+    let installed = inventory(&image.rootfs()).packages.remove(0);
+    for name in ["evil-pkg", "Evil_Pkg", "evil.pkg", "evil-*"] {
+        let found = judged(&rule(name), std::slice::from_ref(&installed), &[], &[]);
+        assert_eq!(found.len(), 1, "{name}");
+    }
+    // Vulnerabilities of what a source package was built into are found by the source's name.
+    let mut flaw = finding("1", Severity::Critical);
+    flaw.source = Some("zlib".to_owned());
+    let matches = json!({"severity": {"above": "LOW"}, "package": "zlib"});
+    let rules = policy(json!([{"name": "r", "effect": "deny", "match": matches}]));
+    assert_eq!(judged(&rules, &[], &[flaw], &[]).len(), 1);
+    // The hub's images, as people write them.
+    let hub = base("docker.io/library/debian:12", true);
+    for name in ["debian:12", "debian", "library/debian:*", "docker.io/library/debian:12"] {
+        let matches = json!({"baseImage": name});
+        let rules = policy(json!([{"name": "r", "effect": "deny", "match": matches}]));
+        assert_eq!(judged(&rules, &[], &[], std::slice::from_ref(&hub)).len(), 1, "{name}");
     }
 }

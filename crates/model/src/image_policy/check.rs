@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use super::{
-    Effect, Globs, ImagePolicySpec, MAX_GLOBS, MAX_GRACE_DAYS, MAX_KEY_BYTES, MAX_KEYS, MAX_RULES,
-    MAX_TEXT, Match, Rule, VersionRange,
+    Effect, Globs, ImagePolicySpec, MAX_ALL_GLOBS, MAX_GLOBS, MAX_GRACE_DAYS, MAX_KEY_BYTES,
+    MAX_KEYS, MAX_RULES, MAX_TEXT, Match, Rule, VersionRange,
 };
 use crate::Violation;
 
@@ -28,6 +28,11 @@ impl ImagePolicySpec {
             }
             check_rule(rule, &field)?;
         }
+        let globs: usize = self.rules.iter().map(|rule| rule.matches.globs()).sum();
+        if globs > MAX_ALL_GLOBS {
+            let text = format!("have {globs} globs together, at most {MAX_ALL_GLOBS}");
+            return Err(Violation::new("rules", text));
+        }
         self.check_keys()
     }
 
@@ -49,6 +54,13 @@ impl ImagePolicySpec {
             }
             None => Ok(()),
         }
+    }
+}
+
+impl Match {
+    fn globs(&self) -> usize {
+        let all = [&self.package, &self.licence, &self.base_image, &self.vulnerability];
+        all.into_iter().flatten().map(|globs| globs.all().len()).sum()
     }
 }
 

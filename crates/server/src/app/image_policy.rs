@@ -71,7 +71,7 @@ impl App {
         let policy = self.find::<ImagePolicy>(&caller.org, name).await?;
         check(how.precondition, &policy)?;
         self.store.remove(&policy).await?;
-        self.store.violation_forget(&caller.org, policy.meta.name.as_str()).await?;
+        self.store.violation_forget(&caller.org, &policy.meta.id.to_string()).await?;
         Ok(policy)
     }
 }

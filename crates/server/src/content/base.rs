@@ -29,7 +29,7 @@ impl Contents {
         let found = Base::pull(&self.kept.registries, &source, &who, &self.kept.content).await?;
         let layers = found.image.diff_ids().len();
         self.index(&found.image, Kind::BaseImage, Vec::new(), layers).await?;
-        self.note_signatures(&source, &who, &found.image.digest).await?;
+        let signatures = self.note_signatures(&source, &who, &found.image.digest).await?;
         Ok(BaseImageStatus {
             digest: Some(found.image.digest.to_string()),
             resolved_url: Some(base.spec.docker_url.clone()),
@@ -38,15 +38,24 @@ impl Contents {
             os: found.os.map(|os| os.name),
             package_manager: found.package_manager.map(|manager| manager.as_str().to_owned()),
             size: found.image.size(),
+            signatures,
         })
+    }
+
+    /// Asks the registry which signatures it lists for a base image now. `Some` when these are
+    /// others than before.
+    pub async fn base_signatures(&self, base: &Resource<BaseImage>) -> Result<Option<String>> {
+        let (source, who) = self.asked(base).await?;
+        let Some(Ok(digest)) = base.status.digest.as_deref().map(str::parse) else {
+            return Ok(None);
+        };
+        let now = self.note_signatures(&source, &who, &digest).await?;
+        Ok(now.filter(|now| base.status.signatures.as_ref() != Some(now)))
     }
 
     /// Asks the registry where the URL leads to now, without fetching that.
     pub async fn base_moved(&self, base: &Resource<BaseImage>) -> Result<Moved> {
         let (source, who) = self.asked(base).await?;
-        if let Some(Ok(digest)) = base.status.digest.as_deref().map(str::parse) {
-            self.note_signatures(&source, &who, &digest).await?;
-        }
         let now = source.resolve(&self.kept.registries, &who).await?;
         Ok(match base.status.digest.as_deref() == Some(now.as_str()) {
             true => Moved::No,
@@ -55,17 +64,35 @@ impl Contents {
     }
 
     /// Keeps what the registry lists as signatures of a base image: they may come after the image.
+    /// Returns their digest; `None` where it cannot say, and then what was known stays.
     async fn note_signatures(
         &self,
         source: &Source,
         who: &Credentials,
         digest: &Digest,
-    ) -> Result<()> {
-        let Source::Registry(reference) = source else { return Ok(()) };
-        let found = self.kept.registries.signatures(reference, digest, who).await?;
+    ) -> Result<Option<String>> {
+        let Some(repository) = repository(source) else { return Ok(None) };
+        let Source::Registry(reference) = source else { return Ok(None) };
+        let found = match self.kept.registries.signatures(reference, digest, who).await {
+            Ok(found) => found,
+            // Whoever asks for signatures finds none; nobody else needs them.
+            Err(Error::Refused(why)) => {
+                tracing::info!(%reference, why, "signatures cannot be read: it counts as unsigned");
+                Vec::new()
+            }
+            Err(error) => {
+                tracing::info!(%reference, %error, "signatures cannot be looked at now");
+                return Ok(None);
+            }
+        };
         let row = |one: Signature| SignatureRow { payload: one.payload, signature: one.signature };
-        let rows: Vec<_> = found.into_iter().map(row).collect();
-        self.store.signature_replace(digest.as_str(), &rows).await.map_err(store_failed)
+        let mut rows: Vec<_> = found.into_iter().map(row).collect();
+        rows.sort_by(|a, b| a.signature.cmp(&b.signature));
+        let texts: Vec<_> = rows.iter().map(|row| row.signature.as_str()).collect();
+        let all = Digest::of(texts.join("\n").as_bytes()).to_string();
+        let put = self.store.signature_replace(&repository, digest.as_str(), &rows);
+        put.await.map_err(store_failed)?;
+        Ok(Some(all))
     }
 
     /// A base image's content, fetched anew by its digest where it is not here any more.
@@ -110,5 +137,15 @@ impl Contents {
                 "secret {name} has neither `token` nor `username` and `password`"
             ))),
         }
+    }
+}
+
+/// The repository an image lies in; layouts on disk have none.
+pub(super) fn repository(source: &Source) -> Option<String> {
+    match source {
+        Source::Registry(reference) => {
+            Some(format!("{}/{}", reference.host(), reference.repository()))
+        }
+        Source::Layout(_) => None,
     }
 }

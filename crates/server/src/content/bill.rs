@@ -61,9 +61,11 @@ impl Contents {
         own: usize,
     ) -> Result<u64> {
         let digest = image.digest.as_str();
-        if self.store.content_get(digest).await.map_err(store_failed)?.is_some() {
-            let packages = self.store.content_packages(digest).await.map_err(store_failed)?;
-            return Ok(packages.len() as u64);
+        // What is known is not looked at again, but counts as new: nobody has it yet.
+        if self.store.content_touch(digest).await.map_err(store_failed)?
+            && let Some(known) = known(&self.store, digest).await.map_err(store_failed)?
+        {
+            return Ok(known.packages.len() as u64);
         }
         let layers = image.unpack(&self.kept.content).await?.layers;
         let looked_at = layers[layers.len().saturating_sub(own)..].to_vec();
@@ -134,7 +136,7 @@ pub struct Known {
     pub packages: Vec<Package>,
 }
 
-/// Reads what is known of some content; `None` when nothing is.
+/// Reads what is known of some content; `None` when nothing is, or not of what it is made on.
 pub async fn known(
     store: &dispatch_store::Store,
     digest: &str,
@@ -142,7 +144,8 @@ pub async fn known(
     let Some((body, packages)) = own(store, digest).await? else { return Ok(None) };
     let mut known = Known { digest: digest.to_owned(), body, packages };
     if let Some(image) = known.image().map(str::to_owned) {
-        known.packages.extend(packages_of(store, &image).await?);
+        let Some((_, beneath)) = own(store, &image).await? else { return Ok(None) };
+        known.packages.extend(beneath);
         known.packages.sort();
         known.packages.dedup();
     }

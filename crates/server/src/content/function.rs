@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use dispatch_driver::Deployment;
 use dispatch_images::function::FunctionParts;
+use dispatch_images::inventory::{Package, inventory};
 use dispatch_images::manifest::wasm::{self, Interfaces};
 use dispatch_images::sbom::Kind;
-use dispatch_images::{Artifact, Digest, Error, Image, Result};
+use dispatch_images::{Artifact, Digest, Error, Image, Result, Rootfs};
 use dispatch_sandbox::wasm::Program;
 
 use super::bill::{self, Link};
-use super::{Contents, store_failed};
+use super::{Contents, store_failed, unknown};
 
 /// The language of WebAssembly programs.
 const WASM: &str = "wasm";
@@ -55,6 +56,26 @@ impl Contents {
         }
     }
 
+    /// Packages in the source of a function that has no artifact of its own.
+    pub async fn source_packages(&self, deployment: &Deployment) -> Result<Vec<Package>> {
+        let bytes = self.source(deployment).await?;
+        let scratch = self.kept.content.scratch()?;
+        let language = self.languages.get(&deployment.language);
+        let name = match language {
+            Some(language) => language.source.file_name(&deployment.handler),
+            None => "source".to_owned(),
+        };
+        let place = scratch.path().join("source");
+        let found = tokio::task::spawn_blocking(move || {
+            dispatch_sandbox::archive::place(&bytes, &name, &place)?;
+            Ok(inventory(&Rootfs::new(vec![place])).packages)
+        });
+        let found = found.await.map_err(|e| Error::Unavailable(e.to_string()))?;
+        found.map_err(|error: dispatch_sandbox::archive::ArchiveError| {
+            Error::refused(error.to_string())
+        })
+    }
+
     async fn function_image(&self, deployment: &Deployment) -> Result<Option<Image>> {
         let Some(digest) = &deployment.image_digest else { return Ok(None) };
         if deployment.image_url.starts_with(dispatch_model::base_image::HOST_SCHEME) {
@@ -91,9 +112,9 @@ impl Contents {
         };
         let made = self.builder()?.function(&parts).await?;
         let beneath = bill::known(&self.store, digest.as_str()).await;
-        let beneath = beneath.map_err(store_failed)?;
-        let mut chain = beneath.as_ref().map(|b| b.body.chain.clone()).unwrap_or_default();
-        chain.extend(beneath.map(|image| Link { kind: image.body.kind, digest: image.digest }));
+        let beneath = beneath.map_err(store_failed)?.ok_or_else(|| unknown(digest.as_str()))?;
+        let mut chain = beneath.body.chain.clone();
+        chain.push(Link { kind: beneath.body.kind, digest: beneath.digest });
         let own = made.diff_ids().len() - image.diff_ids().len();
         self.index(&made, Kind::Function, chain, own).await?;
         Ok(Some(made))

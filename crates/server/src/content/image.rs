@@ -17,17 +17,14 @@ use super::bill::Link;
 impl Contents {
     /// The digest of all that an image is built from: another one means another build.
     pub fn image_inputs(&self, image: &Resource<Image>, base: &Resource<BaseImage>) -> String {
-        let spec = &image.spec;
-        let packages = spec.system_packages.iter().map(|p| (&p.name, &p.version));
-        let inputs = json!([
-            base.spec.docker_url,
-            base.spec.language,
-            base.status.digest,
-            packages.collect::<Vec<_>>(),
-            spec.runtime_manifest,
-            image.status.refreshed_ms,
-        ]);
-        Digest::of(inputs.to_string().as_bytes()).to_string()
+        inputs(image, Some(&base.spec.docker_url), Some(&base.spec.language), &base.status.digest)
+    }
+
+    /// Whether an image is built as its spec says, on what its base image was then.
+    pub fn is_built(&self, image: &Resource<Image>) -> bool {
+        let status = &image.status;
+        let (url, language) = (status.base_url.as_ref(), status.language.as_ref());
+        status.built_from == Some(inputs(image, url, language, &status.base_digest))
     }
 
     /// Builds an image on its base. One on the machine's own interpreter without packages is
@@ -45,6 +42,7 @@ impl Contents {
             docker_url: Some(on.docker_url.clone()),
             language: Some(on.language.clone()),
             base_digest: base.status.digest.clone(),
+            base_url: Some(on.docker_url.clone()),
             built_from: Some(self.image_inputs(image, base)),
             refreshed_ms: image.status.refreshed_ms,
             ..ImageStatus::default()
@@ -106,6 +104,25 @@ impl Contents {
         let Ok(digest) = digest.parse() else { return false };
         self.kept.publishes() || Built::load(&self.kept.content, &digest).await.is_ok()
     }
+}
+
+fn inputs(
+    image: &Resource<Image>,
+    base_url: Option<&String>,
+    language: Option<&String>,
+    base_digest: &Option<String>,
+) -> String {
+    let spec = &image.spec;
+    let packages = spec.system_packages.iter().map(|p| (&p.name, &p.version));
+    let inputs = json!([
+        base_url,
+        language,
+        base_digest,
+        packages.collect::<Vec<_>>(),
+        spec.runtime_manifest,
+        image.status.refreshed_ms,
+    ]);
+    Digest::of(inputs.to_string().as_bytes()).to_string()
 }
 
 /// Annotation keys of the OCI image specification where there are some.

@@ -74,8 +74,14 @@ impl Kept {
             "" => LOCAL,
             registry => registry.trim_end_matches('/'),
         };
-        // Repositories have no capitals.
-        format!("{registry}/{org}/{kind}/{name}").to_lowercase()
+        let (org, name) = (component(org.as_str()), component(name.as_str()));
+        format!("{registry}/{org}/{kind}/{name}")
+    }
+
+    /// What the repositories of an organization begin with; `None` where nothing is pushed.
+    pub fn below(&self, org: &OrgName) -> Option<String> {
+        let registry = self.settings.registry.trim_end_matches('/');
+        self.publishes().then(|| format!("{registry}/{}/", component(org.as_str())))
     }
 
     /// Whether what is built goes to a registry.
@@ -158,5 +164,48 @@ impl ImageStore for Kept {
 
     fn release(&self, digest: &str) {
         ImageStore::release(&self.content, digest);
+    }
+}
+
+/// A name as a part of a repository's, which has no capitals, no two signs in a row and none at its
+/// ends (distribution-spec, "Pulling manifests"). Names that are not so get a digest of their own
+/// behind, so that no two of them are the same repository.
+fn component(name: &str) -> String {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let ends = name.starts_with(plain) && name.ends_with(plain);
+    let signs = name
+        .split(plain)
+        .all(|between| matches!(between, "" | "." | "_") || between.chars().all(|c| c == '-'));
+    if ends && signs {
+        return name.to_owned();
+    }
+    let digest = Digest::of(name.as_bytes());
+    let lower = name.to_ascii_lowercase();
+    let kept: String = lower.chars().filter(|c| plain(*c)).collect();
+    // Two low lines: no plain name has them.
+    let kept = if kept.is_empty() { "x" } else { kept.as_str() };
+    format!("{kept}__{}", &digest.hex()[..12])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::component;
+
+    #[test]
+    fn names_are_repositories_and_stay_apart() {
+        for plain in ["hello", "a-b", "a--b", "a.b_c", "7"] {
+            assert_eq!(component(plain), plain);
+        }
+        let odd = ["Hello", "hello_", "_hello", "he__llo", "-", "hello-", "ü"];
+        let mut all: Vec<_> = odd.iter().map(|name| component(name)).collect();
+        for name in &all {
+            assert_eq!(component(&name.replace("__", "-")), name.replace("__", "-"), "{name}");
+        }
+        all.sort();
+        all.dedup();
+        assert_eq!(all.len(), odd.len());
+        assert!(component("Hello").starts_with("hello__"));
+        // Nobody can take another's by its spelling.
+        assert_ne!(component(&component("Hello")), component("Hello"));
     }
 }

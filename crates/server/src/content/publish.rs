@@ -9,6 +9,7 @@ use dispatch_images::{Artifact, Digest, Image, Result};
 use dispatch_model::{Name, OrgName};
 
 use super::bill::{self, Format};
+use super::signing::{Ours, signed};
 use super::{Contents, store_failed};
 
 /// Annotation of the OCI image specification: what people call an artifact.
@@ -92,8 +93,8 @@ impl Contents {
         who: &Credentials,
     ) -> Result<()> {
         let there = self.kept.registries.signatures(reference, digest, who).await?;
-        let own = [self.signer.public()];
-        if super::signing::signed(&own, digest, &there) {
+        let ours = Ours { key: self.signer.public(), below: Some(url.to_owned()) };
+        if signed(&[], &ours, digest, &there) {
             return Ok(());
         }
         let signature = self.signer.sign(digest, url)?;

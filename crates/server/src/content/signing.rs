@@ -37,7 +37,24 @@ impl Signer {
     }
 }
 
-/// Whether one of the keys made one of the signatures, for that image.
-pub fn signed(keys: &[PublicKey], digest: &Digest, all: &[Signature]) -> bool {
-    all.iter().any(|one| verify(keys, digest, &one.payload, &one.signature).is_ok())
+/// This installation's own key, and the repositories whose signatures by it count.
+#[derive(Debug, Clone)]
+pub struct Ours {
+    pub key: PublicKey,
+    /// `registry/organization/`; `None` where nothing is pushed.
+    pub below: Option<String>,
+}
+
+/// Whether one of the keys made one of the signatures, for that image. Our own signs what each
+/// organization admits, so it counts only under the names of one.
+pub fn signed(keys: &[PublicKey], ours: &Ours, digest: &Digest, all: &[Signature]) -> bool {
+    let held = |keys: &[PublicKey], one: &Signature| {
+        verify(keys, digest, &one.payload, &one.signature).ok()
+    };
+    let own = |one: &Signature| {
+        let below = ours.below.as_ref()?;
+        let held = held(std::slice::from_ref(&ours.key), one)?;
+        held.reference.starts_with(below.as_str()).then_some(())
+    };
+    all.iter().any(|one| held(keys, one).is_some() || own(one).is_some())
 }

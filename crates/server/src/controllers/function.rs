@@ -9,9 +9,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dispatch_driver::{Deployment, Engine, Retry};
-use dispatch_model::base_image::BaseImage;
 use dispatch_model::function::{Function, FunctionStatus};
-use dispatch_model::image::Image;
+use dispatch_model::image::{Image, ImageStatus};
 use dispatch_model::{ListQuery, Name, OrgName, Resource, ResourceKind, State};
 use dispatch_store::Change;
 use serde_json::json;
@@ -21,7 +20,7 @@ use uuid::Uuid;
 use super::Controllers;
 use super::reconcile::{Controller, Step, settle, write};
 use crate::app::Result;
-use crate::content::FunctionImage;
+use crate::content::{FunctionImage, Subject};
 use crate::invoke::deployment::{Platform, deployment};
 use crate::invoke::{GRACE, retire};
 
@@ -63,11 +62,19 @@ impl From<dispatch_images::Error> for Obstacle {
 impl Controller for Functions {
     type Kind = Function;
 
-    const DEPENDS_ON: &'static [ResourceKind] = &[ResourceKind::Image];
+    const DEPENDS_ON: &'static [ResourceKind] = &[ResourceKind::Image, ResourceKind::ImagePolicy];
 
     async fn concerned(&self, change: &Change) -> Result<Vec<(OrgName, Name)>> {
-        let spec = vec![("image".to_owned(), change.name.to_string())];
-        let query = ListQuery { spec, ..ListQuery::default() };
+        let query = match change.kind {
+            // What a policy stopped may be admitted now; what runs goes on anyhow.
+            ResourceKind::ImagePolicy => {
+                ListQuery { state: Some(State::Error), ..ListQuery::default() }
+            }
+            _ => {
+                let spec = vec![("image".to_owned(), change.name.to_string())];
+                ListQuery { spec, ..ListQuery::default() }
+            }
+        };
         let functions = self.0.store.list::<Function>(&change.org, &query).await?.items;
         Ok(functions.into_iter().map(|f| (f.meta.org, f.meta.name)).collect())
     }
@@ -104,7 +111,7 @@ impl Controller for Functions {
         let (made, own) = tokio::join!(make(&*engine, &new), self.0.contents.function(&new));
         let made = made.map_err(Obstacle::from).and(own.map_err(Obstacle::from));
         let made = match made {
-            Ok(own) => self.admitted(&image, &new, own).await?,
+            Ok(own) => self.admitted(&image.status, &new, own).await,
             Err(obstacle) => Err(obstacle),
         };
         match made {
@@ -147,27 +154,38 @@ impl Functions {
     /// admit.
     async fn admitted(
         &self,
-        image: &Resource<Image>,
+        image: &ImageStatus,
         new: &Deployment,
         own: Option<FunctionImage>,
-    ) -> Result<std::result::Result<Option<FunctionImage>, Obstacle>> {
-        let name = Name::trusted(&image.spec.base_image_name);
-        let Some(base) = self.0.store.by_name::<BaseImage>(&new.org, &name).await? else {
-            return Ok(Err(Obstacle::Final(format!("base image {name} does not exist"))));
-        };
-        let digest = own.as_ref().map(|own| &own.digest).or(new.image_digest.as_ref());
-        let verdict = self.0.contents.judge(&new.org, &base, digest.map(String::as_str)).await;
-        Ok(match verdict {
-            Ok(verdict) if verdict.admits() => match &own {
-                Some(function) => {
-                    let published = self.0.contents.publish_function(new, function).await;
-                    published.map(|()| own).map_err(Obstacle::from)
-                }
-                None => Ok(None),
-            },
-            Ok(verdict) => Err(Obstacle::Final(verdict.reasons().join("; "))),
-            Err(error) => Err(error.into()),
-        })
+    ) -> std::result::Result<Option<FunctionImage>, Obstacle> {
+        let contents = &self.0.contents;
+        let mut subject = Subject::image(image);
+        match &own {
+            Some(own) => subject.content = Some(own.digest.clone()),
+            None if contents.has_policies(&new.org).await? => {
+                subject.packages = contents.source_packages(new).await?;
+            }
+            None => {}
+        }
+        self.admit(new, &subject).await?;
+        if let Some(own) = &own {
+            contents.publish_function(new, own).await?;
+            // A policy may have come while it was pushed.
+            self.admit(new, &subject).await?;
+        }
+        Ok(own)
+    }
+
+    async fn admit(
+        &self,
+        new: &Deployment,
+        subject: &Subject,
+    ) -> std::result::Result<(), Obstacle> {
+        let verdict = self.0.contents.judge(&new.org, subject).await?;
+        match verdict.admits() {
+            true => Ok(()),
+            false => Err(Obstacle::Final(verdict.reasons().join("; "))),
+        }
     }
 
     /// Says on the function that a deployment is being made. What serves goes on serving. False

@@ -2,6 +2,7 @@
 //!
 //! What was READY stays so until something better is: functions on it go on running.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,15 +11,18 @@ use dispatch_model::base_image::BaseImage;
 use dispatch_model::image::{Image, ImageStatus};
 use dispatch_model::{ListQuery, Name, OrgName, Resource, ResourceKind, State};
 use dispatch_store::{Change, Store};
+use tokio::sync::Mutex;
 
 use super::queue::Key;
 use super::reconcile::{Controller, Step, settle, write};
 use crate::app::Result;
-use crate::content::{Contents, Verdict};
+use crate::content::{Contents, Subject, Verdict};
 
 pub struct Images {
     pub store: Store,
     pub contents: Arc<Contents>,
+    /// Images whose content was not there at the start.
+    pub lost: Mutex<HashSet<Key>>,
 }
 
 #[async_trait]
@@ -28,8 +32,12 @@ impl Controller for Images {
     const DEPENDS_ON: &'static [ResourceKind] =
         &[ResourceKind::BaseImage, ResourceKind::ImagePolicy];
 
-    /// Images whose content is neither here nor in a registry are built again.
+    /// Images whose content is neither here nor in a registry are built again. Where other servers
+    /// may be, it may be with one of them.
     async fn load(&self) -> Result<Vec<Key>> {
+        if !self.store.is_sqlite() {
+            return Ok(Vec::new());
+        }
         let query = ListQuery { state: Some(State::Ready), ..ListQuery::default() };
         let mut lost = Vec::new();
         for image in self.store.list_all::<Image>(&query).await?.items {
@@ -37,6 +45,7 @@ impl Controller for Images {
                 lost.push((image.meta.org, image.meta.name));
             }
         }
+        self.lost.lock().await.extend(lost.iter().cloned());
         Ok(lost)
     }
 
@@ -62,6 +71,8 @@ impl Controller for Images {
             Some(base) if base.meta.state == State::Ready => {
                 return self.on(object, &base, wait).await;
             }
+            // What was built stays, if it is still admitted.
+            _ if self.contents.is_built(&object) => return self.judge(object, wait).await,
             _ if object.meta.state == State::Ready => {}
             Some(base) if base.meta.state == State::Error => {
                 let why = base.meta.reason.first().map_or("", String::as_str);
@@ -92,17 +103,9 @@ impl Images {
     ) -> Result<Step> {
         let inputs = self.contents.image_inputs(&image, base);
         if image.status.built_from.as_deref() == Some(inputs.as_str())
-            && self.contents.image_here(&image.status).await
+            && !self.lost.lock().await.remove(&(image.meta.org.clone(), image.meta.name.clone()))
         {
-            let (org, digest) = (image.meta.org.clone(), image.status.digest.clone());
-            return match self.contents.judge(&org, base, digest.as_deref()).await {
-                Ok(verdict) => {
-                    let (state, reason) = told(&verdict);
-                    settle(&self.store, &mut image, state, reason).await?;
-                    Ok(Step::Done)
-                }
-                Err(error) => self.failed(image, &error, wait).await,
-            };
+            return self.judge(image, wait).await;
         }
         if !self.begin(&mut image, base).await? {
             return Ok(Step::Done);
@@ -126,6 +129,19 @@ impl Images {
         }
     }
 
+    /// Holds what was built against the policies, and says what they say.
+    async fn judge(&self, mut image: Resource<Image>, wait: Duration) -> Result<Step> {
+        let subject = Subject::image(&image.status);
+        match self.contents.judge(&image.meta.org, &subject).await {
+            Ok(verdict) => {
+                let (state, reason) = told(&verdict);
+                settle(&self.store, &mut image, state, reason).await?;
+                Ok(Step::Done)
+            }
+            Err(error) => self.failed(image, &error, wait).await,
+        }
+    }
+
     /// Builds it if the policies admit its base, and holds what came out against them. What they
     /// do not admit does not take the place of what was built before.
     async fn built(
@@ -133,20 +149,21 @@ impl Images {
         image: &Resource<Image>,
         base: &Resource<BaseImage>,
     ) -> dispatch_images::Result<std::result::Result<(ImageStatus, Verdict), Verdict>> {
-        let before = self.contents.judge_base(base).await?;
+        let org = &image.meta.org;
+        let before = self.contents.judge(org, &Subject::base(base)).await?;
         if !before.admits() {
             return Ok(Err(before));
         }
         let (status, built) = self.contents.image(image, base).await?;
-        let digest = status.digest.as_deref();
-        let verdict = self.contents.judge(&image.meta.org, base, digest).await?;
-        if !verdict.admits() {
-            return Ok(Err(verdict));
-        }
-        if let Some(built) = built {
+        let mut verdict = self.contents.judge(org, &Subject::image(&status)).await?;
+        if verdict.admits()
+            && let Some(built) = built
+        {
             self.contents.publish_image(image, &built).await?;
+            // A policy may have come while it was pushed.
+            verdict = self.contents.judge(org, &Subject::image(&status)).await?;
         }
-        Ok(Ok((status, verdict)))
+        Ok(if verdict.admits() { Ok((status, verdict)) } else { Err(verdict) })
     }
 
     /// Says that it is being built. False when somebody changed it meanwhile: their change brings

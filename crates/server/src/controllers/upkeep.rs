@@ -9,17 +9,20 @@ use dispatch_model::image_policy::ImagePolicy;
 use dispatch_model::resource::now_ms;
 use dispatch_model::{ListQuery, Resource, State};
 use dispatch_store::Store;
+use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, Interval};
 use tokio_util::sync::CancellationToken;
 
 use super::reconcile::write;
-use crate::app::Result;
+use crate::app::{Error, Result};
 use crate::content::{Contents, Moved};
 
 /// How often content is swept.
 const SWEEP: Duration = Duration::from_secs(600);
 /// How often a database that another server imported is looked for.
 const SCAN: Duration = Duration::from_secs(30);
+/// The setting that remembers [`Judged`].
+const JUDGED: &str = "image_policy.judged";
 /// How often policies with grace periods are held against images again.
 const GRACE_LOOK_MS: i64 = 3_600_000;
 
@@ -62,6 +65,17 @@ async fn look(store: &Store, contents: &Contents) -> Result<()> {
     for mut base in store.list_all::<BaseImage>(&query).await?.items {
         if base.spec.is_host() {
             continue;
+        }
+        match contents.base_signatures(&base).await {
+            // Images follow their base.
+            Ok(Some(now)) => {
+                base.status.signatures = Some(now);
+                write(store, &mut base).await?;
+            }
+            Ok(None) => {}
+            Err(error) => {
+                tracing::info!(base = %base.meta.name, %error, "signatures cannot be looked at");
+            }
         }
         let moved = match contents.base_moved(&base).await {
             Ok(Moved::No) => None,
@@ -106,16 +120,31 @@ async fn scan(store: &Store, contents: &Contents) {
     }
 }
 
-/// Touches the policies that may decide otherwise now; images follow them.
+/// What images were last held against policies with.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Judged {
+    /// Digest of the vulnerability database.
+    database: Option<String>,
+    at_ms: i64,
+}
+
+/// Touches the policies that may decide otherwise now; images follow them. One server does it for
+/// all, or each of them once.
 async fn judge_again(store: &Store, database: Option<String>) -> Result<()> {
+    let before = store.setting_get(JUDGED).await?.unwrap_or_default();
+    let before: Judged = serde_json::from_str(&before).unwrap_or_default();
     let now = now_ms();
-    for mut policy in store.list_all::<ImagePolicy>(&ListQuery::default()).await?.items {
+    let (other, waited) = (before.database != database, now - before.at_ms >= GRACE_LOOK_MS);
+    if !other && !waited {
+        return Ok(());
+    }
+    let judged = Judged { database, at_ms: now };
+    let text = serde_json::to_string(&judged).map_err(Error::internal)?;
+    store.setting_put(JUDGED, &text).await?;
+    for policy in store.list_all::<ImagePolicy>(&ListQuery::default()).await?.items {
         let grace = policy.spec.rules.iter().any(|rule| rule.grace_days > 0);
-        let waited = now - policy.status.judged_ms >= GRACE_LOOK_MS;
-        if policy.status.database != database || (grace && waited) {
-            policy.status.database.clone_from(&database);
-            policy.status.judged_ms = now;
-            write(store, &mut policy).await?;
+        if other || grace {
+            store.touch(&policy).await?;
         }
     }
     Ok(())

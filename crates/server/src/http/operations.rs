@@ -11,9 +11,9 @@ macro_rules! operations {
         delete: $delete:ident $delete_id:literal $delete_words:literal $(,)?
     ) => {
         #[utoipa::path(get, path = $path, tag = $tag, operation_id = $get_id,
-            summary = $get_words, params($crate::http::openapi::GetParameters),
-            responses((status = 200, body = dispatch_wire::$shape),
-                $crate::http::openapi::Problems))]
+                    summary = $get_words, params($crate::http::openapi::GetParameters),
+                    responses((status = 200, body = dispatch_wire::$shape),
+                        $crate::http::openapi::Problems))]
         async fn get(
             caller: $crate::app::Caller,
             axum::extract::State(app): axum::extract::State<std::sync::Arc<$crate::app::App>>,
@@ -25,10 +25,10 @@ macro_rules! operations {
         }
 
         #[utoipa::path(put, path = $path, tag = $tag, operation_id = $update_id,
-            summary = $update_words, params($crate::http::openapi::PutParameters),
-            request_body = dispatch_wire::$shape,
-            responses((status = 200, body = dispatch_wire::$shape),
-                $crate::http::openapi::Problems))]
+                    summary = $update_words, params($crate::http::openapi::PutParameters),
+                    request_body = dispatch_wire::$shape,
+                    responses((status = 200, body = dispatch_wire::$shape),
+                        $crate::http::openapi::Problems))]
         async fn update(
             caller: $crate::app::Caller,
             axum::extract::State(app): axum::extract::State<std::sync::Arc<$crate::app::App>>,
@@ -42,9 +42,9 @@ macro_rules! operations {
         }
 
         #[utoipa::path(delete, path = $path, tag = $tag, operation_id = $delete_id,
-            summary = $delete_words, params($crate::http::openapi::DeleteParameters),
-            responses((status = 200, body = dispatch_wire::$shape),
-                $crate::http::openapi::Problems))]
+                    summary = $delete_words, params($crate::http::openapi::DeleteParameters),
+                    responses((status = 200, body = dispatch_wire::$shape),
+                        $crate::http::openapi::Problems))]
         async fn delete(
             caller: $crate::app::Caller,
             axum::extract::State(app): axum::extract::State<std::sync::Arc<$crate::app::App>>,

@@ -13,9 +13,14 @@ use crate::app::{App, Deletion, Error, Precondition};
 
 type Pairs = Vec<(String, String)>;
 
-fn pairs(parts: &Parts) -> Pairs {
+fn pairs(parts: &Parts) -> Result<Pairs, Violation> {
     let query = parts.uri.query().unwrap_or_default();
-    url::form_urlencoded::parse(query.as_bytes()).into_owned().collect()
+    let pairs: Pairs = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+    // No database takes the character NUL.
+    match pairs.iter().find(|(key, value)| format!("{key}{value}").contains('\0')) {
+        Some((key, _)) => Err(Violation::new(key.replace('\0', "?"), "must not hold NUL")),
+        None => Ok(pairs),
+    }
 }
 
 /// A kind's own selectors: (query parameter, stored field).
@@ -42,7 +47,7 @@ impl<S: Selectors> FromRequestParts<Arc<App>> for ListParameters<S> {
     async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Failure> {
         let (mut query, mut watch) = (ListQuery::default(), false);
         let mut kept = url::form_urlencoded::Serializer::new(String::new());
-        for (key, value) in pairs(parts) {
+        for (key, value) in pairs(parts)? {
             if key != "continue" {
                 kept.append_pair(&key, &value);
             }
@@ -132,7 +137,7 @@ impl FromRequestParts<Arc<App>> for One {
     async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, Failure> {
         let mut one = One { precondition: if_match(&parts.headers)?, ..One::default() };
         one.known = revision(&parts.headers, header::IF_NONE_MATCH);
-        for (key, value) in pairs(parts) {
+        for (key, value) in pairs(parts)? {
             match key.as_str() {
                 "tags" => one.tags.push(tag(&value)?),
                 "protect" => one.protect = flag("protect", &value)?,
@@ -173,6 +178,7 @@ impl<T: serde::de::DeserializeOwned> FromRequestParts<Arc<App>> for Parameters<T
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Failure> {
+        pairs(parts)?;
         let parsed = axum::extract::Query::<T>::from_request_parts(parts, app).await;
         match parsed {
             Ok(axum::extract::Query(parameters)) => Ok(Self(parameters)),

@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use dispatch_model::OrgName;
 use dispatch_testkit::{Answer, Client, Server, eventually};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -79,7 +80,7 @@ async fn an_imported_database_says_what_is_known_of_what_is_there_and_what_comes
     );
     let users: Vec<_> =
         found[0]["users"].as_array().unwrap().iter().map(|u| u["kind"].as_str().unwrap()).collect();
-    assert_eq!(users, ["BaseImage", "Function", "Image"]);
+    assert_eq!(users, ["BaseImage", "Image", "Function"]);
     let path = "/v1/vulnerability?severity=high&package=openssl";
     let high = self::report(server, path).await["vulnerabilities"].clone();
     assert_eq!(high.as_array().unwrap().len(), 1);
@@ -92,6 +93,11 @@ async fn an_imported_database_says_what_is_known_of_what_is_there_and_what_comes
     assert_eq!(report["vulnerabilities"][0]["id"], "DSA-4", "{report}");
     assert_eq!(report["vulnerabilities"].as_array().unwrap().len(), 1);
 
+    for path in ["/v1/vulnerability?package=%00", "/v1/package?name=%00", "/v1/image?name=a%00"] {
+        server.get(path).await.expect(400);
+    }
+    let again = json!([record("DSA-4", LOW, "3.0.99-1")]);
+    let same = import(server, again).await.expect(200).json()["digest"].clone();
     let wrong = server.get("/v1/vulnerability?severity=awful").await.expect(400).error();
     assert_eq!(wrong.field.as_deref(), Some("severity"));
     for (body, word) in [(json!({"a": 1}), "is no record"), (json!([]), "of 0 records")] {
@@ -99,7 +105,9 @@ async fn an_imported_database_says_what_is_known_of_what_is_there_and_what_comes
         assert!(refused.contains(word), "{refused}");
     }
     let kept = server.get("/v1/vulnerability/database").await.expect(200).json();
-    assert_eq!(kept["vulnerabilities"], 1);
+    assert_eq!((&kept["vulnerabilities"], &kept["digest"]), (&json!(1), &same));
+    let again = import(server, json!([record("DSA-4", LOW, "3.0.99-1")])).await.expect(200).json();
+    assert_eq!(again["digest"], same);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -221,7 +229,12 @@ async fn policies_know_bases_signatures_severities_and_grace() {
         json!({"rules": [rule("high", json!({"severity": {"above": "MEDIUM"}}))]}),
     )
     .await;
-    server.wait_for("/v1/image/py", "READY").await;
+    eventually("what cannot be known is said", async || {
+        let image = server.get("/v1/image/py").await.json();
+        let said = image["reason"].to_string().contains("no vulnerability database");
+        if said { Ok(()) } else { Err(image) }
+    })
+    .await;
     import(server, json!([record("DSA-1", CRITICAL, "3.0.13-1")])).await.expect(200);
     let reason = error(server, "/v1/image/py").await;
     assert!(reason.contains("DSA-1 (CRITICAL, fixed in 3.0.13-1)"), "{reason}");
@@ -256,6 +269,101 @@ async fn policies_know_bases_signatures_severities_and_grace() {
     let body = json!({"name": "bad", "keys": [pem]});
     let refused = server.post("/v1/imagepolicy", body).await.expect(400).error();
     assert_eq!(refused.field.as_deref(), Some("keys[0]"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_built_is_judged_by_what_it_was_built_on() {
+    let bed = bed().await;
+    let server = &bed.server;
+    server.wait_for("/v1/image/py", "READY").await;
+    // The base leads elsewhere by now, and there is nothing.
+    let gone = format!("oci:{}:gone", bed.directory.path().join("layout").display());
+    let base = json!({"dockerUrl": gone, "language": "python3"});
+    server.put("/v1/baseimage/base", base).await.expect(200);
+    server.wait_for("/v1/baseimage/base", "ERROR").await;
+    let detour = bed.url.replacen("layout", "./layout", 1);
+    let base = json!({"name": "detour", "dockerUrl": detour, "language": "python3"});
+    server.post("/v1/baseimage", base).await.expect(201);
+    server
+        .post("/v1/image", json!({"name": "around", "baseImageName": "detour"}))
+        .await
+        .expect(201);
+    server.wait_for("/v1/image/around", "READY").await;
+    policy(
+        server,
+        "bases",
+        json!({"rules": [
+        {"name": "none", "effect": "deny", "match": {"baseImage": bed.url}},
+        {"name": "host", "effect": "deny", "match": {"baseImage": "host:wasm"}}]}),
+    )
+    .await;
+    for image in ["py", "around"] {
+        assert!(error(server, &format!("/v1/image/{image}")).await.contains("\"none\""));
+    }
+    server.image_with("wasm", "host:Wasm").await;
+    assert!(error(server, "/v1/image/wasm").await.contains("\"host\""));
+    server.delete("/v1/imagepolicy/bases").await.expect(200);
+    // An image outlives its base, also for functions that come later.
+    server.wait_for("/v1/image/py", "READY").await;
+    server.delete("/v1/baseimage/base").await.expect(200);
+    server.wait_gone("/v1/baseimage/base").await;
+    bed.function("hello", SOURCE).await;
+    assert_eq!(bed.call("hello").await["payload"], 7);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn packages_in_a_functions_own_source_count_on_every_image() {
+    let server = Server::start().await;
+    server.image("python3").await;
+    policy(
+        &server,
+        "strict",
+        json!({"rules": [
+        {"name": "evil", "effect": "deny", "match": {"package": "evil-pkg"}}]}),
+    )
+    .await;
+    let make = "import io, sys, tarfile\n\
+        tar = tarfile.open(fileobj=sys.stdout.buffer, mode='w:gz')\n\
+        for name, text in [('hello.py', 'def handle(c, p):\\n    return p\\n'), \
+          ('Evil_Pkg-1.0.dist-info/METADATA', \
+           'Metadata-Version: 2.1\\nName: Evil_Pkg\\nVersion: 1.0\\n')]:\n    \
+            info = tarfile.TarInfo(name)\n    \
+            info.size = len(text)\n    \
+            tar.addfile(info, io.BytesIO(text.encode()))\n\
+        tar.close()\n";
+    let made = std::process::Command::new("python3").args(["-c", make]).output().unwrap();
+    assert!(made.status.success());
+    let body = json!({"name": "hello", "image": "python3", "handler": "hello.handle",
+        "source": STANDARD.encode(made.stdout)});
+    server.post("/v1/function", body).await.expect(201);
+    let reason = error(&server, "/v1/function/hello").await;
+    assert!(reason.contains("Evil_Pkg 1.0") && reason.contains("\"evil\""), "{reason}");
+    // What was stopped goes on as soon as it is admitted.
+    server.delete("/v1/imagepolicy/strict").await.expect(200);
+    server.wait_for("/v1/function/hello", "READY").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn content_of_which_nothing_is_known_is_not_admitted() {
+    let bed = bed().await;
+    let server = &bed.server;
+    bed.function("hello", SOURCE).await;
+    let store = &server.running().app.store;
+    for (digest, ..) in store.content_of(&OrgName::new("dispatch").unwrap()).await.unwrap() {
+        store.content_forget(&digest).await.unwrap();
+    }
+    policy(
+        server,
+        "any",
+        json!({"rules": [
+        {"name": "x", "effect": "deny", "match": {"package": "never"}}]}),
+    )
+    .await;
+    let reason = error(server, "/v1/image/py").await;
+    assert!(reason.contains("dispatch rebuild"), "{reason}");
+    server.post("/v1/image/py/rebuild", json!({})).await.expect(202);
+    server.wait_for("/v1/image/py", "READY").await;
+    assert_eq!(bed.call("hello").await["payload"], 7);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -305,6 +413,7 @@ async fn what_nothing_needs_is_let_go_and_what_runs_stays() {
     let did = prune(&server, "?minAge=0").await;
     assert_eq!((&did["layers"], &did["blobs"]), (&would["layers"], &would["blobs"]));
     assert_eq!(prune(&server, "?minAge=0").await["blobs"], 0);
+    prune(&server, "?minAge=18446744073709551615").await;
     let layers = std::fs::read_dir(server.data_dir().join("images/layers")).unwrap();
     assert_eq!(layers.count(), 0);
     server.stop().await;

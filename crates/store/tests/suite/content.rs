@@ -23,8 +23,10 @@ fn named(name: &str) -> PackageQuery {
 
 on_both!(an_organization_sees_the_packages_its_functions_have, |store| {
     let rows = [package("openssl", "3.0"), package("zlib", "1.2")];
-    store.content_put("sha256:a", "{}", &rows).await.unwrap();
     store.content_put("sha256:a", "another", &[package("never", "1")]).await.unwrap();
+    store.content_put("sha256:a", "{}", &rows).await.unwrap();
+    assert!(store.content_touch("sha256:a").await.unwrap());
+    assert!(!store.content_touch("sha256:none").await.unwrap());
     store.content_put("sha256:b", "{}", &[package("openssl", "3.1")]).await.unwrap();
     store.insert(&on("sha256:a", function("o", "f"))).await.unwrap();
     store.insert(&on("sha256:a", function("o", "g"))).await.unwrap();
@@ -57,6 +59,7 @@ on_both!(findings_are_of_one_database_and_go_with_unused_content, |store| {
     store.content_put("sha256:a", "{}", &[package("zlib", "1.2")]).await.unwrap();
     assert_eq!(store.content_unscanned("db1", 10).await.unwrap(), ["sha256:a"]);
     let finding = |id: &str, severity| FindingRow {
+        ecosystem: "deb".to_owned(),
         digest: "sha256:a".to_owned(),
         id: id.to_owned(),
         package: "zlib".to_owned(),
