@@ -11,6 +11,7 @@ use dispatch_images::{Artifact, Digest, Error, Image, Result, Rootfs};
 use dispatch_sandbox::wasm::Program;
 
 use super::bill::{self, Link};
+use super::publish::Made;
 use super::{Contents, store_failed, unknown};
 
 /// The language of WebAssembly programs.
@@ -22,12 +23,6 @@ pub struct FunctionImage {
     pub digest: String,
     pub url: String,
     made: Made,
-}
-
-#[derive(Debug, Clone)]
-enum Made {
-    Image(Box<Image>),
-    Program(Box<Artifact>),
 }
 
 impl Contents {
@@ -50,10 +45,7 @@ impl Contents {
         function: &FunctionImage,
     ) -> Result<()> {
         let (org, name) = (&deployment.org, &deployment.function);
-        match &function.made {
-            Made::Image(image) => self.publish(image, org, "functions", name).await,
-            Made::Program(program) => self.publish_artifact(program, org, "functions", name).await,
-        }
+        self.publish(&function.made, org, "functions", name).await
     }
 
     /// Packages in the source of a function that has no artifact of its own.
@@ -135,14 +127,5 @@ impl Contents {
     async fn source(&self, deployment: &Deployment) -> Result<bytes::Bytes> {
         let bytes = self.sources.read(&deployment.source_digest).await;
         bytes.map_err(|error| Error::Unavailable(error.to_string()))
-    }
-}
-
-impl Made {
-    fn digest(&self) -> &Digest {
-        match self {
-            Self::Image(image) => &image.digest,
-            Self::Program(program) => &program.digest,
-        }
     }
 }

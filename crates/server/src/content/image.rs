@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::Contents;
 use super::bill::Link;
+use super::publish::Made;
 
 impl Contents {
     /// The digest of all that an image is built from: another one means another build.
@@ -36,7 +37,7 @@ impl Contents {
         &self,
         image: &Resource<Image>,
         base: &Resource<BaseImage>,
-    ) -> Result<(ImageStatus, Option<Built>)> {
+    ) -> Result<(ImageStatus, Option<Made>)> {
         let (spec, on) = (&image.spec, &base.spec);
         let mut status = ImageStatus {
             docker_url: Some(on.docker_url.clone()),
@@ -90,11 +91,11 @@ impl Contents {
             return Ok((status, None));
         }
         status.docker_url = Some(self.kept.url(&image.meta.org, "images", &image.meta.name));
-        Ok((status, Some(built)))
+        Ok((status, Some(Made::Image(Box::new(built)))))
     }
 
     /// Pushes what was built, where there is a registry.
-    pub async fn publish_image(&self, image: &Resource<Image>, built: &Built) -> Result<()> {
+    pub async fn publish_image(&self, image: &Resource<Image>, built: &Made) -> Result<()> {
         self.publish(built, &image.meta.org, "images", &image.meta.name).await
     }
 

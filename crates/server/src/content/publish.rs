@@ -15,11 +15,28 @@ use super::{Contents, store_failed};
 /// Annotation of the OCI image specification: what people call an artifact.
 const TITLE: &str = "org.opencontainers.image.title";
 
+/// What goes to a registry.
+#[derive(Debug, Clone)]
+pub enum Made {
+    Image(Box<Image>),
+    /// A WebAssembly program.
+    Program(Box<Artifact>),
+}
+
+impl Made {
+    pub fn digest(&self) -> &Digest {
+        match self {
+            Self::Image(image) => &image.digest,
+            Self::Program(program) => &program.digest,
+        }
+    }
+}
+
 impl Contents {
-    /// Pushes an image with its bills and its signature, where there is a registry.
+    /// Pushes what was made with its bills and its signature, where there is a registry.
     pub(super) async fn publish(
         &self,
-        image: &Image,
+        made: &Made,
         org: &OrgName,
         kind: &str,
         name: &Name,
@@ -27,35 +44,22 @@ impl Contents {
         if !self.kept.publishes() {
             return Ok(());
         }
-        let url = self.kept.url(org, kind, name);
-        let (reference, who) = (named(&url, &image.digest)?, self.kept.publisher());
-        self.kept.registries.push(image, &reference, &who, &self.kept.content).await?;
-        self.attach(&image.digest, name, &reference, &who).await?;
-        self.sign(&url, &image.digest, &reference, &who).await?;
+        let (url, digest) = (self.kept.url(org, kind, name), made.digest());
+        let reference: Reference = format!("{url}:{}", &digest.hex()[..12]).parse()?;
+        let who = self.kept.publisher();
+        self.push(made, &reference, &who).await?;
+        self.attach(digest, name, &reference, &who).await?;
+        self.sign(&url, digest, &reference, &who).await?;
         // The name alone leads to the newest, once all that belongs to it is there.
-        self.kept
-            .registries
-            .push(image, &reference.tagged("latest"), &who, &self.kept.content)
-            .await
+        self.push(made, &reference.tagged("latest"), &who).await
     }
 
-    /// The same for what is no image: a WebAssembly program.
-    pub(super) async fn publish_artifact(
-        &self,
-        artifact: &Artifact,
-        org: &OrgName,
-        kind: &str,
-        name: &Name,
-    ) -> Result<()> {
-        if !self.kept.publishes() {
-            return Ok(());
+    async fn push(&self, made: &Made, to: &Reference, who: &Credentials) -> Result<()> {
+        let (registries, content) = (&self.kept.registries, &self.kept.content);
+        match made {
+            Made::Image(image) => registries.push(image, to, who, content).await,
+            Made::Program(program) => registries.push_artifact(program, to, who, content).await,
         }
-        let url = self.kept.url(org, kind, name);
-        let (reference, who) = (named(&url, &artifact.digest)?, self.kept.publisher());
-        self.kept.registries.push_artifact(artifact, &reference, &who, &self.kept.content).await?;
-        self.sign(&url, &artifact.digest, &reference, &who).await?;
-        let latest = reference.tagged("latest");
-        self.kept.registries.push_artifact(artifact, &latest, &who, &self.kept.content).await
     }
 
     async fn attach(
@@ -101,8 +105,4 @@ impl Contents {
         let content = &self.kept.content;
         self.kept.registries.push_signature(signature, reference, digest, who, content).await
     }
-}
-
-fn named(url: &str, digest: &Digest) -> Result<Reference> {
-    format!("{url}:{}", &digest.hex()[..12]).parse()
 }
