@@ -204,11 +204,13 @@ impl Store {
         org: &OrgName,
         query: &PackageQuery,
     ) -> Result<Vec<PackageUser>> {
-        // Grouped in the order of the answer: one sort.
+        // Grouped in the order of the answer: one sort. SQLite takes a CROSS JOIN in the order it is
+        // written, which is that of the cost: the contents that have the package, then their users.
         const ORDER: &str = "l.kind, l.name, p.ecosystem, p.version";
         let sql = format!(
-            "SELECT {ORDER} FROM package p JOIN resource_label l ON l.value = p.digest \
-             WHERE {HAS} AND p.name = $2 AND ($3 IS NULL OR p.ecosystem = $3) \
+            "SELECT {ORDER} FROM package p CROSS JOIN resource_label l \
+             WHERE l.value = p.digest AND {HAS} AND p.name = $2 \
+             AND ($3 IS NULL OR p.ecosystem = $3) \
              AND ($4 IS NULL OR p.version = $4) GROUP BY {ORDER} ORDER BY {ORDER} LIMIT $5"
         );
         let package = query.name.as_deref().unwrap_or_default();
