@@ -204,8 +204,8 @@ impl Store {
         org: &OrgName,
         query: &PackageQuery,
     ) -> Result<Vec<PackageUser>> {
-        // Grouped in the order of the answer: one sort. SQLite takes a CROSS JOIN in the order it is
-        // written, which is that of the cost: the contents that have the package, then their users.
+        // Grouped in the order of the answer: one sort. SQLite takes a CROSS JOIN in the order it
+        // is written, which is that of the cost: what has the package, then who has that.
         const ORDER: &str = "l.kind, l.name, p.ecosystem, p.version";
         let sql = format!(
             "SELECT {ORDER} FROM package p CROSS JOIN resource_label l \
