@@ -78,6 +78,10 @@ async fn a_function_runs_on_the_image_it_names() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn content_that_is_lost_is_made_again() {
     let mut bed = bed().await;
+    if !bed.server.running().app.store.is_sqlite() {
+        println!("could not run: on PostgreSQL another server may have the content");
+        return;
+    }
     bed.function("hello", SOURCE).await;
     bed.server.stop().await;
     std::fs::remove_dir_all(bed.server.data_dir().join("images")).unwrap();
