@@ -25,8 +25,10 @@ const DIRECTORY: &str = "/opt/dispatch/build";
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// What is kept of a package manager's output: its end, where it says what was wrong.
 const MAX_OUTPUT_BYTES: usize = 16 << 10;
-/// What of that is shown where people look.
-const SHOWN_LINES: usize = 12;
+/// What of that is shown where people look: its end, and before it how it began, since some
+/// (Bundler) say what was wrong first and much about themselves after.
+const LAST_LINES: usize = 12;
+const FIRST_LINES: usize = 6;
 
 /// What builds may use.
 #[derive(Debug, Clone, Default)]
@@ -248,8 +250,7 @@ impl Builder {
         if status == 0 {
             return Ok(());
         }
-        let lines: Vec<_> = output.lines().filter(|line| !line.trim().is_empty()).collect();
-        let shown = lines[lines.len().saturating_sub(SHOWN_LINES)..].join("\n");
+        let shown = shown(&output);
         let hint = match offline {
             true => "\n(builds have no network: images.build_egress names no host)",
             false => "",
@@ -289,6 +290,15 @@ impl Builder {
     }
 }
 
+fn shown(output: &str) -> String {
+    let lines: Vec<_> = output.lines().filter(|line| !line.trim().is_empty()).collect();
+    if lines.len() <= FIRST_LINES + LAST_LINES {
+        return lines.join("\n");
+    }
+    let (first, last) = (&lines[..FIRST_LINES], &lines[lines.len() - LAST_LINES..]);
+    [first, &["…"], last].concat().join("\n")
+}
+
 /// Where a file that a step names is on this machine.
 fn inside(path: &str, packages: &Path, work: &Path) -> Result<std::path::PathBuf> {
     let below = |at: &str| path.strip_prefix(at).and_then(|rest| rest.strip_prefix('/'));
@@ -301,4 +311,19 @@ fn inside(path: &str, packages: &Path, work: &Path) -> Result<std::path::PathBuf
         return Err(Error::refused(format!("{path} leads out of where it is")));
     }
     Ok(root.join(rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_it_began_and_how_it_ended_are_shown() {
+        let lines: Vec<_> = (1..=100).map(|n| n.to_string()).collect();
+        let told = shown(&lines.join("\n\n"));
+        assert_eq!(told.lines().count(), FIRST_LINES + 1 + LAST_LINES);
+        assert!(told.starts_with("1\n2\n") && told.ends_with("\n100"), "{told}");
+        assert!(told.contains("\n6\n…\n89\n"), "{told}");
+        assert_eq!(shown(&lines[..18].join("\n")), lines[..18].join("\n"));
+    }
 }
