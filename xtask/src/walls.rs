@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::shell;
 
-/// What each crate may use of ours. testkit is for tests only, so nobody lists it.
+/// What each crate may use of ours. testkit and systems are for tests only, so nobody lists them.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("dispatch-model", &[]),
     ("dispatch-wire", &["dispatch-model"]),
@@ -16,7 +16,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("dispatch-images", &["dispatch-model", "dispatch-driver"]),
     ("dispatch-sandbox", &["dispatch-model", "dispatch-driver"]),
     ("dispatch-adapters", &["dispatch-model", "dispatch-driver"]),
-    ("dispatch-cli", &["dispatch-model", "dispatch-wire"]),
+    ("dispatch-placement", &["dispatch-model"]),
+    ("dispatch-systems", &["dispatch-model", "dispatch-driver", "dispatch-images"]),
+    // Adapters: the one of remote engines, to hold a server of somebody's own to the contract.
+    ("dispatch-cli", &["dispatch-model", "dispatch-wire", "dispatch-driver", "dispatch-adapters"]),
     (
         "dispatch-server",
         &[
@@ -27,6 +30,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "dispatch-images",
             "dispatch-sandbox",
             "dispatch-adapters",
+            "dispatch-placement",
         ],
     ),
     (
@@ -39,7 +43,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "dispatch-server",
         ],
     ),
-    ("xtask", &[]),
+    // The real placement, against engines that are simulated.
+    ("xtask", &["dispatch-model", "dispatch-placement"]),
 ];
 
 /// What must not be anywhere below the CLI.

@@ -17,6 +17,9 @@ use crate::Result;
 /// the function must read), `ensure` whenever a server starts or the deployment changes (cheap,
 /// idempotent), then any number of `invoke`s, then `remove`. A change of a function is a new
 /// deployment with a new id beside the old one, so nothing stops while it is made.
+///
+/// Several servers may drive the same foreign system: what a driver makes there it names by the
+/// deployment's id alone, so that any server finds it, and `remove` needs nothing else.
 #[async_trait]
 pub trait Engine: Send + Sync + 'static {
     /// The configured name, which a function's `engine` field uses: `process`, `wasm`.
@@ -38,11 +41,15 @@ pub trait Engine: Send + Sync + 'static {
     /// the image whose interpreter that is.
     async fn build(&self, deployment: &Deployment) -> Result<()>;
 
-    /// Makes the deployment callable on this server. Idempotent and cheap: starts no worker.
+    /// Makes the deployment callable by this server. Idempotent and cheap: starts no worker, and
+    /// makes the deployment in a foreign system only where that has lost it.
     async fn ensure(&self, deployment: &Deployment) -> Result<()>;
 
-    /// Stops everything of a deployment and frees what it holds. Idempotent; calls under way are
-    /// let finish within their own timeout.
+    /// How the deployment is in the engine now.
+    async fn observe(&self, id: Uuid) -> Result<Observed>;
+
+    /// Stops everything of a deployment and frees what it holds. Idempotent, also for an id it
+    /// never had; calls under way are let finish within their own timeout.
     async fn remove(&self, id: Uuid) -> Result<()>;
 
     /// Runs the handler once. `Ok` whenever the function was reached, also when it failed: then
@@ -52,6 +59,12 @@ pub trait Engine: Send + Sync + 'static {
     /// # Errors
     /// Everything that is not the function's fault: not ensured, no capacity, engine broken.
     async fn invoke(&self, id: Uuid, call: Call) -> Result<Outcome>;
+
+    /// The last lines a deployment's workers printed outside of calls: what a start that failed
+    /// said. Newest last, at most `lines`. Empty where an engine keeps none.
+    async fn logs(&self, _id: Uuid, _lines: usize) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
 
     async fn health(&self) -> Health;
 
@@ -71,6 +84,25 @@ pub struct Capabilities {
     pub on_images: Vec<String>,
     /// What the machine lacks, for the operator: one sentence each.
     pub missing: Vec<String>,
+    /// Whether it pulls functions' own images from a registry ([`Deployment::function_image`]),
+    /// rather than being given their source. Then `languages` are those such images can hold.
+    pub pulls_images: bool,
+}
+
+/// How a deployment is in its engine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase", tag = "state")]
+pub enum Observed {
+    /// The engine does not have it.
+    Absent,
+    /// It is being made, or has lost its workers and makes new ones.
+    Pending { message: String },
+    Ready {
+        /// Workers there are now; 0 where it starts them when it is called.
+        workers: u32,
+    },
+    /// It cannot run; the message is for the author of the function.
+    Failed { message: String },
 }
 
 /// How an engine is.
@@ -88,6 +120,8 @@ pub struct Deployment {
     pub id: Uuid,
     pub org: OrgName,
     pub function: Name,
+    /// Number of the function's version, from 1.
+    pub version: u64,
     /// As images spell it: the name of a [`crate::Language`], or `wasm`.
     pub language: String,
     /// The image's URL: `host:LANGUAGE` or an OCI reference.
@@ -95,6 +129,10 @@ pub struct Deployment {
     /// Digest of the manifest of the image it runs on, to be had from the [`crate::ImageStore`].
     /// `None`: the machine's own programs.
     pub image_digest: Option<String>,
+    /// Where the function's own image can be pulled: `HOST[:PORT]/REPOSITORY@sha256:<hex>`. It
+    /// serves the Function Runtime API. `None` on the machine's own programs, and where nothing is
+    /// published.
+    pub function_image: Option<String>,
     /// May be empty: the language's default applies.
     pub handler: String,
     /// `sha256:<hex>` of the source, to be read from the [`crate::SourceStore`].
@@ -109,6 +147,9 @@ pub struct Deployment {
     pub idle: Duration,
     /// Hosts it may connect to; empty means no network.
     pub egress: Vec<String>,
+    /// Labels the place it runs on must have, which an engine with several kinds of machines turns
+    /// into its own selectors: `gpu: a100`.
+    pub require: BTreeMap<String, String>,
 }
 
 /// One call of a handler.

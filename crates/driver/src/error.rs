@@ -12,8 +12,18 @@ pub struct Error {
     pub code: &'static str,
     pub fault: Fault,
     pub retry: Retry,
+    /// Whether a call that failed may have reached its handler all the same.
+    pub reached: Reached,
     /// For the caller; holds no secret.
     pub message: String,
+}
+
+/// Whether a handler may have begun. A call that may have is not sent again, unless its function
+/// can bear that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reached {
+    No,
+    Maybe,
 }
 
 /// Who has to change something.
@@ -37,15 +47,31 @@ pub enum Retry {
 
 impl Error {
     pub fn caller(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, fault: Fault::Caller, retry: Retry::Never, message: message.into() }
+        Self::new(code, Fault::Caller, Retry::Never, Reached::No, message.into())
     }
 
     pub fn backend(code: &'static str, retry: Retry, message: impl Into<String>) -> Self {
-        Self { code, fault: Fault::Backend, retry, message: message.into() }
+        Self::new(code, Fault::Backend, retry, Reached::Maybe, message.into())
     }
 
     pub fn ours(code: &'static str, message: impl Into<String>) -> Self {
         let retry = Retry::After(Duration::from_secs(1));
-        Self { code, fault: Fault::Ours, retry, message: message.into() }
+        Self::new(code, Fault::Ours, retry, Reached::Maybe, message.into())
+    }
+
+    /// The same error of a call that surely did not reach its handler.
+    #[must_use]
+    pub fn unreached(self) -> Self {
+        Self { reached: Reached::No, ..self }
+    }
+
+    fn new(
+        code: &'static str,
+        fault: Fault,
+        retry: Retry,
+        reached: Reached,
+        message: String,
+    ) -> Self {
+        Self { code, fault, retry, reached, message }
     }
 }

@@ -4,14 +4,16 @@
 //! same shape: ensure, observe and remove are safe to repeat, because controllers call them blind.
 
 pub mod engine;
+pub mod engine_type;
 pub mod error;
 pub mod image;
 pub mod language;
 pub mod source;
 pub mod workshop;
 
-pub use engine::{Call, Capabilities, Deployment, Engine, Health, Outcome, Phases};
-pub use error::{Error, Fault, Result, Retry};
+pub use engine::{Call, Capabilities, Deployment, Engine, Health, Observed, Outcome, Phases};
+pub use engine_type::{Beside, EngineConfig, EngineType, Setting, Value};
+pub use error::{Error, Fault, Reached, Result, Retry};
 pub use image::{ImageRoot, ImageStore};
 pub use language::{Language, Languages};
 pub use source::SourceStore;

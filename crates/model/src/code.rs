@@ -84,6 +84,14 @@ codes! {
     ENGINE007 "Deployment unknown"
         "The engine does not hold the deployment that was called."
         "It is made again at the next reconciliation; try again."
+    ENGINE008 "Engine refused its settings"
+        "An engine's settings are each readable, but do not go together, or name a file that \
+         cannot be read."
+        "Correct what the message names with `dispatch update`, and look at \
+         `dispatch get engine NAME`."
+    ENGINE009 "No engine has room"
+        "Every engine the function may be placed on is away, cordoned or full."
+        "`dispatch get placement FUNCTION --explain` says why each was passed over."
     GATEWAY001 "No such route"
         "No API of the gateway matches the host, path and method of the request."
         "List the routes with `dispatch get api`."

@@ -39,6 +39,13 @@ impl RawJson {
         Self(text.into())
     }
 
+    /// A value that was found in these bytes while they were read, as a part of them: shared, not
+    /// copied.
+    pub fn within(bytes: &Bytes, value: &RawValue) -> Self {
+        let part = bytes.slice_ref(value.get().as_bytes());
+        Self(ByteString::try_from(part).expect("it was read as text"))
+    }
+
     /// The JSON of anything that has one.
     ///
     /// # Errors
@@ -104,6 +111,16 @@ mod tests {
         let json = RawJson::parse(bytes.clone()).unwrap();
         assert_eq!(json.bytes().as_ptr(), bytes.as_ptr());
         assert_eq!(json.clone().get().as_ptr(), bytes.as_ptr());
+    }
+
+    #[test]
+    fn a_part_is_shared_with_the_whole() {
+        let bytes = Bytes::from_static(b"{\"a\": [1, 2]}");
+        let parts: std::collections::HashMap<String, &RawValue> =
+            serde_json::from_slice(&bytes).unwrap();
+        let part = RawJson::within(&bytes, parts["a"]);
+        assert_eq!(part.get(), "[1, 2]");
+        assert_eq!(part.get().as_ptr(), bytes[6..].as_ptr());
     }
 
     #[test]

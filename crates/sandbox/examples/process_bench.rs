@@ -55,9 +55,11 @@ fn deployment(concurrency: u32) -> Deployment {
         id: Uuid::new_v4(),
         org: OrgName::new("dispatch").expect("it is a name"),
         function: Name::new("bench").expect("it is a name"),
+        version: 1,
         language: "python3".to_owned(),
         image_url: "host:python3".to_owned(),
         image_digest: None,
+        function_image: None,
         handler: "handler.handle".to_owned(),
         source_digest: digest_of("python3"),
         environment: BTreeMap::new(),
@@ -66,6 +68,7 @@ fn deployment(concurrency: u32) -> Deployment {
         concurrency,
         idle: Duration::from_secs(60),
         egress: Vec::new(),
+        require: Default::default(),
     }
 }
 

@@ -37,9 +37,11 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
         id: Uuid::now_v7(),
         org: OrgName::trusted("bench"),
         function: Name::trusted("bench"),
+        version: 1,
         language: "wasm".to_owned(),
         image_url: "host:wasm".to_owned(),
         image_digest: None,
+        function_image: None,
         handler: String::new(),
         source_digest: digest,
         environment: Default::default(),
@@ -48,6 +50,7 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
         concurrency: 16,
         idle: Duration::from_secs(300),
         egress: Vec::new(),
+        require: Default::default(),
     };
     let began = Instant::now();
     engine.build(&deployment).await?;

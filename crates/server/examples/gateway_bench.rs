@@ -16,7 +16,8 @@ use anyhow::Context as _;
 use async_trait::async_trait;
 use bytes::Bytes;
 use dispatch_driver::{
-    Call, Capabilities, Deployment, Engine, Health, Outcome, Phases, Result as EngineResult,
+    Call, Capabilities, Deployment, Engine, Health, Observed, Outcome, Phases,
+    Result as EngineResult,
 };
 use dispatch_model::api::ApiSpec;
 use dispatch_model::function::{Function, FunctionSpec};
@@ -58,6 +59,10 @@ impl Engine for Nothing {
 
     async fn ensure(&self, _: &Deployment) -> EngineResult<()> {
         Ok(())
+    }
+
+    async fn observe(&self, _: Uuid) -> EngineResult<Observed> {
+        Ok(Observed::Ready { workers: 0 })
     }
 
     async fn remove(&self, _: Uuid) -> EngineResult<()> {

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use bytes::Bytes;
 use dispatch_driver::{
-    Call, Capabilities, Deployment, Engine, Health, Outcome, Phases, Result as EngineResult,
+    Call, Capabilities, Deployment, Engine, Health, Observed, Outcome, Phases,
+    Result as EngineResult,
 };
 use dispatch_model::function::{Function, FunctionSpec};
 use dispatch_model::secret::Sealed;
@@ -41,6 +42,10 @@ impl Engine for Nothing {
 
     async fn ensure(&self, _: &Deployment) -> EngineResult<()> {
         Ok(())
+    }
+
+    async fn observe(&self, _: Uuid) -> EngineResult<Observed> {
+        Ok(Observed::Ready { workers: 0 })
     }
 
     async fn remove(&self, _: Uuid) -> EngineResult<()> {

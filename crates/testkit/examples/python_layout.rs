@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use dispatch_testkit::image::python_layout;
+use dispatch_systems::image::python_layout;
 
 #[tokio::main]
 async fn main() -> Result<()> {

@@ -5,12 +5,7 @@ mod answer;
 mod cli;
 mod client;
 mod database;
-pub mod debian;
-pub mod docker;
-pub mod image;
 mod process;
-pub mod programs;
-pub mod registry;
 mod server;
 
 pub use answer::Answer;

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use dashmap::DashMap;
 use dispatch_driver::language::{Language, Languages, Start};
 use dispatch_driver::{
-    Call, Capabilities, Deployment, Engine, Error, Health, ImageStore, Outcome, Phases, Result,
-    Retry, SourceStore, Workshop,
+    Call, Capabilities, Deployment, Engine, Error, Health, ImageStore, Observed, Outcome, Phases,
+    Result, Retry, SourceStore, Workshop,
 };
 use dispatch_model::{Logs, code};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -267,7 +267,8 @@ impl Engine for ProcessEngine {
         };
         let on_images = self.starter.languages.iter().filter(can).map(|l| l.name.clone());
         let on_images = on_images.collect();
-        Capabilities { languages, on_images, missing: self.probe.missing.clone() }
+        let missing = self.probe.missing.clone();
+        Capabilities { languages, on_images, missing, pulls_images: false }
     }
 
     fn needs(&self, language: &str) -> Option<String> {
@@ -300,6 +301,14 @@ impl Engine for ProcessEngine {
         self.deploy(deployment).await.map(drop)
     }
 
+    async fn observe(&self, id: Uuid) -> Result<Observed> {
+        let workers = |d: &Arc<Deployed>| u32::try_from(d.idle_count()).unwrap_or(u32::MAX);
+        Ok(match self.deployments.get(&id) {
+            Some(deployed) => Observed::Ready { workers: workers(&deployed) },
+            None => Observed::Absent,
+        })
+    }
+
     async fn remove(&self, id: Uuid) -> Result<()> {
         let Some((_, deployed)) = self.deployments.remove(&id) else { return Ok(()) };
         self.live().remove(&id);
@@ -314,7 +323,7 @@ impl Engine for ProcessEngine {
         let deployed = self.deployments.get(&id).map(|d| d.clone());
         let deployed = deployed.ok_or_else(|| {
             let text = format!("the deployment {id} is not on this server");
-            Error::backend(code::ENGINE007, Retry::Now, text)
+            Error::backend(code::ENGINE007, Retry::Now, text).unreached()
         })?;
         self.run(&deployed, &call).await
     }
@@ -356,7 +365,8 @@ impl Drop for Busy<'_> {
 }
 
 fn busy(what: &str) -> Error {
-    Error::backend(code::ENGINE005, Retry::Now, format!("{what} until the call's deadline"))
+    let text = format!("{what} until the call's deadline");
+    Error::backend(code::ENGINE005, Retry::Now, text).unreached()
 }
 
 fn check_image(deployment: &Deployment) -> Result<()> {

@@ -95,14 +95,14 @@ impl Deployed {
             Ok(Err(AcquireError { .. })) => Err(stopping()),
             Err(_) => {
                 let message = "all instances the function may have were busy until the deadline";
-                Err(Error::backend(code::ENGINE005, Retry::Now, message))
+                Err(Error::backend(code::ENGINE005, Retry::Now, message).unreached())
             }
         }
     }
 }
 
 fn stopping() -> Error {
-    Error::backend(code::ENGINE006, Retry::Now, "the wasm engine is stopping")
+    Error::backend(code::ENGINE006, Retry::Now, "the wasm engine is stopping").unreached()
 }
 
 fn pairs(environment: &BTreeMap<String, String>) -> Vec<(String, String)> {

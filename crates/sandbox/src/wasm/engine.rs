@@ -7,8 +7,8 @@ use std::time::Instant;
 use async_trait::async_trait;
 use dashmap::DashMap;
 use dispatch_driver::{
-    Call, Capabilities, Deployment, Engine, Error, Health, Outcome, Phases, Result, Retry,
-    SourceStore,
+    Call, Capabilities, Deployment, Engine, Error, Health, Observed, Outcome, Phases, Result,
+    Retry, SourceStore,
 };
 use dispatch_model::code;
 use tokio::sync::Semaphore;
@@ -82,7 +82,7 @@ impl Engine for WasmEngine {
         let interpreters = self.cache.interpreters();
         let mut languages = vec!["wasm".to_owned()];
         languages.extend(interpreters.languages());
-        Capabilities { languages, on_images: Vec::new(), missing: interpreters.missing() }
+        Capabilities { languages, missing: interpreters.missing(), ..Capabilities::default() }
     }
 
     fn needs(&self, language: &str) -> Option<String> {
@@ -101,6 +101,13 @@ impl Engine for WasmEngine {
             self.deployed.entry(deployment.id).or_insert(made);
         }
         Ok(())
+    }
+
+    async fn observe(&self, id: Uuid) -> Result<Observed> {
+        Ok(match self.deployed.contains_key(&id) {
+            true => Observed::Ready { workers: 0 },
+            false => Observed::Absent,
+        })
     }
 
     async fn remove(&self, id: Uuid) -> Result<()> {
@@ -141,7 +148,8 @@ impl Engine for WasmEngine {
 }
 
 fn unknown() -> Error {
-    Error::backend(code::ENGINE007, Retry::Now, "the wasm engine does not hold the deployment")
+    let text = "the wasm engine does not hold the deployment";
+    Error::backend(code::ENGINE007, Retry::Now, text).unreached()
 }
 
 /// Counts an instance for as long as it lives, also when its call is abandoned.

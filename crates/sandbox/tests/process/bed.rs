@@ -88,9 +88,11 @@ impl Bed {
             id: Uuid::new_v4(),
             org: OrgName::new("dispatch").unwrap(),
             function: Name::new("tested").unwrap(),
+            version: 1,
             language: language.to_owned(),
             image_url: format!("host:{language}"),
             image_digest: None,
+            function_image: None,
             handler: String::new(),
             source_digest: digest,
             environment: BTreeMap::new(),
@@ -99,6 +101,7 @@ impl Bed {
             concurrency: 4,
             idle: Duration::from_secs(60),
             egress: Vec::new(),
+            require: Default::default(),
         };
         change(&mut deployment);
         deployment

@@ -75,9 +75,11 @@ impl Bench {
             id: Uuid::now_v7(),
             org: OrgName::new("dispatch").unwrap(),
             function: Name::new("function").unwrap(),
+            version: 1,
             language: "wasm".to_owned(),
             image_url: "host:wasm".to_owned(),
             image_digest: None,
+            function_image: None,
             handler: String::new(),
             source_digest: digest,
             environment: Default::default(),
@@ -86,6 +88,7 @@ impl Bench {
             concurrency: 16,
             idle: TIMEOUT,
             egress: Vec::new(),
+            require: Default::default(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! A stored function as the deployment an engine is given.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use dispatch_driver::Deployment;
@@ -55,9 +56,11 @@ pub fn deployment(
         id,
         org: function.meta.org.clone(),
         function: function.meta.name.clone(),
+        version: 1,
         language,
         image_url,
         image_digest,
+        function_image: None,
         handler: spec.handler.clone(),
         source_digest: spec.source.as_ref().map(|s| s.digest.clone()).unwrap_or_default(),
         environment: spec.environment.clone(),
@@ -66,5 +69,6 @@ pub fn deployment(
         concurrency: spec.concurrency.unwrap_or(DEFAULT_CONCURRENCY),
         idle: Duration::from_millis(spec.idle_ms.unwrap_or(DEFAULT_IDLE_MS)),
         egress: spec.egress.clone(),
+        require: BTreeMap::new(),
     }
 }

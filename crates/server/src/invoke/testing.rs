@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use bytes::Bytes;
 use dispatch_driver::{
-    Call, Capabilities, Deployment, Engine, Error, Health, Outcome, Phases, Result, Retry,
+    Call, Capabilities, Deployment, Engine, Error, Health, Observed, Outcome, Phases, Result, Retry,
 };
 use dispatch_model::function::{Function, FunctionSpec};
 use dispatch_model::secret::{Sealed, Secret, SecretSpec};
@@ -101,6 +101,13 @@ impl Engine for TestEngine {
         self.step()?;
         self.ensured.lock().unwrap().insert(deployment.id);
         Ok(())
+    }
+
+    async fn observe(&self, id: Uuid) -> Result<Observed> {
+        Ok(match self.ensured.lock().unwrap().contains(&id) {
+            true => Observed::Ready { workers: 0 },
+            false => Observed::Absent,
+        })
     }
 
     async fn remove(&self, id: Uuid) -> Result<()> {

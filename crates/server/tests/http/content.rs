@@ -3,7 +3,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use dispatch_testkit::image::python_layout;
+use dispatch_systems::image::python_layout;
 use dispatch_testkit::{Options, Server, eventually};
 use serde_json::{Value, json};
 

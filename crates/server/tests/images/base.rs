@@ -1,6 +1,6 @@
 //! Base images in a registry: what is found in them, and tags that move.
 
-use dispatch_testkit::debian::{MARK, SECOND};
+use dispatch_systems::debian::{MARK, SECOND};
 use dispatch_testkit::{eventually, eventually_within};
 use serde_json::json;
 

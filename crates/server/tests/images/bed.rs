@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use dispatch_testkit::debian::{Debian, FIRST};
-use dispatch_testkit::registry::{self, Registry};
-use dispatch_testkit::{Options, Server, programs};
+use dispatch_systems::debian::{Debian, FIRST};
+use dispatch_systems::programs;
+use dispatch_systems::registry::{self, Registry};
+use dispatch_testkit::{Options, Server};
 use serde_json::{Value, json};
 
 /// Name of the base image in the registry.

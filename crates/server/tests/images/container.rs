@@ -3,8 +3,8 @@
 use std::fs;
 use std::time::Duration;
 
-use dispatch_testkit::docker::{self, Docker};
-use dispatch_testkit::programs::{free_address, has_root_and};
+use dispatch_systems::docker::{self, Docker};
+use dispatch_systems::programs::{free_address, has_root_and};
 use dispatch_testkit::{eventually, send};
 use serde_json::{Value, json};
 

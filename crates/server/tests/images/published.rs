@@ -6,9 +6,10 @@ use dispatch_images::layer::Limits;
 use dispatch_images::registry::{Credentials, Reference, Registries, Settings};
 use dispatch_images::sign::{PublicKey, SigningKey, verify};
 use dispatch_images::{Content, Digest};
-use dispatch_testkit::image::python_layout;
-use dispatch_testkit::registry::{self, Registry};
-use dispatch_testkit::{Options, Server, programs};
+use dispatch_systems::image::python_layout;
+use dispatch_systems::programs;
+use dispatch_systems::registry::{self, Registry};
+use dispatch_testkit::{Options, Server};
 use serde_json::{Value, json};
 
 const SOURCE: &str = "def handle(context, payload):\n    return payload\n";

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use dispatch_testkit::image::python_layout;
+use dispatch_systems::image::python_layout;
 use dispatch_testkit::{Cli, Database, Process};
 use regex::Regex;
 use tempfile::TempDir;

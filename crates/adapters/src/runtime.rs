@@ -1,0 +1,168 @@
+//! The Function Runtime API, as a client speaks it to a function's own image: the body of a call
+//! goes out as the parts it is made of, and the answer is taken apart without copying its payload.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use dispatch_driver::{Call, Error, Outcome, Phases, Result, Retry};
+use dispatch_model::{InvocationError, InvocationErrorType, Logs, RawJson, code};
+use http_body::{Frame, SizeHint};
+use reqwest::StatusCode;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// Largest answer that is read, in bytes.
+const MAX_ANSWER: usize = 64 << 20;
+/// Largest part of a foreign error that is shown, in bytes.
+const MAX_SHOWN: usize = 2_000;
+
+/// `{"context": …, "payload": …}` of a call; neither is copied.
+pub fn body(call: &Call) -> reqwest::Body {
+    let parts = [
+        Bytes::from_static(br#"{"context":"#),
+        call.context.clone(),
+        Bytes::from_static(br#","payload":"#),
+        call.payload.clone(),
+        Bytes::from_static(b"}"),
+    ];
+    reqwest::Body::wrap(Parts(parts.into()))
+}
+
+struct Parts(VecDeque<Bytes>);
+
+impl http_body::Body for Parts {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<std::result::Result<Frame<Bytes>, Self::Error>>> {
+        Poll::Ready(self.0.pop_front().map(|part| Ok(Frame::data(part))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0.iter().map(|part| part.len() as u64).sum())
+    }
+}
+
+/// What came back over HTTP.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: StatusCode,
+    pub headers: http::HeaderMap,
+    pub body: Bytes,
+}
+
+/// Sends a call and reads the whole answer, until the call's deadline.
+///
+/// # Errors
+/// When nothing was answered: surely unreached where no connection came about.
+pub async fn send(request: reqwest::RequestBuilder, call: &Call) -> Result<Reply> {
+    let answered = async {
+        let mut response = request.send().await.map_err(unanswered)?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = read(&mut response).await?;
+        Ok(Reply { status, headers, body })
+    };
+    let limit = tokio::time::Instant::from_std(call.deadline);
+    tokio::time::timeout_at(limit, answered).await.unwrap_or_else(|_| Err(late()))
+}
+
+/// A body that comes in one piece is not copied.
+async fn read(response: &mut reqwest::Response) -> Result<Bytes> {
+    let first = response.chunk().await.map_err(unanswered)?.unwrap_or_default();
+    let Some(second) = response.chunk().await.map_err(unanswered)? else { return Ok(first) };
+    let expected = response.content_length().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+    let mut whole = Vec::with_capacity(expected.min(MAX_ANSWER).max(first.len() + second.len()));
+    whole.extend_from_slice(&first);
+    whole.extend_from_slice(&second);
+    while let Some(more) = response.chunk().await.map_err(unanswered)? {
+        if whole.len() + more.len() > MAX_ANSWER {
+            let text = format!("the answer is larger than {MAX_ANSWER} bytes");
+            return Err(Error::backend(code::ENGINE006, Retry::Never, text));
+        }
+        whole.extend_from_slice(&more);
+    }
+    Ok(whole.into())
+}
+
+/// What a function's image answered with 200, 400 or 413.
+///
+/// # Errors
+/// When it is no answer of the Function Runtime API.
+pub fn outcome(reply: &Reply, phases: Phases) -> Result<Outcome> {
+    let answer: Answer = serde_json::from_slice(&reply.body).map_err(|error| {
+        let (status, shown) = (reply.status, shown(&reply.body));
+        let text = format!("{status} is no answer of a function's image ({error}): {shown}");
+        Error::backend(code::ENGINE006, Retry::Never, text)
+    })?;
+    let AnswerContext { error, logs } = answer.context;
+    let result = match error {
+        Some(error) => Err(error),
+        None => Ok(match answer.payload {
+            Some(payload) => RawJson::within(&reply.body, payload),
+            None => RawJson::written("null".to_owned()),
+        }),
+    };
+    Ok(Outcome { result, logs, phases })
+}
+
+/// The outcome of a call that did not end in time.
+pub fn timed_out(limit: Duration, phases: Phases) -> Outcome {
+    let message = format!("the function timed out after {} ms", limit.as_millis());
+    let (kind, stacktrace) = (InvocationErrorType::FunctionError, Vec::new());
+    let error = InvocationError { kind, message, stacktrace };
+    Outcome { result: Err(error), logs: Logs::default(), phases }
+}
+
+/// Time from `begun` until now, all of it the handler's as far as can be told from outside.
+pub fn handled(begun: Instant) -> Phases {
+    Phases { handler: begun.elapsed(), ..Phases::default() }
+}
+
+/// A foreign text as it may be shown in an error: its beginning.
+pub fn shown(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(MAX_SHOWN)]);
+    text.trim().to_owned()
+}
+
+/// An error of a request that got no answer, with all its causes and without its URL.
+pub fn unanswered(error: reqwest::Error) -> Error {
+    let unreached = error.is_connect() || error.is_builder();
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(&error);
+    while let Some(inner) = cause {
+        text.push_str(&format!(": {inner}"));
+        cause = inner.source();
+    }
+    let error = Error::backend(code::ENGINE006, Retry::Now, text);
+    if unreached { error.unreached() } else { error }
+}
+
+fn late() -> Error {
+    Error::backend(code::ENGINE006, Retry::Now, "no answer until the deadline of the call")
+}
+
+#[derive(Deserialize)]
+struct Answer<'a> {
+    context: AnswerContext,
+    #[serde(borrow, default)]
+    payload: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct AnswerContext {
+    #[serde(default)]
+    error: Option<InvocationError>,
+    #[serde(default)]
+    logs: Logs,
+}

@@ -1,0 +1,1 @@
+//! Placement: which of several engines takes a call, decided in memory.

@@ -1,0 +1,9 @@
+//! Foreign systems as tests start them: real ones where a package carries them, on loopback and in
+//! temporary directories; else small servers that speak the true protocol and really run functions.
+//! Knows nothing of the Dispatch server.
+
+pub mod debian;
+pub mod docker;
+pub mod image;
+pub mod programs;
+pub mod registry;
