@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::command::{
     api_object, context, create, delete, edit, exec, explain, get, iam, init, inspect, log, login,
-    manage, prune, rebuild, replay, scan, version,
+    manage, prune, rebuild, replay, rollout, scan, version,
 };
 use crate::printer::Format;
 use crate::value;
@@ -98,6 +98,9 @@ pub enum Command {
     /// Show known vulnerabilities of images and functions
     Scan(scan::Scan),
     Rebuild(rebuild::Rebuild),
+    Rollout(rollout::Rollout),
+    Promote(rollout::Promote),
+    Undo(rollout::Undo),
     /// Delete layers that nothing needs any more
     Prune(prune::Prune),
     /// Show what runs of a function printed

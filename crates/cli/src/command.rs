@@ -13,6 +13,7 @@ pub mod explain;
 pub mod get;
 pub mod get_package;
 pub mod get_run;
+pub mod get_version;
 pub mod iam;
 pub mod init;
 pub mod inspect;
@@ -22,6 +23,7 @@ pub mod manage;
 pub mod prune;
 pub mod rebuild;
 pub mod replay;
+pub mod rollout;
 pub mod scan;
 pub mod seed;
 pub mod server;
@@ -78,6 +80,9 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         Command::Scan(scan) => scan.run(&context).await,
         Command::Rebuild(rebuild) => rebuild.run(&context).await,
         Command::Replay(replay) => replay.run(&context).await,
+        Command::Rollout(rollout) => rollout.run(&context).await,
+        Command::Promote(promote) => promote.run(&context).await,
+        Command::Undo(undo) => undo.run(&context).await,
         Command::Iam(iam) => iam.run(&context).await,
         Command::Login(login) => login.run(context, global).await,
         Command::Logout => login::logout(context),

@@ -87,6 +87,8 @@ pub struct Capabilities {
     /// Whether it pulls functions' own images from a registry ([`Deployment::function_image`]),
     /// rather than being given their source. Then `languages` are those such images can hold.
     pub pulls_images: bool,
+    /// Whether what it holds outlives the server that made it.
+    pub lasting: bool,
 }
 
 /// How a deployment is in its engine.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::name::check_reference;
+use crate::rollout::{Canary, Rollout};
 use crate::{Violation, kind};
 
 kind!(
@@ -56,6 +57,9 @@ pub struct FunctionSpec {
     pub egress: Vec<String>,
     /// Engine to run on; chosen by the image's language when absent.
     pub engine: Option<String>,
+    /// Whether a call that may have begun can be made again elsewhere.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub idempotent: bool,
 }
 
 /// A stored source: its bytes are in the blob store under the digest.
@@ -68,30 +72,91 @@ pub struct SourceRef {
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct FunctionStatus {
-    /// The deployment that serves now. A new one for every change of what runs.
+    /// What takes calls now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub serving: Option<Serving>,
+    /// The version that took calls before, which an undo goes back to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub previous: Option<u64>,
+    /// Number of the newest version; 0 when none was made yet.
+    pub latest: u64,
+    /// [`crate::function_version::FunctionVersionSpec::hash`] of the newest version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latest_hash: Option<String>,
+    /// Which versions are to take calls.
+    #[serde(skip_serializing_if = "is_default")]
+    pub rollout: Rollout,
+    /// What engines hold, or may hold: a deployment is written here before it is made.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub deployments: Vec<Deployed>,
+    /// What engines that outlive this server still hold and nothing needs any more.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub retiring: Vec<Retiring>,
+    /// The deployment of the version that takes calls, as v1 shows it.
     pub faas_id: Option<Uuid>,
-    /// The engine that serves it.
+    /// The engine its calls go to first.
     pub engine: Option<String>,
-    /// The language it was deployed as: the function outlives its image.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub language: Option<String>,
     pub function_image_url: Option<String>,
     /// Digest of the manifest of the function's own image, where it has one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
     /// Digest of the image that was built on; absent on the machine's own programs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub image_digest: Option<String>,
-    /// Digest of the part of the spec the deployment was made from; a change means a new one.
-    pub deployed_hash: Option<String>,
-    /// What the deployment that serves was made from, while that is not the spec: an update that
-    /// is being made, or one that failed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub serving: Option<Box<FunctionSpec>>,
     /// Whether the runs stay when the function is deleted.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub keep_runs: bool,
+}
+
+/// The versions that take calls now.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Serving {
+    pub version: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<Canary>,
+    /// Versions that can be named, by alias.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub aliases: BTreeMap<String, u64>,
+}
+
+/// A version's deployment, and the engines that have it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deployed {
+    pub version: u64,
+    pub faas_id: Uuid,
+    pub engines: Vec<String>,
+}
+
+/// A deployment that is to go from an engine, once calls that found it just before have begun.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retiring {
+    pub engine: String,
+    pub faas_id: Uuid,
+    /// Unix milliseconds.
+    pub since_ms: i64,
+}
+
+impl Serving {
+    /// The version a call goes to that names none; `random` decides who tries the canary.
+    pub fn version_for(&self, random: u64) -> u64 {
+        match &self.canary {
+            Some(canary) if random % 100 < u64::from(canary.percent) => canary.version,
+            _ => self.version,
+        }
+    }
+}
+
+impl FunctionStatus {
+    /// The deployment of a version, wherever it is.
+    pub fn deployed(&self, version: u64) -> Option<&Deployed> {
+        self.deployments.iter().find(|d| d.version == version)
+    }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl FunctionSpec {

@@ -9,6 +9,7 @@ pub enum ResourceKind {
     Image,
     ImagePolicy,
     Function,
+    FunctionVersion,
     Secret,
     Api,
     Application,
@@ -18,11 +19,12 @@ pub enum ResourceKind {
 }
 
 impl ResourceKind {
-    pub const ALL: [ResourceKind; 10] = [
+    pub const ALL: [ResourceKind; 11] = [
         ResourceKind::BaseImage,
         ResourceKind::Image,
         ResourceKind::ImagePolicy,
         ResourceKind::Function,
+        ResourceKind::FunctionVersion,
         ResourceKind::Secret,
         ResourceKind::Api,
         ResourceKind::Application,
@@ -38,6 +40,7 @@ impl ResourceKind {
             ResourceKind::Image => "Image",
             ResourceKind::ImagePolicy => "ImagePolicy",
             ResourceKind::Function => "Function",
+            ResourceKind::FunctionVersion => "FunctionVersion",
             ResourceKind::Secret => "Secret",
             ResourceKind::Api => "API",
             ResourceKind::Application => "Application",
@@ -54,6 +57,7 @@ impl ResourceKind {
             ResourceKind::Image => "image",
             ResourceKind::ImagePolicy => "image policy",
             ResourceKind::Function => "function",
+            ResourceKind::FunctionVersion => "function version",
             ResourceKind::Secret => "secret",
             ResourceKind::Api => "api",
             ResourceKind::Application => "application",
@@ -69,7 +73,8 @@ impl ResourceKind {
             ResourceKind::BaseImage => "baseimage",
             ResourceKind::Image => "image",
             ResourceKind::ImagePolicy => "imagepolicy",
-            ResourceKind::Function => "function",
+            // A version is always asked for below its function.
+            ResourceKind::Function | ResourceKind::FunctionVersion => "function",
             ResourceKind::Secret => "secret",
             ResourceKind::Api => "api",
             ResourceKind::Application => "application",

@@ -17,6 +17,12 @@ pub struct Run {
     pub faas_id: Option<Uuid>,
     /// The engine that served it.
     pub engine: Option<String>,
+    /// The version or alias that was asked for.
+    pub qualifier: Option<String>,
+    /// The version that served it.
+    pub version: Option<u64>,
+    /// Why that engine took it, for people.
+    pub placement: Option<String>,
     pub blocking: bool,
     pub state: State,
     pub reason: Vec<String>,

@@ -5,6 +5,9 @@
 //! and the ratio of the medians. Keep the load off the servers' core:
 //! `taskset -c 1 target/release/examples/gateway_bench`.
 
+#[path = "support/serve.rs"]
+mod serve;
+
 use std::convert::Infallible;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -34,6 +37,8 @@ use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+
+use serve::serve;
 
 const CONNECTIONS: usize = 64;
 const ROUND: Duration = Duration::from_secs(3);
@@ -131,9 +136,8 @@ async fn serve_gateway() -> anyhow::Result<()> {
     let spec = FunctionSpec { image: "nothing".to_owned(), ..FunctionSpec::default() };
     let mut function =
         Resource::<Function>::new(org.clone(), name.clone(), Tags::new(), State::Ready, spec);
-    function.status.faas_id = Some(Uuid::now_v7());
-    function.status.engine = Some("nothing".to_owned());
     store.insert(&function).await?;
+    serve(&store, "nothing", &mut function).await?;
     let mut engines = Engines::default();
     engines.add(Arc::new(Nothing));
     let mut registry = Registry::default();

@@ -3,6 +3,9 @@
 //! `cargo run --release -p dispatch-server --example invoke_bench [CALLS]` prints the time of a
 //! call of the engine alone, of a blocking run, and of acknowledging non-blocking runs.
 
+#[path = "support/serve.rs"]
+mod serve;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,6 +24,8 @@ use dispatch_server::invoke::{
 use dispatch_store::{Options, Store};
 use prometheus_client::registry::Registry;
 use uuid::Uuid;
+
+use serve::serve;
 
 const CLIENTS: usize = 64;
 
@@ -86,9 +91,8 @@ async fn main() -> anyhow::Result<()> {
     let spec = FunctionSpec { image: "nothing".to_owned(), ..FunctionSpec::default() };
     let mut function =
         Resource::<Function>::new(org.clone(), name.clone(), Tags::new(), State::Ready, spec);
-    function.status.faas_id = Some(Uuid::now_v7());
-    function.status.engine = Some("nothing".to_owned());
     store.insert(&function).await?;
+    serve(&store, "nothing", &mut function).await?;
 
     engine_alone(calls).await?;
     let mut engines = Engines::default();

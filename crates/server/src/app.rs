@@ -33,6 +33,7 @@ pub mod package;
 pub mod policy;
 pub mod prune;
 pub mod resource;
+pub mod rollout;
 pub mod run;
 pub mod secret;
 pub mod service_account;

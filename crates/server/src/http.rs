@@ -12,6 +12,7 @@ pub mod content;
 pub mod engine;
 pub mod error;
 pub mod function;
+pub mod function_version;
 pub mod health;
 pub mod iam;
 pub mod image;

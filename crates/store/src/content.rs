@@ -383,8 +383,9 @@ impl Store {
     pub async fn content_in_use(&self) -> Result<Vec<String>> {
         let rows: Vec<(String,)> = read!(self, |pool| {
             sqlx::query_as(
-                "SELECT DISTINCT value FROM resource_label \
-                 WHERE label IN ('field:digest', 'field:image_digest')",
+                "SELECT value FROM resource_label \
+                 WHERE label IN ('field:digest', 'field:image_digest') \
+                 UNION SELECT value FROM resource_label WHERE label = 'kept'",
             )
             .fetch_all(pool)
             .await?
@@ -395,7 +396,9 @@ impl Store {
     /// Deletes what nothing has and is older than `before_ms`.
     pub async fn content_collect(&self, before_ms: i64) -> Result<u64> {
         const UNUSED: &str = "created_ms < $1 AND NOT EXISTS (SELECT 1 FROM resource_label l \
-             WHERE l.value = content.digest AND l.label IN ('field:digest', 'field:image_digest'))";
+             WHERE l.value = content.digest AND l.label IN ('field:digest', 'field:image_digest')) \
+             AND NOT EXISTS (SELECT 1 FROM resource_label k \
+             WHERE k.value = content.digest AND k.label = 'kept')";
         let gone = write!(&self.0.database, |tx| {
             for table in ["package", "finding", "signature"] {
                 let sql = format!(

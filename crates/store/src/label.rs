@@ -1,5 +1,6 @@
 //! What a resource is selected by and refers to, taken from its JSON.
 
+use dispatch_model::function_version::FunctionReference;
 use dispatch_model::{ResourceKind, Tags};
 use serde_json::Value;
 
@@ -10,7 +11,10 @@ pub(crate) fn fields(kind: ResourceKind) -> &'static [&'static str] {
     match kind {
         ResourceKind::BaseImage => &["language", "secret", "digest"],
         ResourceKind::Image => &["base_image_name", "language", "digest"],
-        ResourceKind::Function => &["image", "engine", "secrets", "digest", "image_digest"],
+        ResourceKind::Function => {
+            &["image", "engine", "secrets", "digest", "image_digest", RETIRING]
+        }
+        ResourceKind::FunctionVersion => &["function"],
         ResourceKind::Api => &["function", "tls"],
         _ => &[],
     }
@@ -33,8 +37,14 @@ pub(crate) fn references(kind: ResourceKind) -> &'static [(ResourceKind, &'stati
 
 /// The label of the state.
 pub(crate) const STATE: &str = "state";
-/// The label of the sources a function needs, by their digest.
+/// The label of the sources a function or one of its versions needs, by their digest.
 const BLOB: &str = "blob";
+/// The label of images that a version needs to run again, by their digest.
+const KEPT: &str = "kept";
+
+/// The field by which functions are found that have deployments to be removed; `true` where there
+/// are some.
+pub const RETIRING: &str = "retiring";
 
 pub(crate) fn tag(key: &str) -> String {
     format!("tag:{key}")
@@ -61,7 +71,9 @@ pub(crate) fn labels(
                 given => given,
             };
             match given {
-                Some(Value::String(value)) => labels.push((field(name), value.clone())),
+                Some(Value::String(value)) => {
+                    labels.push((field(name), one(kind, name, value).to_owned()));
+                }
                 Some(Value::Array(values)) => {
                     let texts = values.iter().filter_map(Value::as_str);
                     labels.extend(texts.map(|value| (field(name), value.to_owned())));
@@ -69,14 +81,26 @@ pub(crate) fn labels(
                 _ => {}
             }
         }
-        // An update that is being made, or that failed, goes on needing what serves.
-        for spec in [Some(&spec), status.get("serving")].into_iter().flatten() {
-            if let Some(Value::String(digest)) = spec.pointer("/source/digest") {
-                labels.push((BLOB.to_owned(), digest.clone()));
-            }
+        let text = |at: &str| spec.pointer(at).and_then(Value::as_str).map(str::to_owned);
+        let (source, image) = match kind {
+            ResourceKind::FunctionVersion => ("/spec/source/digest", text("/image_digest")),
+            _ => ("/source/digest", None),
+        };
+        labels.extend(text(source).map(|digest| (BLOB.to_owned(), digest)));
+        labels.extend(image.map(|digest| (KEPT.to_owned(), digest)));
+        if status.get("retiring").is_some() {
+            labels.push((field(RETIRING), true.to_string()));
         }
     }
     labels.sort();
     labels.dedup();
     Ok(labels)
+}
+
+/// An API may name a version of its function; what it refers to is the function.
+fn one<'a>(kind: ResourceKind, field: &str, value: &'a str) -> &'a str {
+    match (kind, field) {
+        (ResourceKind::Api, "function") => FunctionReference::function_of(value),
+        _ => value,
+    }
 }

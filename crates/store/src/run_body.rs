@@ -68,6 +68,9 @@ body! {
     optional {
         "d" faas_id: Uuid,
         "e" engine: String,
+        "q" qualifier: String,
+        "w" version: u64,
+        "p" placement: String,
         "i" input: RawJson,
         "o" output: RawJson,
         "x" error: InvocationError,

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use dispatch_model::function::{Function as Marker, FunctionSpec};
-use dispatch_model::{Kind, Resource, Violation};
+use dispatch_model::{Kind, Resource, Violation, rollout as model};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::convert::{FromModel, ToModel, plain_name_and_tags};
-use crate::shared::{is_zero, is_zero_u32, resource_shape};
+use crate::shared::{is_false, is_zero, is_zero_u32, resource_shape};
 
 resource_shape! {
     /// Code with a handler, and how it is run.
@@ -67,9 +67,43 @@ resource_shape! {
         /// Engine to run on; chosen by language when absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         engine: Option<String>,
+        /// Whether a call that may have begun can be made again elsewhere.
+        #[serde(default, skip_serializing_if = "is_false")]
+        idempotent: bool,
+        /// Read-only: the version that takes calls.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<u64>,
+        /// Read-only: the newest version.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        latest_version: Option<u64>,
+        /// Read-only: the version that takes a share of the calls.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        canary: Option<Canary>,
+        /// Read-only: names of versions.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        aliases: BTreeMap<String, u64>,
+        /// Read-only: the engines that have a deployment of the version that takes calls.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        engines: Vec<String>,
         /// Read-only: `sha256:<hex>` of the source.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         source_digest: Option<String>,
+    }
+}
+
+/// A version on trial.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Canary {
+    pub version: u64,
+    /// Of the calls that name no version: 1 to 99.
+    pub percent: u8,
+}
+
+impl From<model::Canary> for Canary {
+    fn from(canary: model::Canary) -> Self {
+        Self { version: canary.version, percent: canary.percent }
     }
 }
 
@@ -110,6 +144,7 @@ impl ToModel for Function {
             idle_ms: self.idle_ms,
             egress: self.egress.clone(),
             engine: self.engine.clone().filter(|e| !e.is_empty()),
+            idempotent: self.idempotent,
         };
         spec.check()?;
         Ok(spec)
@@ -122,6 +157,9 @@ impl FromModel for Function {
     fn from_model(resource: &Resource<Marker>) -> Self {
         let spec = &resource.spec;
         let schema = Schema { input: spec.schema_in.clone(), output: spec.schema_out.clone() };
+        let status = &resource.status;
+        let serving = status.serving.as_ref();
+        let engines = serving.and_then(|s| status.deployed(s.version)).map(|d| &d.engines);
         let has_schema = schema.input.is_some() || schema.output.is_some();
         let shape = Function {
             image: spec.image.clone(),
@@ -142,6 +180,12 @@ impl FromModel for Function {
             idle_ms: spec.idle_ms,
             egress: spec.egress.clone(),
             engine: resource.status.engine.clone().or_else(|| spec.engine.clone()),
+            idempotent: spec.idempotent,
+            version: serving.map(|serving| serving.version),
+            latest_version: Some(status.latest).filter(|latest| *latest > 0),
+            canary: serving.and_then(|serving| serving.canary).map(Canary::from),
+            aliases: serving.map(|serving| serving.aliases.clone()).unwrap_or_default(),
+            engines: engines.cloned().unwrap_or_default(),
             source_digest: spec.source.as_ref().map(|s| s.digest.clone()),
             ..Function::default()
         };

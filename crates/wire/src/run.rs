@@ -66,6 +66,15 @@ pub struct Run {
     /// Read-only: the engine that served it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub engine: Option<String>,
+    /// Read-only: the version that served it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u64>,
+    /// Read-only: the version or alias it was asked for by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub qualifier: Option<String>,
+    /// Read-only: why that engine took it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placement: Option<String>,
     /// Read-only: attempts begun.
     #[serde(default, skip_serializing_if = "is_zero_u32")]
     pub attempts: u32,
@@ -123,6 +132,9 @@ impl From<model::Run> for Run {
             reason: run.reason,
             tags: tags_from_model(&run.tags),
             engine: run.engine,
+            version: run.version,
+            qualifier: run.qualifier,
+            placement: run.placement,
             attempts: run.attempts,
             duration_us: run.executed_us.zip(run.finished_us).map(|(from, to)| to - from),
         }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
-use super::{Context, get_package, get_run};
+use super::{Context, get_package, get_run, get_version};
 use crate::complete;
 use crate::noun::{self, Noun};
 use crate::printer::{self, Format, Printer};
@@ -40,6 +40,9 @@ enum What {
     /// Engines of the server, their languages, and what the machine lacks
     #[command(visible_alias = "engines")]
     Engine,
+    /// Versions of a function, and which of them take calls
+    #[command(visible_alias = "versions")]
+    Version(get_version::GetVersion),
     /// Packages in images and functions, and which have one
     #[command(visible_alias = "packages")]
     Package(get_package::GetPackage),
@@ -111,6 +114,7 @@ impl Get {
             What::Run(runs) => runs.run(context).await,
             What::DeadLetter(letters) => letters.run(context).await,
             What::Engine => engines(context).await,
+            What::Version(versions) => versions.run(context).await,
             What::Package(packages) => packages.run(context).await,
             What::Api { list, function } => {
                 let more = function.map(|function| ("function".to_owned(), function));

@@ -268,7 +268,7 @@ impl Engine for ProcessEngine {
         let on_images = self.starter.languages.iter().filter(can).map(|l| l.name.clone());
         let on_images = on_images.collect();
         let missing = self.probe.missing.clone();
-        Capabilities { languages, on_images, missing, pulls_images: false }
+        Capabilities { languages, on_images, missing, ..Capabilities::default() }
     }
 
     fn needs(&self, language: &str) -> Option<String> {

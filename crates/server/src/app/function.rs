@@ -66,11 +66,7 @@ impl App {
             if spec.source.is_none() {
                 return Err(no_source(&spec).into());
             }
-            let before = std::mem::replace(&mut function.spec, spec);
-            let status = &mut function.status;
-            if status.faas_id.is_some() && status.serving.is_none() {
-                status.serving = Some(Box::new(before));
-            }
+            function.spec = spec;
             function.meta.tags = tags.clone();
             function.meta.state = State::Updating;
             Ok(())

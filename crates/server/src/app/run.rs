@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use dispatch_model::function::MAX_TIMEOUT_MS;
+use dispatch_model::function_version::{FunctionReference, Qualifier};
 use dispatch_model::{ListQuery, Name, OrgName, Page, RawJson, ResourceKind, Run, Sort, Violation};
 use dispatch_store::RunQuery;
 use dispatch_wire as wire;
@@ -127,6 +128,7 @@ impl App {
         self.authorizer.authorize(caller, Action::Create, RESOURCE)?;
         let dead = self.dead_letter(&caller.org, id).await?;
         let request = RunRequest {
+            qualifier: dead.qualifier.as_deref().map(Qualifier::parse).transpose()?,
             blocking: false,
             input: dead.input,
             secrets: dead.secrets,
@@ -170,11 +172,13 @@ fn request(
     }
     // A name no function can have is of a function that is not there.
     let missing = |_| Error::NotFound { kind: ResourceKind::Function, name: function.to_owned() };
-    let function = Name::new(function).map_err(missing)?;
+    let FunctionReference { function, qualifier } =
+        FunctionReference::parse(function).map_err(missing)?;
     if let Some(input) = &shape.input {
         json::check_depth(input.get().as_bytes())?;
     }
     Ok(RunRequest {
+        qualifier,
         blocking: shape.blocking,
         tags: wire::shared::tags_to_model(&shape.tags)?,
         input: shape.input,

@@ -33,6 +33,11 @@ impl Made {
 }
 
 impl Contents {
+    /// Whether what is made here goes to a registry, where engines find it.
+    pub fn publishes(&self) -> bool {
+        self.kept.publishes()
+    }
+
     /// Pushes what was made with its bills and its signature, where there is a registry.
     pub(super) async fn publish(
         &self,

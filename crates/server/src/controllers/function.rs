@@ -1,68 +1,47 @@
-//! Functions: an image that is READY, and a deployment made from what is wanted now.
+//! Functions: versions of what is wanted, on the engines they belong on.
 //!
-//! A change of what runs is a new deployment beside the old one; callers are switched in one
-//! write, and only then does the old one go. Where a new one cannot be made the old one goes on
-//! serving.
+//! A change of what runs is a new version with a deployment of its own beside the others; calls are
+//! switched to it in one write, and only then do those go that nothing needs any more. Where a new
+//! one cannot be made the old ones go on serving. A deployment is written down before it is made
+//! and until it is gone, so that whoever goes on after a crash knows what there may be.
 
-use std::sync::Arc;
+mod deployments;
+mod newest;
+mod obstacle;
+mod traffic;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dispatch_driver::{Deployment, Engine, Retry};
 use dispatch_model::function::{Function, FunctionStatus};
-use dispatch_model::image::{Image, ImageStatus};
+use dispatch_model::function_version::FunctionVersion;
 use dispatch_model::{ListQuery, Name, OrgName, Resource, ResourceKind, State};
-use dispatch_store::Change;
-use serde_json::json;
-use sha2::{Digest, Sha256};
-use uuid::Uuid;
+use dispatch_store::{Change, RETIRING};
 
+use self::newest::New;
+use self::obstacle::Trouble;
+use self::traffic::Wanted;
 use super::Controllers;
-use super::reconcile::{Controller, Step, settle, write};
+use super::queue::Key;
+use super::reconcile::{Controller, Step, write};
 use crate::app::Result;
-use crate::content::{FunctionImage, Subject};
-use crate::invoke::deployment::{Platform, deployment};
-use crate::invoke::{GRACE, retire};
-
-/// How long to leave a store alone that did not answer.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 pub struct Functions(pub Controllers);
-
-/// Why a function has no new deployment.
-enum Obstacle {
-    /// Until something it depends on changes.
-    Wait(String),
-    /// Until somebody changes something.
-    Final(String),
-    /// It may work the next time.
-    Again(String),
-}
-
-impl From<dispatch_driver::Error> for Obstacle {
-    fn from(error: dispatch_driver::Error) -> Self {
-        let text = format!("{}: {error}", error.code);
-        match error.retry {
-            Retry::Never => Obstacle::Final(text),
-            Retry::Now | Retry::After(_) => Obstacle::Again(text),
-        }
-    }
-}
-
-impl From<dispatch_images::Error> for Obstacle {
-    fn from(error: dispatch_images::Error) -> Self {
-        match error.is_passing() {
-            true => Obstacle::Again(error.to_string()),
-            false => Obstacle::Final(error.to_string()),
-        }
-    }
-}
 
 #[async_trait]
 impl Controller for Functions {
     type Kind = Function;
 
-    const DEPENDS_ON: &'static [ResourceKind] = &[ResourceKind::Image, ResourceKind::ImagePolicy];
+    const DEPENDS_ON: &'static [ResourceKind] =
+        &[ResourceKind::Image, ResourceKind::ImagePolicy, ResourceKind::Api];
+
+    /// Functions of which a server before this one had not removed all that was to go.
+    async fn load(&self) -> Result<Vec<Key>> {
+        let spec = vec![(RETIRING.to_owned(), true.to_string())];
+        let query = ListQuery { spec, ..ListQuery::default() };
+        let found = self.0.store.list_all::<Function>(&query).await?.items;
+        Ok(found.into_iter().map(|f| (f.meta.org, f.meta.name)).collect())
+    }
 
     async fn concerned(&self, change: &Change) -> Result<Vec<(OrgName, Name)>> {
         let query = match change.kind {
@@ -70,6 +49,7 @@ impl Controller for Functions {
             ResourceKind::ImagePolicy => {
                 ListQuery { state: Some(State::Error), ..ListQuery::default() }
             }
+            ResourceKind::Api => return self.named_by(change).await,
             _ => {
                 let spec = vec![("image".to_owned(), change.name.to_string())];
                 ListQuery { spec, ..ListQuery::default() }
@@ -83,227 +63,104 @@ impl Controller for Functions {
         if function.meta.state == State::Deleting {
             return self.remove(function).await;
         }
-        let image = match self.image(&function).await? {
-            Ok(image) => image,
-            // What was READY stays so, whatever becomes of its image.
-            Err(_) if function.meta.state == State::Ready => return Ok(Step::Done),
-            Err(obstacle) => return self.stopped(function, obstacle, wait).await,
-        };
-        let wanted = function.spec.engine.as_deref();
-        let language = image.status.language.as_deref().unwrap_or_default();
-        let platform = Platform::from(&image.status);
-        let engine = match self.0.engines.for_language(language, wanted) {
-            Ok(engine) => engine,
-            Err(error) => return self.stopped(function, error.into(), wait).await,
-        };
-        let new = deployment(Uuid::now_v7(), &function, &function.spec, platform);
-        let hash = hash(&new, engine.name());
-        let status = &function.status;
-        if status.faas_id.is_some() && status.deployed_hash.as_deref() == Some(&hash) {
-            function.status.serving = None;
-            settle(&self.0.store, &mut function, State::Ready, Vec::new()).await?;
+        let mut trouble = Trouble::default();
+        let mut new = self.newest(&function).await?.unwrap_or_else(|obstacle| {
+            trouble.obstacle = Some(obstacle);
+            None
+        });
+        let wanted = self.wanted(&function, new.as_ref()).await?;
+        let before = function.status.deployments.clone();
+        if !self.begin(&mut function, &wanted, new.is_some()).await? {
             return Ok(Step::Done);
         }
-        if !self.begin(&mut function).await? {
-            return Ok(Step::Done);
+        if let Some(made) = new.take() {
+            new = self.make(made, &wanted, &mut trouble).await?;
         }
-        // Neither needs the other.
-        let (made, own) = tokio::join!(make(&*engine, &new), self.0.contents.function(&new));
-        let made = made.map_err(Obstacle::from).and(own.map_err(Obstacle::from));
-        let made = match made {
-            Ok(own) => self.admitted(&image.status, &new, own).await,
-            Err(obstacle) => Err(obstacle),
-        };
-        match made {
-            Ok(image) => self.switch(function, &engine, new, image, hash).await,
-            Err(obstacle) => {
-                retire(&engine, new.id, Duration::ZERO);
-                self.stopped(function, obstacle, wait).await
-            }
-        }
+        // Where the new one could not be made the others go on, as they are wanted without it.
+        let mut wanted = self.wanted(&function, new.as_ref()).await?;
+        self.complete(&function, &before, &mut wanted, &mut trouble).await;
+        self.switch(function, wanted, new, trouble, wait).await
     }
-}
-
-/// Builds a deployment and makes it callable.
-async fn make(engine: &dyn Engine, deployment: &Deployment) -> dispatch_driver::Result<()> {
-    engine.build(deployment).await?;
-    engine.ensure(deployment).await
 }
 
 impl Functions {
-    async fn image(
-        &self,
-        function: &Resource<Function>,
-    ) -> Result<std::result::Result<Resource<Image>, Obstacle>> {
-        let name = Name::trusted(&function.spec.image);
-        let image = self.0.store.by_name::<Image>(&function.meta.org, &name).await?;
-        Ok(match image.filter(|image| image.meta.state != State::Deleting) {
-            None => Err(Obstacle::Final(format!("image {name} does not exist"))),
-            Some(image) if image.meta.state == State::Ready => Ok(image),
-            Some(image) if image.meta.state == State::Error => {
-                let why = image.meta.reason.first().map_or("", String::as_str);
-                Err(Obstacle::Final(format!("image {name} is in ERROR: {why}")))
-            }
-            Some(image) => {
-                Err(Obstacle::Wait(format!("waits for image {name}: {}", image.meta.state)))
-            }
-        })
+    /// The function whose version an API that changed names.
+    async fn named_by(&self, change: &Change) -> Result<Vec<(OrgName, Name)>> {
+        let api = self.0.store.by_name(&change.org, &change.name).await?;
+        let named = api.as_ref().and_then(traffic::version_named_by);
+        Ok(named.map(|(function, _)| (change.org.clone(), function)).into_iter().collect())
     }
 
-    /// Holds what is to be deployed against the organization's policies, and publishes what they
-    /// admit.
-    async fn admitted(
+    /// Writes down what is going to be made, if there is anything. What serves goes on serving.
+    /// False when somebody changed the function meanwhile: their change brings it here again.
+    async fn begin(
         &self,
-        image: &ImageStatus,
-        new: &Deployment,
-        own: Option<FunctionImage>,
-    ) -> std::result::Result<Option<FunctionImage>, Obstacle> {
-        let contents = &self.0.contents;
-        let mut subject = Subject::image(image);
-        match &own {
-            Some(own) => subject.content = Some(own.digest.clone()),
-            None if contents.has_policies(&new.org).await? => {
-                subject.packages = contents.source_packages(new).await?;
-            }
-            None => {}
-        }
-        self.admit(new, &subject).await?;
-        if let Some(own) = &own {
-            contents.publish_function(new, own).await?;
-            // A policy may have come while it was pushed.
-            self.admit(new, &subject).await?;
-        }
-        Ok(own)
-    }
-
-    async fn admit(
-        &self,
-        new: &Deployment,
-        subject: &Subject,
-    ) -> std::result::Result<(), Obstacle> {
-        let verdict = self.0.contents.judge(&new.org, subject).await?;
-        match verdict.admits() {
-            true => Ok(()),
-            false => Err(Obstacle::Final(verdict.reasons().join("; "))),
-        }
-    }
-
-    /// Says on the function that a deployment is being made. What serves goes on serving. False
-    /// when somebody changed it meanwhile: their change brings it here again.
-    async fn begin(&self, function: &mut Resource<Function>) -> Result<bool> {
+        function: &mut Resource<Function>,
+        wanted: &Wanted,
+        anew: bool,
+    ) -> Result<bool> {
+        let before = function.status.deployments.clone();
+        deployments::note(&mut function.status.deployments, &wanted.deployments);
         let state = match function.meta.state {
-            State::Initialized | State::Creating => State::Creating,
-            _ => State::Updating,
+            State::Initialized | State::Creating if anew => State::Creating,
+            _ if anew => State::Updating,
+            state => state,
         };
-        if function.meta.state == state {
+        if function.status.deployments == before && function.meta.state == state {
             return Ok(true);
         }
-        if function.status.faas_id.is_some() {
-            let spec = &function.spec;
-            function.status.serving.get_or_insert_with(|| Box::new(spec.clone()));
+        function.meta.state = state;
+        if anew {
+            function.meta.reason = Vec::new();
         }
-        settle(&self.0.store, function, state, Vec::new()).await
+        write(&self.0.store, function).await
     }
 
-    /// Lets callers reach the new deployment, then takes the old one away.
+    /// Lets calls reach what is wanted, then takes the rest away.
     async fn switch(
         &self,
         mut function: Resource<Function>,
-        engine: &Arc<dyn Engine>,
-        new: Deployment,
-        image: Option<FunctionImage>,
-        hash: String,
-    ) -> Result<Step> {
-        let status = FunctionStatus {
-            faas_id: Some(new.id),
-            engine: Some(engine.name().to_owned()),
-            function_image_url: image.as_ref().map(|i| i.url.clone()).or(Some(new.image_url)),
-            digest: image.map(|image| image.digest),
-            image_digest: new.image_digest,
-            language: Some(new.language),
-            deployed_hash: Some(hash),
-            serving: None,
-            keep_runs: false,
-        };
-        let old = std::mem::replace(&mut function.status, status);
-        function.meta.state = State::Ready;
-        function.meta.reason = Vec::new();
-        match write(&self.0.store, &mut function).await {
-            Ok(true) => {}
-            // Whoever was faster brings the function here again.
-            Ok(false) => {
-                retire(engine, new.id, Duration::ZERO);
-                return Ok(Step::Done);
-            }
-            Err(error) => {
-                let old = self.deployed(&old).map(|(engine, id)| (engine.clone(), id));
-                let either = old.into_iter().chain([(engine.clone(), new.id)]).collect();
-                self.retire_unnamed(&function, either);
-                return Err(error);
-            }
-        }
-        self.0.invoker.forget(&function.meta.org, &function.meta.name);
-        if let Some((engine, id)) = self.deployed(&old) {
-            retire(engine, id, GRACE);
-        }
-        Ok(Step::Done)
-    }
-
-    /// The store did not say which deployment it names now. Once it does, the others go.
-    fn retire_unnamed(&self, function: &Resource<Function>, all: Vec<(Arc<dyn Engine>, Uuid)>) {
-        let store = self.0.store.clone();
-        let (org, name) = (function.meta.org.clone(), function.meta.name.clone());
-        self.0.tasks.spawn(self.0.stop.clone().run_until_cancelled_owned(async move {
-            let named = loop {
-                match store.by_name::<Function>(&org, &name).await {
-                    Ok(found) => break found.and_then(|function| function.status.faas_id),
-                    Err(_) => tokio::time::sleep(LOOK_AGAIN).await,
-                }
-            };
-            for (engine, id) in all.into_iter().filter(|(_, id)| Some(*id) != named) {
-                retire(&engine, id, GRACE);
-            }
-        }));
-    }
-
-    fn deployed(&self, status: &FunctionStatus) -> Option<(&Arc<dyn Engine>, Uuid)> {
-        let engine = self.0.engines.get(status.engine.as_deref()?)?;
-        Some((engine, status.faas_id?))
-    }
-
-    /// Says on the function what it waits for or what is wrong with it.
-    async fn stopped(
-        &self,
-        mut function: Resource<Function>,
-        obstacle: Obstacle,
+        wanted: Wanted,
+        new: Option<New>,
+        mut trouble: Trouble,
         wait: Duration,
     ) -> Result<Step> {
-        let pending = match function.meta.state {
-            State::Ready | State::Error => State::Updating,
-            state => state,
-        };
-        let (state, text, again) = match obstacle {
-            Obstacle::Wait(text) => (pending, text, false),
-            Obstacle::Final(text) => (State::Error, text, false),
-            Obstacle::Again(text) => {
-                (pending, format!("{text}; next try in {} s", wait.as_secs()), true)
-            }
-        };
-        let mut reason = vec![text];
-        if let Some(id) = function.status.faas_id {
-            reason.push(format!("deployment {id} of an earlier version goes on serving"));
-            function.status.serving.get_or_insert_with(|| Box::new(function.spec.clone()));
+        let (meta, status) = (function.meta.clone(), function.status.clone());
+        apply(&mut function.status, &wanted, new.as_ref());
+        let leaving = self.leaving(&mut function, &status.deployments);
+        let removed = self.remove_retiring(&mut function.status).await;
+        trouble.obstacle = trouble.obstacle.or(wanted.obstacle);
+        let serving = wanted.serving.as_ref().map(|serving| serving.version);
+        let (state, reason) = trouble.words(meta.state, serving, wait);
+        (function.meta.state, function.meta.reason) = (state, reason);
+        let changed = function.status != status
+            || (function.meta.state, &function.meta.reason) != (meta.state, &meta.reason);
+        // Whoever was faster brings the function here again, with all that is written down.
+        if changed && !write(&self.0.store, &mut function).await? {
+            return Ok(Step::Done);
         }
-        settle(&self.0.store, &mut function, state, reason).await?;
-        Ok(if again { Step::Again { revision: function.meta.revision } } else { Step::Done })
+        if changed {
+            self.0.invoker.forget(&meta.org, &meta.name);
+        }
+        self.retire(leaving);
+        self.forget_versions(&function).await?;
+        let again = trouble.may_pass() || !removed || !function.status.retiring.is_empty();
+        let revision = function.meta.revision;
+        Ok(if again { Step::Again { revision } } else { Step::Done })
     }
 
-    /// The deployment first, then the runs, then the row: whatever is interrupted is repeated.
+    /// The deployments first, then the versions and runs, then the row: whatever is interrupted is
+    /// repeated.
     async fn remove(&self, function: Resource<Function>) -> Result<Step> {
         let meta = &function.meta;
         self.0.invoker.forget(&meta.org, &meta.name);
-        if let Some((engine, id)) = self.deployed(&function.status) {
-            engine.remove(id).await.map_err(unremoved)?;
+        for (engine, id) in deployments::all(&function.status) {
+            if let Some(engine) = self.0.engines.get(&engine) {
+                engine.remove(id).await.map_err(unremoved)?;
+            }
+        }
+        for version in self.versions(&function).await? {
+            self.0.store.remove(&version).await?;
         }
         if !function.status.keep_runs {
             self.0.store.run_delete_of(&meta.org, meta.id).await?;
@@ -311,29 +168,46 @@ impl Functions {
         self.0.store.remove(&function).await?;
         Ok(Step::Done)
     }
+
+    /// All versions of a function, the newest first.
+    async fn versions(
+        &self,
+        function: &Resource<Function>,
+    ) -> Result<Vec<Resource<FunctionVersion>>> {
+        let spec = vec![("function".to_owned(), function.meta.name.to_string())];
+        let query = ListQuery { spec, ..ListQuery::default() };
+        let found = self.0.store.list::<FunctionVersion>(&function.meta.org, &query).await?;
+        let mut versions = found.items;
+        versions.sort_by_key(|version| std::cmp::Reverse(version.spec.number));
+        Ok(versions)
+    }
+}
+
+/// Writes what serves from now on into the status.
+fn apply(status: &mut FunctionStatus, wanted: &Wanted, new: Option<&New>) {
+    if let Some(New { version, .. }) = new {
+        status.latest = version.number;
+        status.latest_hash = Some(version.hash.clone());
+    }
+    status.deployments.clone_from(&wanted.deployments);
+    let Some((serving, stable)) = wanted.serving.as_ref().zip(wanted.stable.as_ref()) else {
+        return;
+    };
+    let before = status.serving.as_ref().map(|before| before.version);
+    if let Some(before) = before.filter(|before| *before != serving.version) {
+        status.previous = Some(before);
+    }
+    status.serving = Some(serving.clone());
+    status.faas_id = Some(stable.faas_id);
+    let first = status.deployed(serving.version).and_then(|d| d.engines.first());
+    status.engine = first.cloned();
+    let url = stable.function_image_url.as_ref().unwrap_or(&stable.image_url);
+    status.function_image_url = Some(url.clone());
+    status.digest.clone_from(&stable.digest);
+    status.image_digest.clone_from(&stable.image_digest);
 }
 
 fn unremoved(error: dispatch_driver::Error) -> crate::app::Error {
     let message = format!("a deployment cannot be removed: {error}");
     crate::app::Error::unavailable(error.code, message)
-}
-
-/// Names everything a deployment is made of: another hash is another deployment.
-fn hash(deployment: &Deployment, engine: &str) -> String {
-    let parts = json!([
-        engine,
-        deployment.language,
-        deployment.image_url,
-        deployment.image_digest,
-        deployment.handler,
-        deployment.source_digest,
-        deployment.environment,
-        deployment.timeout.as_millis() as u64,
-        deployment.memory_mib,
-        deployment.concurrency,
-        deployment.idle.as_millis() as u64,
-        deployment.egress,
-    ]);
-    let digest = Sha256::digest(parts.to_string().as_bytes());
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }

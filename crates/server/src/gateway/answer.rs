@@ -76,7 +76,8 @@ impl Gateway {
         let route = &hit.place.route;
         let request = RunRequest {
             org: route.org.clone(),
-            function: route.function.clone(),
+            function: route.function.function.clone(),
+            qualifier: route.function.qualifier.clone(),
             blocking: is_blocking(parts),
             input: Some(input),
             secrets: Vec::new(),

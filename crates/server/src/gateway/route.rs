@@ -1,6 +1,7 @@
 //! What a route leads to.
 
 use dispatch_model::api::ApiSpec;
+use dispatch_model::function_version::FunctionReference;
 use dispatch_model::{Name, OrgName, Violation};
 
 use super::method::Methods;
@@ -12,7 +13,7 @@ pub struct Route {
     pub org: OrgName,
     pub api: Name,
     pub rank: Rank,
-    pub function: Name,
+    pub function: FunctionReference,
     pub methods: Methods,
     pub http: bool,
     pub https: bool,
@@ -31,7 +32,7 @@ impl Route {
             org: org.clone(),
             api: api.clone(),
             rank,
-            function: Name::new(&spec.function).map_err(function)?,
+            function: FunctionReference::parse(&spec.function).map_err(function)?,
             methods: Methods::of_api(&spec.methods),
             http: serves("http"),
             https: serves("https"),

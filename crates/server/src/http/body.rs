@@ -37,6 +37,7 @@ impl Shape for wire::Image {}
 impl Shape for wire::ImagePolicy {}
 impl Shape for wire::Organization {}
 impl Shape for wire::Policy {}
+impl Shape for wire::Rollout {}
 impl Shape for wire::Secret {}
 impl Shape for wire::ServiceAccount {}
 

@@ -19,8 +19,8 @@ use super::error::plain;
 use super::measure::{self, ApiMetrics};
 use super::openapi::Document;
 use super::{
-    api, application, base_image, content, engine, function, health, iam, image, image_policy,
-    image_upkeep, package, request_id, run, secret, version, vulnerability,
+    api, application, base_image, content, engine, function, function_version, health, iam, image,
+    image_policy, image_upkeep, package, request_id, run, secret, version, vulnerability,
 };
 use crate::app::App;
 
@@ -32,6 +32,7 @@ pub fn documented() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
         .merge(image_policy::routes())
         .merge(image_upkeep::routes())
         .merge(function::routes())
+        .merge(function_version::routes())
         .merge(run::routes())
         .merge(secret::routes())
         .merge(api::routes())

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use dispatch_driver::{Call, Error, Fault, Outcome, Phases, Retry};
+use dispatch_driver::{Call, Error, Fault, Outcome, Phases, Reached, Retry};
 use dispatch_model::{InvocationError, InvocationErrorType, RawJson, Run, State, code};
 use futures::FutureExt as _;
+use uuid::Uuid;
 
-use super::callable::{Callable, function_error, input_error, system_error};
+use super::callable::{Place, Version, function_error, input_error, system_error};
 use super::context::Context;
 use super::json;
 use super::secrets::Values;
@@ -32,6 +33,8 @@ pub struct Needs<'a> {
 pub struct Attempted {
     pub phases: Phases,
     pub then: Then,
+    /// Whether its handler may have begun.
+    pub reached: Reached,
 }
 
 /// What can be done after an attempt.
@@ -48,27 +51,33 @@ pub enum Then {
 }
 
 /// Runs the function once and writes into `run` what came of it, its end included.
-pub async fn attempt(callable: &Callable, run: &mut Run, needs: &Needs<'_>) -> Attempted {
+pub async fn attempt(
+    version: &Version,
+    place: &Place,
+    run: &mut Run,
+    needs: &Needs<'_>,
+) -> Attempted {
     run.attempts += 1;
     run.executed_us = Some(now_us());
-    run.faas_id = Some(callable.faas_id);
-    run.engine = Some(callable.engine.name().to_owned());
+    run.faas_id = Some(version.faas_id);
+    run.version = Some(version.number);
+    run.engine = Some(place.engine.name().to_owned());
     let mut phases = Phases::default();
-    let mut then = Then::Nothing;
-    let result = match prepare(callable, run, needs) {
+    let (mut then, mut reached) = (Then::Nothing, Reached::Maybe);
+    let result = match prepare(version, run, needs) {
         Err(error) => {
-            then = Then::of_failure(&error);
+            (then, reached) = (Then::of_failure(&error), Reached::No);
             Err(error)
         }
-        Ok(call) => match invoke(callable, call).await {
+        Ok(call) => match invoke(place, version.faas_id, call).await {
             Err(error) => {
-                then = Then::of_engine(&error);
+                (then, reached) = (Then::of_engine(&error), error.reached);
                 Err(of_engine(&error))
             }
             Ok(outcome) => {
                 phases = outcome.phases;
                 run.logs = outcome.logs;
-                let result = outcome.result.and_then(|out| accept(callable, out, needs.max_output));
+                let result = outcome.result.and_then(|out| accept(version, out, needs.max_output));
                 if let Err(error) = &result {
                     then = Then::of_failure(error);
                 }
@@ -77,7 +86,7 @@ pub async fn attempt(callable: &Callable, run: &mut Run, needs: &Needs<'_>) -> A
         },
     };
     finish(run, result);
-    Attempted { phases, then }
+    Attempted { phases, then, reached }
 }
 
 /// Writes the end of a run into it.
@@ -99,14 +108,14 @@ pub fn finish(run: &mut Run, result: Result<RawJson, InvocationError>) {
     }
 }
 
-fn prepare(callable: &Callable, run: &Run, needs: &Needs<'_>) -> Result<Call, InvocationError> {
-    if let Some(schema) = &callable.schema_in {
+fn prepare(version: &Version, run: &Run, needs: &Needs<'_>) -> Result<Call, InvocationError> {
+    if let Some(schema) = &version.schema_in {
         let input = run.input.as_ref().map_or("null", |json| json.get());
         schema.check(input).map_err(|e| input_error(format!("input breaks schema.in: {e}")))?;
     }
-    let own = callable.secrets.as_ref().map_err(Clone::clone)?;
+    let own = version.secrets.as_ref().map_err(Clone::clone)?;
     let merged = (!needs.secrets.is_empty()).then(|| own.json_with(needs.secrets));
-    let timeout_ms = u64::try_from(callable.timeout.as_millis()).unwrap_or(u64::MAX);
+    let timeout_ms = u64::try_from(version.timeout.as_millis()).unwrap_or(u64::MAX);
     let context = Context {
         secrets: merged.as_deref().map_or(own.json(), Vec::as_slice),
         http_context: run.http_context.as_ref(),
@@ -121,14 +130,14 @@ fn prepare(callable: &Callable, run: &Run, needs: &Needs<'_>) -> Result<Call, In
         run_id: run.id,
         context: context.to_bytes(),
         payload: run.input.as_ref().map_or(Bytes::from_static(b"null"), RawJson::bytes),
-        deadline: Instant::now() + callable.timeout,
+        deadline: Instant::now() + version.timeout,
     })
 }
 
-async fn invoke(callable: &Callable, call: Call) -> Result<Outcome, Error> {
+async fn invoke(place: &Place, id: Uuid, call: Call) -> Result<Outcome, Error> {
     let limit = tokio::time::Instant::from_std(call.deadline + ENGINE_GRACE);
     // An engine that panics must not take the run with it: a queued one would be begun for ever.
-    let answer = AssertUnwindSafe(callable.engine.invoke(callable.faas_id, call)).catch_unwind();
+    let answer = AssertUnwindSafe(place.engine.invoke(id, call)).catch_unwind();
     let failed = |what| Err(Error::ours(code::ENGINE006, what));
     match tokio::time::timeout_at(limit, answer).await {
         Ok(Ok(answer)) => answer,
@@ -137,7 +146,7 @@ async fn invoke(callable: &Callable, call: Call) -> Result<Outcome, Error> {
     }
 }
 
-fn accept(callable: &Callable, output: RawJson, max: usize) -> Result<RawJson, InvocationError> {
+fn accept(version: &Version, output: RawJson, max: usize) -> Result<RawJson, InvocationError> {
     let size = output.get().len();
     if size > max {
         let message = format!("the output is {size} bytes long, at most {max} are allowed");
@@ -145,7 +154,7 @@ fn accept(callable: &Callable, output: RawJson, max: usize) -> Result<RawJson, I
     }
     json::check_depth(output.get().as_bytes())
         .map_err(|v| function_error(format!("the output {}", v.rule)))?;
-    if let Some(schema) = &callable.schema_out {
+    if let Some(schema) = &version.schema_out {
         let checked = schema.check(output.get());
         checked.map_err(|e| function_error(format!("output breaks schema.out: {e}")))?;
     }

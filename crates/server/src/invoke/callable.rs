@@ -1,40 +1,94 @@
-//! A function as the invoker keeps it in memory: all that a call needs, prepared once.
+//! A function as the invoker keeps it in memory: its versions, each prepared once.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use dispatch_driver::Engine;
-use dispatch_model::{InvocationError, InvocationErrorType, Name};
-use tokio::sync::Semaphore;
+use dispatch_model::function::Serving;
+use dispatch_model::function_version::{FunctionReference, FunctionVersionSpec, Qualifier};
+use dispatch_model::{InvocationError, InvocationErrorType, Name, OrgName, ResourceKind};
+use tokio::sync::{OnceCell, Semaphore};
 use uuid::Uuid;
 
 use super::metrics::EngineMetrics;
 use super::schema::Schema;
 use super::secrets::OwnSecrets;
+use crate::app::Error;
 
-/// One function with the deployment that serves it.
+/// A function that can be called.
 pub struct Callable {
+    pub org: OrgName,
     pub function_id: Uuid,
     pub name: Name,
     pub image: String,
+    pub serving: Serving,
+    /// Every version that is deployed, by number; prepared when it is first called.
+    pub versions: BTreeMap<u64, Slot>,
+}
+
+/// One deployed version.
+pub struct Slot {
+    pub spec: FunctionVersionSpec,
+    /// Engines that have it.
+    pub engines: Vec<String>,
+    pub prepared: OnceCell<Arc<Version>>,
+}
+
+/// A version of a function: all that a call needs.
+pub struct Version {
+    pub number: u64,
     pub faas_id: Uuid,
-    pub engine: Arc<dyn Engine>,
+    /// Engines that have it; never empty.
+    pub places: Vec<Place>,
     pub schema_in: Option<Schema>,
     pub schema_out: Option<Schema>,
     pub timeout: Duration,
     pub retries: u32,
     pub backoff: Duration,
+    /// Whether a call that may have begun can be made again.
+    pub idempotent: bool,
     pub secret_names: Vec<String>,
     /// Or why they could not be had: then no run of the function is begun.
     pub secrets: Result<OwnSecrets, InvocationError>,
     pub services: Vec<String>,
-    pub metrics: EngineMetrics,
     /// One permit for each queued run that may be in the engine at the same time, so that queued
     /// runs spend none of their time limit waiting for a worker.
     pub queued: Arc<Semaphore>,
 }
 
+/// An engine that has a version.
+pub struct Place {
+    pub engine: Arc<dyn Engine>,
+    pub metrics: EngineMetrics,
+}
+
 impl Callable {
+    /// The number of the version a call is for. `random` decides who tries the canary.
+    ///
+    /// # Errors
+    /// When a version or alias is named that is not deployed.
+    pub fn number(&self, qualifier: Option<&Qualifier>, random: u64) -> Result<u64, Error> {
+        let serving = &self.serving;
+        let number = match qualifier {
+            None => return Ok(serving.version_for(random)),
+            Some(Qualifier::Version(number)) => Some(*number),
+            Some(Qualifier::Alias(alias)) => serving.aliases.get(alias.as_str()).copied(),
+        };
+        let deployed = number.filter(|number| self.versions.contains_key(number));
+        deployed.ok_or_else(|| {
+            let function = self.name.clone();
+            let name = FunctionReference { function, qualifier: qualifier.cloned() }.to_string();
+            Error::NotFound { kind: ResourceKind::FunctionVersion, name }
+        })
+    }
+
+    pub fn uses_secret(&self, name: &str) -> bool {
+        self.versions.values().any(|slot| slot.spec.spec.secrets.iter().any(|n| n == name))
+    }
+}
+
+impl Version {
     pub fn uses_secret(&self, name: &str) -> bool {
         self.secret_names.iter().any(|n| n == name)
     }

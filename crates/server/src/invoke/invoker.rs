@@ -11,13 +11,12 @@ use tokio_util::task::TaskTracker;
 
 use super::active::Active;
 use super::cache::Cache;
-use super::callable::Callable;
+use super::callable::{Callable, Version};
 use super::changes;
 use super::detach::Detach;
 use super::engines::Engines;
 use super::loader::Loader;
 use super::metrics::RunMetrics;
-use super::perform::new_run;
 use super::permits::Permits;
 use super::placed::Placed;
 use super::queue::{Queue, keep_leases, poll};
@@ -106,21 +105,21 @@ impl Invoker {
         let callable = self.callable(&request.org, &request.function).await?;
         let key = request.idempotency_key.clone();
         let request_id = request.request_id.clone();
-        let run = new_run(&callable, request, true);
+        let (version, run) = self.begin_run(&callable, request, true).await?;
         let invoker = self.clone();
         let Some(key) = key else {
-            return Ok(Detach::new(invoker.run_unkeyed(callable, run, request_id)).await);
+            return Ok(Detach::new(invoker.run_unkeyed(version, run, request_id)).await);
         };
-        Detach::new(invoker.run_keyed(callable, run, request_id, key)).await
+        Detach::new(invoker.run_keyed(version, run, request_id, key)).await
     }
 
     async fn run_unkeyed(
         self: Arc<Self>,
-        callable: Arc<Callable>,
+        version: Arc<Version>,
         mut run: Run,
         request_id: Arc<str>,
     ) -> Run {
-        self.perform(&callable, &mut run, &request_id).await;
+        self.perform(&version, &mut run, &request_id).await;
         self.store.run_record(&run).await;
         self.tell(&run);
         run
@@ -129,12 +128,12 @@ impl Invoker {
     /// A run with a key is stored before it begins, so that a repeat finds it.
     async fn run_keyed(
         self: Arc<Self>,
-        callable: Arc<Callable>,
+        version: Arc<Version>,
         mut run: Run,
         request_id: Arc<str>,
         key: String,
     ) -> Result<Run> {
-        let wait = callable.timeout;
+        let wait = version.timeout;
         let guard = self.active.enter(run.id);
         let lease = Some(self.queue.lease());
         match self.offer(&run, Some(&key), lease).await? {
@@ -144,7 +143,7 @@ impl Invoker {
             }
             Accepted::New => {
                 guard.begin();
-                self.perform(&callable, &mut run, &request_id).await;
+                self.perform(&version, &mut run, &request_id).await;
                 self.store.run_finish(&run).await?;
                 self.tell(&run);
                 Ok(run)

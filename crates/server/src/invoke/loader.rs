@@ -1,21 +1,22 @@
 //! Reads functions and secrets from the store and prepares them for calls.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dispatch_model::function::{DEFAULT_BACKOFF_MS, DEFAULT_CONCURRENCY, Function, FunctionSpec};
+use dispatch_model::function::{DEFAULT_BACKOFF_MS, DEFAULT_CONCURRENCY, Function, Serving};
+use dispatch_model::function_version::{FunctionVersion, version_name};
 use dispatch_model::secret::Secret;
 use dispatch_model::{
     InvocationError, InvocationErrorType, Name, OrgName, Resource, ResourceKind, State, code,
 };
 use dispatch_store::Store;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OnceCell};
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use super::cache::Cache;
-use super::callable::{Callable, input_error, system_error};
-use super::deployment::{Platform, deployment};
+use super::callable::{Callable, Place, Slot, Version, input_error, system_error};
+use super::deployment::deployment;
 use super::engines::Engines;
 use super::metrics::RunMetrics;
 use super::permits::Permits;
@@ -43,9 +44,9 @@ pub struct Loader {
 }
 
 /// Whether a stored function can be called.
-enum Readiness<'a> {
-    /// By this deployment, which was made from this spec.
-    Serves(Uuid, &'a FunctionSpec),
+enum Readiness {
+    /// By these versions, whatever becomes of an update.
+    Serves(Serving),
     /// It is being made.
     Soon,
     Never,
@@ -59,8 +60,8 @@ impl Loader {
             let changed = self.changed.notified();
             let function = self.function(org, name).await?;
             match readiness(&function) {
-                Readiness::Serves(faas_id, spec) => {
-                    return self.prepare(&function, faas_id, spec).await.map(Arc::new);
+                Readiness::Serves(serving) => {
+                    return self.load(&function, serving).await.map(Arc::new);
                 }
                 Readiness::Soon if Instant::now() < deadline => {
                     let look_again = deadline.min(Instant::now() + LOOK_AGAIN);
@@ -80,23 +81,54 @@ impl Loader {
             .ok_or_else(|| Error::NotFound { kind: ResourceKind::Function, name: name.to_string() })
     }
 
-    async fn prepare(
-        &self,
-        function: &Resource<Function>,
-        faas_id: Uuid,
-        spec: &FunctionSpec,
-    ) -> app::Result<Callable> {
-        let org = &function.meta.org;
-        let platform = Platform::from(&function.status);
-        let deployment = deployment(faas_id, function, spec, platform);
-        let wanted = function.status.engine.as_deref().or(spec.engine.as_deref());
-        let engine = match wanted.and_then(|name| self.engines.get(name)) {
-            Some(engine) => engine.clone(),
-            None => self.engines.for_language(&deployment.language, wanted).map_err(unavailable)?,
+    /// The function with all versions that are deployed, of which the one that takes calls is
+    /// prepared.
+    async fn load(&self, function: &Resource<Function>, serving: Serving) -> app::Result<Callable> {
+        let meta = &function.meta;
+        let mut callable = Callable {
+            org: meta.org.clone(),
+            function_id: meta.id,
+            name: meta.name.clone(),
+            image: function.spec.image.clone(),
+            serving,
+            versions: BTreeMap::new(),
         };
-        engine.ensure(&deployment).await.map_err(unavailable)?;
-        let key = (org, &function.meta.name, function.meta.id);
-        self.placed.put(key, &engine, faas_id);
+        for deployed in &function.status.deployments {
+            let name = version_name(&meta.name, deployed.version);
+            let found = self.store.by_name::<FunctionVersion>(&meta.org, &name).await?;
+            // One that is not stored yet is being made.
+            let Some(version) = found.filter(|v| v.spec.faas_id == deployed.faas_id) else {
+                continue;
+            };
+            let engines = deployed.engines.clone();
+            let slot = Slot { spec: version.spec, engines, prepared: OnceCell::new() };
+            callable.versions.insert(deployed.version, slot);
+        }
+        self.version(&callable, callable.serving.version).await?;
+        let held = callable.versions.values().flat_map(|slot| {
+            let engines = slot.engines.iter().filter_map(|name| self.engines.get(name));
+            engines.map(|engine| (engine.clone(), slot.spec.faas_id))
+        });
+        self.placed.put(function, held.collect());
+        Ok(callable)
+    }
+
+    /// A deployed version, prepared by the first who calls it.
+    pub async fn version(&self, callable: &Callable, number: u64) -> app::Result<Arc<Version>> {
+        let slot = callable.versions.get(&number).ok_or_else(|| {
+            let reason = format!("version {number} is not deployed");
+            Error::NotReady { name: callable.name.clone(), reason }
+        })?;
+        if let Some(version) = slot.prepared.get() {
+            return Ok(version.clone());
+        }
+        let prepare = async || self.prepare(callable, slot).await.map(Arc::new);
+        slot.prepared.get_or_try_init(prepare).await.cloned()
+    }
+
+    async fn prepare(&self, callable: &Callable, slot: &Slot) -> app::Result<Version> {
+        let (org, spec) = (&callable.org, &slot.spec.spec);
+        let places = self.places(org, slot).await?;
         let compile = |field: &str, schema: &Option<serde_json::Value>| {
             schema.as_ref().map(|s| Schema::compile(field, s)).transpose()
         };
@@ -107,24 +139,50 @@ impl Loader {
             let code = code::leading(&message).unwrap_or(code::API010);
             return Err(Error::unavailable(code, message));
         }
-        let concurrency = spec.concurrency.unwrap_or(DEFAULT_CONCURRENCY);
-        Ok(Callable {
-            function_id: function.meta.id,
-            name: function.meta.name.clone(),
-            image: spec.image.clone(),
+        let (faas_id, concurrency) = (slot.spec.faas_id, spec.concurrency);
+        Ok(Version {
+            number: slot.spec.number,
             faas_id,
-            engine: engine.clone(),
+            places,
             schema_in: compile("schema.in", &spec.schema_in)?,
             schema_out: compile("schema.out", &spec.schema_out)?,
-            timeout: deployment.timeout,
+            timeout: Duration::from_millis(spec.timeout_ms_or_default()),
             retries: spec.retries,
             backoff: Duration::from_millis(spec.backoff_ms.unwrap_or(DEFAULT_BACKOFF_MS)),
+            idempotent: spec.idempotent,
             secret_names: spec.secrets.clone(),
             secrets,
-            metrics: self.metrics.engine(engine.name()),
             services: spec.services.clone(),
-            queued: self.permits.of(faas_id, concurrency),
+            queued: self.permits.of(faas_id, concurrency.unwrap_or(DEFAULT_CONCURRENCY)),
         })
+    }
+
+    /// The engines that have a version, each told of it. One that cannot be told now is left out,
+    /// as long as another can.
+    async fn places(&self, org: &OrgName, slot: &Slot) -> app::Result<Vec<Place>> {
+        let deployment = deployment(org, &slot.spec);
+        let engines = slot.engines.iter().filter_map(|name| self.engines.get(name).cloned());
+        let ensured = engines.map(async |engine| {
+            engine.ensure(&deployment).await.map(|()| {
+                let metrics = self.metrics.engine(engine.name());
+                Place { engine, metrics }
+            })
+        });
+        let (mut places, mut failed) = (Vec::new(), None);
+        for place in futures::future::join_all(ensured).await {
+            match place {
+                Ok(place) => places.push(place),
+                Err(error) => failed = Some(error),
+            }
+        }
+        match failed {
+            Some(error) if places.is_empty() => Err(unavailable(error)),
+            _ if places.is_empty() => {
+                let text = format!("no engine has version {} now", slot.spec.number);
+                Err(Error::unavailable(code::ENGINE009, text))
+            }
+            _ => Ok(places),
+        }
     }
 
     /// Opens secrets by name.
@@ -164,14 +222,11 @@ impl Loader {
     }
 }
 
-/// While an update is being made, or after it failed, what served before goes on serving.
-fn readiness(function: &Resource<Function>) -> Readiness<'_> {
-    let (state, status) = (function.meta.state, &function.status);
-    match (state, status.faas_id, &status.serving) {
-        (State::Ready, Some(faas_id), _) => Readiness::Serves(faas_id, &function.spec),
-        (_, Some(faas_id), Some(spec)) => Readiness::Serves(faas_id, spec),
-        (State::Ready, None, _) => Readiness::Soon,
-        _ if state.is_pending() => Readiness::Soon,
+fn readiness(function: &Resource<Function>) -> Readiness {
+    match (function.meta.state, &function.status.serving) {
+        (_, Some(serving)) => Readiness::Serves(serving.clone()),
+        (State::Ready, None) => Readiness::Soon,
+        (state, None) if state.is_pending() => Readiness::Soon,
         _ => Readiness::Never,
     }
 }

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use dispatch_driver::Phases;
+use dispatch_driver::{Phases, Reached};
+use dispatch_model::function_version::Qualifier;
 use dispatch_model::{InvocationError, InvocationErrorType, Logs, Name, OrgName, Run, State};
 use uuid::Uuid;
 
 use super::attempt::{Attempted, Needs, Then, attempt, finish, now_us};
-use super::callable::Callable;
+use super::callable::{Callable, Version};
 use super::invoker::Invoker;
 use super::request::RunRequest;
 use super::secrets::Values;
@@ -25,29 +26,56 @@ impl Invoker {
         }
     }
 
+    /// A run as it is accepted, with the version it is for.
+    pub(super) async fn begin_run(
+        &self,
+        callable: &Callable,
+        request: RunRequest,
+        blocking: bool,
+    ) -> app::Result<(Arc<Version>, Run)> {
+        let number = callable.number(request.qualifier.as_ref(), rand::random())?;
+        let version = self.loader.version(callable, number).await?;
+        let run = new_run(callable, &version, request, blocking);
+        Ok((version, run))
+    }
+
+    /// The version of a function a run is for now.
+    pub(super) async fn version(
+        &self,
+        callable: &Callable,
+        run: &Run,
+    ) -> app::Result<Arc<Version>> {
+        let qualifier = run.qualifier.as_deref().map(Qualifier::parse).transpose()?;
+        let number = callable.number(qualifier.as_ref(), rand::random())?;
+        self.loader.version(callable, number).await
+    }
+
     /// One attempt, made again once when the engine had lost the deployment.
     pub(super) async fn perform(
         &self,
-        callable: &Callable,
+        version: &Version,
         run: &mut Run,
         request_id: &str,
     ) -> Attempted {
-        let more = match self.more_secrets(callable, run).await {
+        let more = match self.more_secrets(version, run).await {
             Ok(more) => more,
             Err(error) => return refuse(run, error),
         };
         let needs =
             Needs { request_id, secrets: &more, max_output: self.settings.max_payload_bytes };
-        let mut attempted = attempt(callable, run, &needs).await;
+        let place = &version.places[0];
+        let mut attempted = attempt(version, place, run, &needs).await;
         if attempted.then == Then::EnsureAgain {
             self.callables.forget(run.org.as_str(), run.function_name.as_str());
             attempted.then = Then::RetryEngine;
-            if let Ok(callable) = self.callable(&run.org, &run.function_name).await {
+            if let Ok(callable) = self.callable(&run.org, &run.function_name).await
+                && let Ok(version) = self.loader.version(&callable, version.number).await
+            {
                 run.attempts -= 1;
-                attempted = attempt(&callable, run, &needs).await;
+                attempted = attempt(&version, &version.places[0], run, &needs).await;
             }
         }
-        callable.metrics.attempted(run, &attempted);
+        place.metrics.attempted(run, &attempted);
         log(run, request_id);
         attempted
     }
@@ -55,10 +83,10 @@ impl Invoker {
     /// The opened secrets a run names beside its function's own.
     async fn more_secrets(
         &self,
-        callable: &Callable,
+        version: &Version,
         run: &Run,
     ) -> Result<Vec<Arc<Values>>, InvocationError> {
-        let own = |name: &&String| !callable.uses_secret(name);
+        let own = |name: &&String| !version.uses_secret(name);
         let names: Vec<String> = run.secrets.iter().filter(own).cloned().collect();
         self.loader.open_all(&run.org, &names).await
     }
@@ -87,11 +115,11 @@ pub(super) fn refuse(run: &mut Run, error: InvocationError) -> Attempted {
     run.executed_us = Some(now_us());
     let then = Then::of_failure(&error);
     finish(run, Err(error));
-    Attempted { phases: Phases::default(), then }
+    Attempted { phases: Phases::default(), then, reached: Reached::No }
 }
 
 /// A run as it is accepted. Its secrets are the function's, then the request's own, as in v1.
-pub(super) fn new_run(callable: &Callable, request: RunRequest, blocking: bool) -> Run {
+fn new_run(callable: &Callable, version: &Version, request: RunRequest, blocking: bool) -> Run {
     Run {
         id: Uuid::now_v7(),
         org: request.org,
@@ -99,6 +127,9 @@ pub(super) fn new_run(callable: &Callable, request: RunRequest, blocking: bool) 
         function_id: callable.function_id,
         faas_id: None,
         engine: None,
+        qualifier: request.qualifier.map(|qualifier| qualifier.to_string()),
+        version: None,
+        placement: None,
         blocking,
         state: State::Initialized,
         reason: Vec::new(),
@@ -106,8 +137,8 @@ pub(super) fn new_run(callable: &Callable, request: RunRequest, blocking: bool) 
         output: None,
         error: None,
         logs: Logs::default(),
-        secrets: appended(&callable.secret_names, request.secrets),
-        services: appended(&callable.services, request.services),
+        secrets: appended(&version.secret_names, request.secrets),
+        services: appended(&version.services, request.services),
         event: request.event,
         http_context: request.http_context,
         tags: request.tags,

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use dashmap::DashMap;
 use dispatch_driver::Engine;
-use dispatch_model::{Name, OrgName};
+use dispatch_model::function::Function;
+use dispatch_model::{Name, OrgName, Resource};
 use uuid::Uuid;
 
 /// How long a deployment nobody is sent to any more is kept, for calls that found it just before.
@@ -15,37 +16,50 @@ pub const GRACE: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// By function: the deployment that was ensured last.
+/// By function: what this server was last told its versions are deployed as.
 #[derive(Default)]
-pub struct Placed(DashMap<(OrgName, Name), Place>);
+pub struct Placed(DashMap<(OrgName, Name), Held>);
 
-struct Place {
+struct Held {
     function: Uuid,
-    engine: Arc<dyn Engine>,
-    deployment: Uuid,
+    /// Revision of the function that said so: an older reading changes nothing.
+    revision: i64,
+    places: Vec<(Arc<dyn Engine>, Uuid)>,
 }
 
 impl Placed {
-    /// The function is served by this deployment; the one before it goes.
-    pub fn put(
-        &self,
-        (org, name, function): (&OrgName, &Name, Uuid),
-        engine: &Arc<dyn Engine>,
-        deployment: Uuid,
-    ) {
-        let place = Place { function, engine: engine.clone(), deployment };
-        let before = self.0.insert((org.clone(), name.clone()), place);
-        if let Some(before) = before.filter(|before| before.deployment != deployment) {
-            retire(&before.engine, before.deployment, GRACE);
+    /// The function is served by these deployments; those before them go from this server. What
+    /// outlives servers is removed by whoever changed the function.
+    pub fn put(&self, function: &Resource<Function>, places: Vec<(Arc<dyn Engine>, Uuid)>) {
+        let meta = &function.meta;
+        let key = (meta.org.clone(), meta.name.clone());
+        let mut held = self.0.entry(key).or_insert_with(|| Held {
+            function: meta.id,
+            revision: 0,
+            places: Vec::new(),
+        });
+        if held.function == meta.id && held.revision > meta.revision {
+            return;
         }
+        let kept = |id: Uuid| places.iter().any(|(_, other)| *other == id);
+        for (engine, id) in held.places.iter().filter(|(_, id)| !kept(*id)) {
+            leave(engine, *id);
+        }
+        *held = Held { function: meta.id, revision: meta.revision, places };
     }
 
     /// The function is deleted.
     pub fn remove(&self, org: &OrgName, name: &Name, function: Uuid) {
         let key = (org.clone(), name.clone());
-        if let Some((_, gone)) = self.0.remove_if(&key, |_, place| place.function == function) {
-            retire(&gone.engine, gone.deployment, GRACE);
+        if let Some((_, gone)) = self.0.remove_if(&key, |_, held| held.function == function) {
+            gone.places.iter().for_each(|(engine, id)| leave(engine, *id));
         }
+    }
+}
+
+fn leave(engine: &Arc<dyn Engine>, deployment: Uuid) {
+    if !engine.capabilities().lasting {
+        retire(engine, deployment, GRACE);
     }
 }
 

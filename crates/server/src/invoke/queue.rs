@@ -18,7 +18,6 @@ use super::active::Guard;
 use super::attempt::now_us;
 use super::detach::Detach;
 use super::invoker::Invoker;
-use super::perform::new_run;
 use super::request::{IDEMPOTENCY_KEY, RunRequest};
 use super::settings::Settings;
 use crate::app::{Error, Result};
@@ -107,7 +106,7 @@ impl Invoker {
         let callable = self.callable(&request.org, &request.function).await?;
         let request_id = request.request_id.clone();
         let key = request.idempotency_key.clone();
-        let run = new_run(&callable, request, false);
+        let (_, run) = self.begin_run(&callable, request, false).await?;
         Detach::new(self.clone().enqueue(run, request_id, key)).await
     }
 

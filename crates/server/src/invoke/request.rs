@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use dispatch_model::function_version::Qualifier;
 use dispatch_model::{Name, OrgName, RawJson, Tags, Violation};
 
 use super::settings::Settings;
@@ -19,6 +20,8 @@ const MAX_NAMES: usize = 64;
 pub struct RunRequest {
     pub org: OrgName,
     pub function: Name,
+    /// Which of its versions; the one that serves, or its canary, when absent.
+    pub qualifier: Option<Qualifier>,
     /// Whether the caller waits for the end.
     pub blocking: bool,
     /// `null` for the handler when absent.
@@ -43,6 +46,7 @@ impl RunRequest {
         Self {
             org,
             function,
+            qualifier: None,
             blocking: true,
             input: None,
             secrets: Vec::new(),

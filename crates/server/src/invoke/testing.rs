@@ -11,7 +11,8 @@ use bytes::Bytes;
 use dispatch_driver::{
     Call, Capabilities, Deployment, Engine, Error, Health, Observed, Outcome, Phases, Result, Retry,
 };
-use dispatch_model::function::{Function, FunctionSpec};
+use dispatch_model::function::{Deployed, Function, FunctionSpec, Serving};
+use dispatch_model::function_version::{FunctionVersion, FunctionVersionSpec, version_name};
 use dispatch_model::secret::{Sealed, Secret, SecretSpec};
 use dispatch_model::{
     InvocationError, Logs, Name, OrgName, RawJson, Resource, Run, State, Tags, code,
@@ -187,14 +188,19 @@ impl World {
         Self { invoker, store, engine, settings, directory }
     }
 
+    /// A function that is READY, with a first version.
     pub async fn function(&self, text: &str, spec: FunctionSpec) -> Resource<Function> {
         let spec = FunctionSpec { image: "image".to_owned(), backoff_ms: Some(1), ..spec };
         let mut function =
             Resource::<Function>::new(org(), name(text), Tags::new(), State::Ready, spec);
-        function.status.faas_id = Some(Uuid::now_v7());
-        function.status.engine = Some("test".to_owned());
         self.store.insert(&function).await.unwrap();
+        self.serve(&mut function).await;
         function
+    }
+
+    /// Makes what the function says now its next version, and has that take the calls.
+    pub async fn serve(&self, function: &mut Resource<Function>) {
+        serve(&self.store, "test", function).await;
     }
 
     pub async fn secret(&self, text: &str, value: &str) -> Resource<Secret> {
@@ -244,4 +250,31 @@ pub async fn eventually<T>(mut ask: impl AsyncFnMut() -> Option<T>) -> T {
         assert!(Instant::now() < deadline, "it did not happen in time");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+}
+
+/// The same with another engine.
+pub async fn serve(store: &Store, engine: &str, function: &mut Resource<Function>) {
+    let number = function.status.latest + 1;
+    let version = FunctionVersionSpec {
+        function: function.meta.name.to_string(),
+        number,
+        faas_id: Uuid::now_v7(),
+        language: engine.to_owned(),
+        spec: function.spec.clone(),
+        ..FunctionVersionSpec::default()
+    };
+    let faas_id = version.faas_id;
+    let stored = version_name(&function.meta.name, number);
+    if let Some(left) = store.by_name::<FunctionVersion>(&org(), &stored).await.unwrap() {
+        store.remove(&left).await.unwrap();
+    }
+    let stored =
+        Resource::<FunctionVersion>::new(org(), stored, Tags::new(), State::Ready, version);
+    store.insert(&stored).await.unwrap();
+    let engines = vec![engine.to_owned()];
+    function.status.deployments = vec![Deployed { version: number, faas_id, engines }];
+    function.status.latest = number;
+    function.status.serving = Some(Serving { version: number, ..Serving::default() });
+    function.status.faas_id = Some(faas_id);
+    store.update(function).await.unwrap();
 }

@@ -39,7 +39,7 @@ impl Invoker {
     pub(super) async fn work(&self, mut run: Run, request_id: &str, guard: &Guard) {
         let end = match self.execute(&mut run, request_id, guard).await {
             Ok(end) => end,
-            Err(Error::NotFound { .. }) => {
+            Err(Error::NotFound { kind: ResourceKind::Function, .. }) => {
                 refuse(&mut run, system_error("the function was deleted before the run began"));
                 End::Finished
             }
@@ -53,7 +53,8 @@ impl Invoker {
     }
 
     async fn execute(&self, run: &mut Run, request_id: &str, guard: &Guard) -> Result<End> {
-        let waiting = self.callable(&run.org, &run.function_name).await?;
+        let callable = self.callable(&run.org, &run.function_name).await?;
+        let waiting = self.version(&callable, run).await?;
         let slot = tokio::select! {
             slot = waiting.queued.acquire() => slot,
             () = self.stop.cancelled() => return Ok(End::Left),
@@ -64,10 +65,15 @@ impl Invoker {
             let (kind, name) = (ResourceKind::Function, run.function_name.to_string());
             return Err(Error::NotFound { kind, name });
         }
+        // A version that was replaced meanwhile ends what it began to wait for.
+        let version = match callable.versions.contains_key(&waiting.number) {
+            true => self.loader.version(&callable, waiting.number).await?,
+            false => self.version(&callable, run).await?,
+        };
         guard.begin();
-        let attempted = self.perform(&callable, run, request_id).await;
+        let attempted = self.perform(&version, run, request_id).await;
         drop(slot);
-        let patience = Patience { retries: callable.retries, backoff: callable.backoff };
+        let patience = Patience { retries: version.retries, backoff: version.backoff };
         Ok(self.decide(run, attempted.then, patience))
     }
 

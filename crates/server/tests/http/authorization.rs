@@ -64,6 +64,11 @@ const TABLE: &[(&str, Asks, &str, u16)] = &[
     ("function_create", Right("create", "function"), "", 201),
     ("function_list", Right("get", "function"), "", 200),
     ("function_get", Right("get", "function"), "x", 200),
+    ("version_list", Right("get", "function"), "x", 200),
+    ("version_get", Right("get", "function"), "x", 404),
+    ("rollout", Right("update", "function"), "x", 400),
+    ("promote", Right("update", "function"), "x", 400),
+    ("undo", Right("update", "function"), "x", 400),
     ("function_content", Right("get", "function"), "x", 400),
     ("function_bill", Right("get", "function"), "x", 400),
     ("function_vulnerability", Right("get", "function"), "x", 400),
@@ -206,7 +211,8 @@ async fn every_operation_asks_for_exactly_its_right() {
             "second" => &dead[1],
             name => name,
         };
-        let mut path = template.replace("{name}", name).replace("{id}", name);
+        let mut path =
+            template.replace("{name}", name).replace("{id}", name).replace("{version}", "1");
         if name.starts_with('?') {
             path += name;
         }

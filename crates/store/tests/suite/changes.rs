@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use dispatch_model::ResourceKind;
 use dispatch_model::function::{FunctionSpec, SourceRef};
+use dispatch_model::function_version::{FunctionVersion, FunctionVersionSpec, version_name};
+use dispatch_model::{Resource, ResourceKind, State, Tags};
 use dispatch_store::{Op, Options, Store};
 
-use crate::{function, on_both, org, postgres, subjects_with};
+use crate::{function, name, on_both, org, postgres, subjects_with};
 
 on_both!(every_change_is_logged_and_signalled, |store| {
     let mut signals = store.changes();
@@ -56,14 +57,21 @@ async fn sources_go_when_no_function_needs_them() {
         let mut user = function("a", "f");
         user.spec.source = source("sha256:aa");
         store.insert(&user).await.unwrap();
-        // An update that failed: the version before goes on serving.
-        let serving = FunctionSpec { source: source("sha256:bb"), ..user.spec.clone() };
-        user.status.serving = Some(Box::new(serving));
-        store.update(&mut user).await.unwrap();
+        // Versions go on needing theirs.
+        let spec = FunctionSpec { source: source("sha256:bb"), ..user.spec.clone() };
+        let spec = FunctionVersionSpec { function: "f".into(), spec, ..Default::default() };
+        let version_name = version_name(&name("f"), 1);
+        let version = Resource::<FunctionVersion>::new(
+            org("a"),
+            version_name,
+            Tags::new(),
+            State::Ready,
+            spec,
+        );
+        store.insert(&version).await.unwrap();
         assert_eq!(store.blob_collect().await.unwrap(), 1);
         assert!(store.blob_get("sha256:cc").await.unwrap().is_none());
-        user.status.serving = None;
-        store.update(&mut user).await.unwrap();
+        store.remove(&version).await.unwrap();
         assert_eq!(store.blob_collect().await.unwrap(), 1);
         assert!(store.blob_get("sha256:aa").await.unwrap().is_some());
         store.remove(&user).await.unwrap();

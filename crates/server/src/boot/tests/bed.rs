@@ -138,7 +138,8 @@ impl Bed {
         let store = &self.running.app.store;
         self.eventually(async || {
             let functions = store.list_all::<Function>(&ListQuery::default()).await.unwrap().items;
-            let named: HashSet<_> = functions.iter().filter_map(|f| f.status.faas_id).collect();
+            let deployments = functions.iter().flat_map(|f| &f.status.deployments);
+            let named: HashSet<_> = deployments.map(|deployed| deployed.faas_id).collect();
             let held = self.engine.ensured.lock().unwrap().clone();
             let waiting = store.run_pending().await.unwrap();
             if held.is_subset(&named) && waiting == 0 {

@@ -18,24 +18,23 @@ use crate::invoke::testing::{TestEngine, ok, outcome};
 
 const MAX_OUTPUT: usize = 1_000;
 
-fn callable(engine: Arc<TestEngine>) -> Callable {
+fn version(engine: Arc<TestEngine>) -> Version {
     let faas_id = Uuid::now_v7();
     *engine.ensured.lock().unwrap() = HashSet::from([faas_id]);
-    Callable {
-        function_id: Uuid::now_v7(),
-        name: Name::trusted("f"),
-        image: "image".to_owned(),
+    let metrics = RunMetrics::register(&mut Registry::default()).engine("test");
+    Version {
+        number: 1,
         faas_id,
-        engine: engine as Arc<dyn Engine>,
+        places: vec![Place { engine: engine as Arc<dyn Engine>, metrics }],
         schema_in: None,
         schema_out: None,
         timeout: Duration::from_secs(1),
         retries: 0,
         backoff: Duration::ZERO,
+        idempotent: false,
         secret_names: Vec::new(),
         secrets: Ok(OwnSecrets::new(Vec::new())),
         services: Vec::new(),
-        metrics: RunMetrics::register(&mut Registry::default()).engine("test"),
         queued: Arc::new(Semaphore::new(1)),
     }
 }
@@ -48,6 +47,9 @@ fn run(input: Option<&str>) -> Run {
         function_id: Uuid::nil(),
         faas_id: None,
         engine: None,
+        qualifier: None,
+        version: None,
+        placement: None,
         blocking: true,
         state: State::Initialized,
         reason: Vec::new(),
@@ -67,13 +69,13 @@ fn run(input: Option<&str>) -> Run {
     }
 }
 
-async fn perform(callable: &Callable, run: &mut Run) -> Then {
+async fn perform(version: &Version, run: &mut Run) -> Then {
     let needs = Needs { request_id: "r", secrets: &[], max_output: MAX_OUTPUT };
-    attempt(callable, run, &needs).await.then
+    attempt(version, &version.places[0], run, &needs).await.then
 }
 
-async fn failed(callable: &Callable, run: &mut Run) -> (Kind, String, Then) {
-    let then = perform(callable, run).await;
+async fn failed(version: &Version, run: &mut Run) -> (Kind, String, Then) {
+    let then = perform(version, run).await;
     assert_eq!(run.state, State::Error);
     assert!(run.finished_us.is_some() && run.output.is_none());
     let error = run.error.clone().expect("a failed run has an error");
@@ -83,37 +85,37 @@ async fn failed(callable: &Callable, run: &mut Run) -> (Kind, String, Then) {
 
 #[tokio::test]
 async fn a_call_that_goes_well_fills_the_run() {
-    let callable = callable(TestEngine::echo());
+    let version = version(TestEngine::echo());
     let mut run = run(Some(r#"{"a": 1}"#));
-    assert_eq!(perform(&callable, &mut run).await, Then::Nothing);
+    assert_eq!(perform(&version, &mut run).await, Then::Nothing);
     assert_eq!(run.state, State::Ready);
     assert_eq!(run.output.as_ref().unwrap().get(), r#"{"a": 1}"#);
     assert_eq!(run.logs.stdout, ["a line"]);
     assert_eq!((run.attempts, run.engine.as_deref()), (1, Some("test")));
-    assert_eq!(run.faas_id, Some(callable.faas_id));
+    assert_eq!(run.faas_id, Some(version.faas_id));
     assert!(run.executed_us <= run.finished_us && run.executed_us.is_some());
 }
 
 #[tokio::test]
 async fn no_input_is_null_for_the_handler() {
-    let callable = callable(TestEngine::echo());
+    let version = version(TestEngine::echo());
     let mut run = run(None);
-    perform(&callable, &mut run).await;
+    perform(&version, &mut run).await;
     assert_eq!(run.output.as_ref().unwrap().get(), "null");
 }
 
 #[tokio::test]
 async fn input_that_breaks_the_schema_never_reaches_the_handler() {
     let engine = TestEngine::echo();
-    let mut callable = callable(engine.clone());
-    callable.schema_in = Schema::compile("schema.in", &json!({"type": "object"})).ok();
+    let mut version = version(engine.clone());
+    version.schema_in = Schema::compile("schema.in", &json!({"type": "object"})).ok();
     for input in [None, Some("[]")] {
-        let (kind, message, then) = failed(&callable, &mut run(input)).await;
+        let (kind, message, then) = failed(&version, &mut run(input)).await;
         assert_eq!((kind, then), (Kind::InputError, Then::Nothing));
         assert!(message.contains("schema.in"), "{message}");
     }
     assert_eq!(engine.calls(), 0);
-    perform(&callable, &mut run(Some("{}"))).await;
+    perform(&version, &mut run(Some("{}"))).await;
     assert_eq!(engine.calls(), 1);
 }
 
@@ -123,12 +125,12 @@ async fn output_is_checked_for_size_depth_and_schema() {
     let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
     let outputs = [(huge, "at most 1000"), (deep, "deeper")];
     for (output, part) in outputs.into_iter().chain([("{}".into(), "schema.out")]) {
-        let mut callable = callable(TestEngine::new(move |_, _| {
+        let mut version = version(TestEngine::new(move |_, _| {
             let output = output.clone();
             async move { ok(output) }
         }));
-        callable.schema_out = Schema::compile("schema.out", &json!({"type": "string"})).ok();
-        let (kind, message, then) = failed(&callable, &mut run(None)).await;
+        version.schema_out = Schema::compile("schema.out", &json!({"type": "string"})).ok();
+        let (kind, message, then) = failed(&version, &mut run(None)).await;
         assert_eq!((kind, then), (Kind::FunctionError, Then::RetryFunction), "{part}");
         assert!(message.contains(part), "{message}");
     }
@@ -147,26 +149,26 @@ async fn each_failure_says_whose_fault_it_is_and_what_to_do() {
         (Err(Error::caller(code::ENGINE003, "no")), Kind::FunctionError, Then::Nothing),
     ];
     for (answer, kind, then) in cases {
-        let callable = callable(TestEngine::new(move |_, _| {
+        let version = version(TestEngine::new(move |_, _| {
             let answer = answer.clone();
             async move { answer }
         }));
-        let seen = failed(&callable, &mut run(None)).await;
+        let seen = failed(&version, &mut run(None)).await;
         assert_eq!((seen.0, seen.2), (kind, then), "{}", seen.1);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_engine_that_never_answers_is_given_up() {
-    let callable = callable(TestEngine::new(|_, _| std::future::pending()));
-    let (kind, _, then) = failed(&callable, &mut run(None)).await;
+    let version = version(TestEngine::new(|_, _| std::future::pending()));
+    let (kind, _, then) = failed(&version, &mut run(None)).await;
     assert_eq!((kind, then), (Kind::SystemError, Then::RetryEngine));
 }
 
 #[tokio::test]
 async fn an_engine_that_panics_fails_the_run_only() {
-    let callable = callable(TestEngine::new(|_, _| async { panic!("on purpose") }));
-    let (kind, message, then) = failed(&callable, &mut run(None)).await;
+    let version = version(TestEngine::new(|_, _| async { panic!("on purpose") }));
+    let (kind, message, then) = failed(&version, &mut run(None)).await;
     assert_eq!((kind, then), (Kind::SystemError, Then::RetryEngine));
     assert!(message.contains("panicked") && !message.contains("purpose"), "{message}");
 }
@@ -174,15 +176,15 @@ async fn an_engine_that_panics_fails_the_run_only() {
 #[tokio::test]
 async fn secrets_reach_the_context_and_nothing_else() {
     let seen = TestEngine::new(|_, call| async move { ok(call.context) });
-    let mut callable = callable(seen);
+    let mut version = version(seen);
     let secret = |key: &str| {
         let values = [(key.to_owned(), Zeroizing::new("canary".to_owned()))];
         Arc::new(Values::from(values))
     };
-    callable.secrets = Ok(OwnSecrets::new(vec![secret("own")]));
+    version.secrets = Ok(OwnSecrets::new(vec![secret("own")]));
     let mut run = run(None);
     let needs = Needs { request_id: "r-7", secrets: &[secret("more")], max_output: MAX_OUTPUT };
-    attempt(&callable, &mut run, &needs).await;
+    attempt(&version, &version.places[0], &mut run, &needs).await;
     let context: Value = serde_json::from_str(run.output.take().unwrap().get()).unwrap();
     assert_eq!(context["secrets"], json!({"own": "canary", "more": "canary"}));
     assert_eq!((&context["requestId"], &context["attempt"]), (&json!("r-7"), &json!(1)));
@@ -192,9 +194,9 @@ async fn secrets_reach_the_context_and_nothing_else() {
 #[tokio::test]
 async fn a_secret_that_cannot_be_had_stops_the_run_before_the_call() {
     let engine = TestEngine::echo();
-    let mut callable = callable(engine.clone());
-    callable.secrets = Err(input_error("secret db does not exist"));
-    let (kind, message, then) = failed(&callable, &mut run(None)).await;
+    let mut version = version(engine.clone());
+    version.secrets = Err(input_error("secret db does not exist"));
+    let (kind, message, then) = failed(&version, &mut run(None)).await;
     assert_eq!((kind, then), (Kind::InputError, Then::Nothing));
     assert!(message.contains("db"));
     assert_eq!(engine.calls(), 0);

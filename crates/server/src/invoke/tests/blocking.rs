@@ -6,7 +6,6 @@ use std::time::Duration;
 use dispatch_model::function::FunctionSpec;
 use dispatch_model::{InvocationErrorType as Kind, State};
 use tokio::sync::{Notify, Semaphore};
-use uuid::Uuid;
 
 use crate::app::Error;
 use crate::invoke::testing::{TestEngine, World, eventually, name, ok, org, request, settings};
@@ -34,7 +33,7 @@ async fn what_is_not_there_or_not_ready_is_said_so() {
 
     let mut function = world.function("f", FunctionSpec::default()).await;
     function.meta.state = State::Error;
-    function.status.faas_id = None;
+    function.status.serving = None;
     function.meta.reason = vec!["it does not compile".to_owned()];
     world.store.update(&mut function).await.unwrap();
     let failed = world.invoker.run(request("f", "1")).await.unwrap_err();
@@ -55,7 +54,7 @@ async fn a_function_that_is_being_made_is_waited_for() {
     let world =
         World::with(TestEngine::echo(), Settings { ready_wait_ms: 10_000, ..settings() }).await;
     let mut function = world.function("f", FunctionSpec::default()).await;
-    let faas_id = function.status.faas_id.take();
+    let serving = function.status.serving.take();
     function.meta.state = State::Creating;
     world.store.update(&mut function).await.unwrap();
     let waiting = tokio::spawn({
@@ -64,7 +63,7 @@ async fn a_function_that_is_being_made_is_waited_for() {
     });
     tokio::task::yield_now().await;
     function.meta.state = State::Ready;
-    function.status.faas_id = faas_id;
+    function.status.serving = serving;
     world.store.update(&mut function).await.unwrap();
     assert_eq!(waiting.await.unwrap().unwrap().state, State::Ready);
 }
@@ -75,7 +74,6 @@ async fn an_update_takes_the_new_deployment_and_the_old_one_serves_meanwhile() {
     let mut function = world.function("f", FunctionSpec::default()).await;
     let old = function.status.faas_id;
     assert_eq!(world.invoker.run(request("f", "1")).await.unwrap().faas_id, old);
-    function.status.serving = Some(Box::new(function.spec.clone()));
     function.spec.schema_in = Some(serde_json::json!(false));
     for state in [State::Updating, State::Error] {
         function.meta.state = state;
@@ -85,11 +83,9 @@ async fn an_update_takes_the_new_deployment_and_the_old_one_serves_meanwhile() {
         assert_eq!((meanwhile.state, meanwhile.faas_id), (State::Ready, old), "{state}");
     }
 
-    let new = Some(Uuid::now_v7());
     function.meta.state = State::Ready;
-    function.status.faas_id = new;
-    function.status.serving = None;
-    world.store.update(&mut function).await.unwrap();
+    world.serve(&mut function).await;
+    let new = function.status.faas_id;
     let new_one = eventually(async || {
         let run = world.invoker.run(request("f", "1")).await.unwrap();
         (run.faas_id == new).then_some(run)

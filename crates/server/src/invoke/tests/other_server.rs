@@ -20,8 +20,7 @@ async fn deployments_they_replace_or_delete_go_here_too() {
     world.invoker.run(request("f", "1")).await.unwrap();
     holds(&world, &[function.status.faas_id.unwrap()]).await;
 
-    function.status.faas_id = Some(Uuid::now_v7());
-    world.store.update(&mut function).await.unwrap();
+    world.serve(&mut function).await;
     let new = function.status.faas_id;
     // The change is heard of a moment later.
     eventually(async || {

@@ -1,0 +1,164 @@
+//! Use cases of versions: which there are, and which of them take calls.
+
+use dispatch_model::function::{Function, FunctionStatus};
+use dispatch_model::function_version::{FunctionVersion, version_name};
+use dispatch_model::rollout::Canary;
+use dispatch_model::{ListQuery, Resource, ResourceKind, State, Violation};
+use dispatch_wire as wire;
+
+use super::{App, Caller, Error, Precondition, Result};
+use crate::authz::Action;
+
+const RESOURCE: &str = "function";
+
+impl App {
+    /// All versions of a function, the newest first.
+    pub async fn version_list(
+        &self,
+        caller: &Caller,
+        function: &str,
+    ) -> Result<Vec<wire::FunctionVersion>> {
+        let function = self.get::<Function>(caller, function).await?;
+        let spec = vec![("function".to_owned(), function.meta.name.to_string())];
+        let query = ListQuery { spec, ..ListQuery::default() };
+        let mut found = self.store.list::<FunctionVersion>(&caller.org, &query).await?.items;
+        // One beyond the newest is being made.
+        found.retain(|version| version.spec.number <= function.status.latest);
+        found.sort_by_key(|version| std::cmp::Reverse(version.spec.number));
+        let shape = |version| wire::FunctionVersion::of(version, &function.status);
+        Ok(found.iter().map(shape).collect())
+    }
+
+    pub async fn version_get(
+        &self,
+        caller: &Caller,
+        function: &str,
+        number: u64,
+    ) -> Result<wire::FunctionVersion> {
+        let function = self.get::<Function>(caller, function).await?;
+        let version = self.version(&function, number).await?;
+        Ok(wire::FunctionVersion::of(&version, &function.status))
+    }
+
+    async fn version(
+        &self,
+        function: &Resource<Function>,
+        number: u64,
+    ) -> Result<Resource<FunctionVersion>> {
+        let (meta, status) = (&function.meta, &function.status);
+        let found = match number <= status.latest {
+            true => self.store.by_name(&meta.org, &version_name(&meta.name, number)).await?,
+            false => None,
+        };
+        found.ok_or_else(|| {
+            let name = format!("{}:{number}", meta.name);
+            Error::NotFound { kind: ResourceKind::FunctionVersion, name }
+        })
+    }
+
+    /// Has a version take calls, or gives it a name.
+    pub async fn rollout(
+        &self,
+        caller: &Caller,
+        name: &str,
+        asked: wire::Rollout,
+        precondition: Precondition,
+    ) -> Result<Resource<Function>> {
+        self.authorizer.authorize(caller, Action::Update, RESOURCE)?;
+        if let Some(version) = asked.version {
+            let function = self.find::<Function>(&caller.org, name).await?;
+            self.version(&function, version).await?;
+        }
+        self.steer(caller, name, precondition, |status| {
+            apply(status, &asked).map_err(Error::Invalid)
+        })
+        .await
+    }
+
+    /// Has everybody get what the canary is.
+    pub async fn promote(
+        &self,
+        caller: &Caller,
+        name: &str,
+        precondition: Precondition,
+    ) -> Result<Resource<Function>> {
+        self.authorizer.authorize(caller, Action::Update, RESOURCE)?;
+        self.steer(caller, name, precondition, |status| {
+            match status.rollout.promote(status.latest) {
+                true => Ok(()),
+                false => Err(nothing("has no canary to promote: begin with `dispatch rollout`")),
+            }
+        })
+        .await
+    }
+
+    /// Takes back the canary, or else the last version that took over.
+    pub async fn undo(
+        &self,
+        caller: &Caller,
+        name: &str,
+        precondition: Precondition,
+    ) -> Result<Resource<Function>> {
+        self.authorizer.authorize(caller, Action::Update, RESOURCE)?;
+        self.steer(caller, name, precondition, |status| {
+            let (previous, latest) = (status.previous, status.latest);
+            match status.rollout.undo(previous, latest) {
+                true => Ok(()),
+                false => Err(nothing("has had one version only: there is nothing to go back to")),
+            }
+        })
+        .await
+    }
+
+    async fn steer(
+        &self,
+        caller: &Caller,
+        name: &str,
+        precondition: Precondition,
+        mut turn: impl FnMut(&mut FunctionStatus) -> Result<()>,
+    ) -> Result<Resource<Function>> {
+        self.change(&caller.org, name, precondition, |function: &mut Resource<Function>| {
+            turn(&mut function.status)?;
+            function.meta.state = State::Updating;
+            Ok(())
+        })
+        .await
+    }
+}
+
+fn apply(status: &mut FunctionStatus, asked: &wire::Rollout) -> std::result::Result<(), Violation> {
+    let rollout = &mut status.rollout;
+    if let Some(alias) = &asked.alias {
+        if asked.percent.is_some() {
+            return Err(Violation::new("percent", "does not go with `alias`: ask for one of them"));
+        }
+        return rollout.name(alias, asked.version);
+    }
+    let Some(version) = asked.version else {
+        return Err(Violation::new("version", "is required: the number of a version"));
+    };
+    match asked.percent {
+        None | Some(100) => {
+            rollout.canary = None;
+            // The newest is followed by what comes after it, as without any rollout.
+            rollout.stable = (version != status.latest).then_some(version);
+        }
+        Some(percent) => {
+            let canary = Canary { version, percent };
+            canary.check("")?;
+            let serving = status.serving.as_ref().map(|serving| serving.version);
+            if serving == Some(version) {
+                let rule = format!("is {version}, which takes all calls already");
+                return Err(Violation::new("version", rule));
+            }
+            // Later updates wait for the end of the trial.
+            rollout.stable = rollout.stable.or(serving);
+            rollout.canary = Some(canary);
+        }
+    }
+    Ok(())
+}
+
+fn nothing(rule: &str) -> Error {
+    Violation::new("function", rule).into()
+}

@@ -1,0 +1,169 @@
+//! Which versions of a function are to take calls, and so have to be deployed.
+
+use dispatch_model::api::Api;
+use dispatch_model::function::{Deployed, Function, Serving};
+use dispatch_model::function_version::{
+    FunctionReference, FunctionVersion, FunctionVersionSpec, Qualifier, version_name,
+};
+use dispatch_model::{ListQuery, Name, Resource};
+
+use super::Functions;
+use super::newest::New;
+use super::obstacle::Obstacle;
+use crate::app::Result;
+
+/// What is wanted of a function.
+#[derive(Default)]
+pub struct Wanted {
+    /// `None` when there is no version that could.
+    pub serving: Option<Serving>,
+    /// The version that takes most calls.
+    pub stable: Option<FunctionVersionSpec>,
+    /// Every version that has to be deployed, and where.
+    pub deployments: Vec<Deployed>,
+    pub versions: Vec<FunctionVersionSpec>,
+    /// Why that is not all that was asked for.
+    pub obstacle: Option<Obstacle>,
+}
+
+impl Wanted {
+    /// Where a version has to be deployed.
+    pub fn engines(&self, version: u64) -> &[String] {
+        let found = self.deployments.iter().find(|deployed| deployed.version == version);
+        found.map_or(&[], |deployed| &deployed.engines)
+    }
+}
+
+impl Functions {
+    /// What is wanted of a function, with a newer version if there is going to be one.
+    pub(super) async fn wanted(
+        &self,
+        function: &Resource<Function>,
+        new: Option<&New>,
+    ) -> Result<Wanted> {
+        let status = &function.status;
+        let mut wanted = Wanted::default();
+        let latest = new.map_or(status.latest, |new| new.version.number);
+        if latest == 0 {
+            return Ok(wanted);
+        }
+        let Some(stable) = self.stable(function, latest, new, &mut wanted).await? else {
+            return Ok(wanted);
+        };
+        let mut serving = Serving { version: stable.number, ..Serving::default() };
+        self.add(function, &stable, &mut wanted);
+        let rollout = &status.rollout;
+        if let Some(canary) = rollout.canary.filter(|canary| canary.version != stable.number) {
+            match self.find(function, canary.version, new).await? {
+                Some(version) => {
+                    serving.canary = Some(canary);
+                    self.add(function, &version, &mut wanted);
+                }
+                None => wanted.lacks(canary.version, "the canary"),
+            }
+        }
+        for (alias, number) in &rollout.aliases {
+            match self.find(function, *number, new).await? {
+                Some(version) => {
+                    serving.aliases.insert(alias.clone(), *number);
+                    self.add(function, &version, &mut wanted);
+                }
+                None => wanted.lacks(*number, &format!("the alias {alias}")),
+            }
+        }
+        for number in self.others(function, stable.number).await? {
+            if let Some(version) = self.find(function, number, new).await? {
+                self.add(function, &version, &mut wanted);
+            }
+        }
+        wanted.serving = Some(serving);
+        wanted.stable = Some(stable);
+        Ok(wanted)
+    }
+
+    /// The version that is to take calls: the one asked for, or else the one that does.
+    async fn stable(
+        &self,
+        function: &Resource<Function>,
+        latest: u64,
+        new: Option<&New>,
+        wanted: &mut Wanted,
+    ) -> Result<Option<FunctionVersionSpec>> {
+        let status = &function.status;
+        let asked = status.rollout.stable.unwrap_or(latest);
+        if let Some(found) = self.find(function, asked, new).await? {
+            return Ok(Some(found));
+        }
+        wanted.lacks(asked, "the rollout");
+        match &status.serving {
+            Some(serving) => self.find(function, serving.version, new).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Versions that nobody asked for by a rollout: the one to go back to, and those that routes
+    /// name by number.
+    async fn others(&self, function: &Resource<Function>, stable: u64) -> Result<Vec<u64>> {
+        let (meta, status) = (&function.meta, &function.status);
+        let before = status.serving.as_ref().map(|serving| serving.version);
+        let back = before.filter(|before| *before != stable).or(status.previous);
+        let spec = vec![("function".to_owned(), meta.name.to_string())];
+        let query = ListQuery { spec, ..ListQuery::default() };
+        let apis = self.0.store.list::<Api>(&meta.org, &query).await?.items;
+        let named = apis.iter().filter_map(version_named_by).map(|(_, number)| number);
+        Ok(back.into_iter().chain(named).collect())
+    }
+
+    pub(super) async fn find(
+        &self,
+        function: &Resource<Function>,
+        number: u64,
+        new: Option<&New>,
+    ) -> Result<Option<FunctionVersionSpec>> {
+        if let Some(new) = new.filter(|new| new.version.number == number) {
+            return Ok(Some(new.version.clone()));
+        }
+        // A number beyond the newest belongs to a try that was interrupted.
+        if number > function.status.latest {
+            return Ok(None);
+        }
+        let name = version_name(&function.meta.name, number);
+        let found = self.0.store.by_name::<FunctionVersion>(&function.meta.org, &name).await?;
+        Ok(found.map(|found| found.spec))
+    }
+
+    fn add(
+        &self,
+        function: &Resource<Function>,
+        version: &FunctionVersionSpec,
+        wanted: &mut Wanted,
+    ) {
+        if wanted.deployments.iter().any(|deployed| deployed.version == version.number) {
+            return;
+        }
+        let engines = self.targets(function, version).unwrap_or_else(|obstacle| {
+            wanted.obstacle.get_or_insert(obstacle);
+            Vec::new()
+        });
+        let (version, spec) = (version.number, version);
+        wanted.deployments.push(Deployed { version, faas_id: spec.faas_id, engines });
+        wanted.versions.push(spec.clone());
+    }
+}
+
+impl Wanted {
+    fn lacks(&mut self, version: u64, what: &str) {
+        let text = format!("{what} names version {version}, which does not exist");
+        self.obstacle.get_or_insert(Obstacle::Final(text));
+    }
+}
+
+/// The function and the version that an API names by its number.
+pub fn version_named_by(api: &Resource<Api>) -> Option<(Name, u64)> {
+    match FunctionReference::parse(&api.spec.function).ok()? {
+        FunctionReference { function, qualifier: Some(Qualifier::Version(version)) } => {
+            Some((function, version))
+        }
+        _ => None,
+    }
+}
