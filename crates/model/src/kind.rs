@@ -15,10 +15,11 @@ pub enum ResourceKind {
     Organization,
     Policy,
     ServiceAccount,
+    Engine,
 }
 
 impl ResourceKind {
-    pub const ALL: [ResourceKind; 10] = [
+    pub const ALL: [ResourceKind; 11] = [
         ResourceKind::BaseImage,
         ResourceKind::Image,
         ResourceKind::ImagePolicy,
@@ -29,6 +30,7 @@ impl ResourceKind {
         ResourceKind::Organization,
         ResourceKind::Policy,
         ResourceKind::ServiceAccount,
+        ResourceKind::Engine,
     ];
 
     /// The `kind:` of YAML documents and of the JSON field `kind`; also the stored spelling.
@@ -44,6 +46,7 @@ impl ResourceKind {
             ResourceKind::Organization => "Organization",
             ResourceKind::Policy => "Policy",
             ResourceKind::ServiceAccount => "ServiceAccount",
+            ResourceKind::Engine => "Engine",
         }
     }
 
@@ -60,6 +63,7 @@ impl ResourceKind {
             ResourceKind::Organization => "organization",
             ResourceKind::Policy => "policy",
             ResourceKind::ServiceAccount => "service account",
+            ResourceKind::Engine => "engine",
         }
     }
 
@@ -76,6 +80,7 @@ impl ResourceKind {
             ResourceKind::Organization => "iam/organization",
             ResourceKind::Policy => "iam/policy",
             ResourceKind::ServiceAccount => "iam/serviceaccount",
+            ResourceKind::Engine => "engine",
         }
     }
 

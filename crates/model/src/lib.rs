@@ -8,6 +8,7 @@ pub mod application;
 pub mod base_image;
 pub mod code;
 pub mod ecosystem;
+pub mod engine;
 pub mod function;
 pub mod image;
 pub mod image_policy;

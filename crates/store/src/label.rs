@@ -12,6 +12,7 @@ pub(crate) fn fields(kind: ResourceKind) -> &'static [&'static str] {
         ResourceKind::Image => &["base_image_name", "language", "digest"],
         ResourceKind::Function => &["image", "engine", "secrets", "digest", "image_digest"],
         ResourceKind::Api => &["function", "tls"],
+        ResourceKind::Engine => &["engine_type", "secrets"],
         _ => &[],
     }
 }
@@ -26,6 +27,7 @@ pub(crate) fn references(kind: ResourceKind) -> &'static [(ResourceKind, &'stati
             (ResourceKind::Function, "secrets"),
             (ResourceKind::Api, "tls"),
             (ResourceKind::BaseImage, "secret"),
+            (ResourceKind::Engine, "secrets"),
         ],
         _ => &[],
     }
@@ -56,17 +58,16 @@ pub(crate) fn labels(
         let spec: Value = serde_json::from_str(&row.spec)?;
         let status: Value = serde_json::from_str(&row.status)?;
         for name in fields(kind) {
-            let given = match spec.get(*name) {
-                None | Some(Value::Null) => status.get(*name),
-                given => given,
-            };
-            match given {
-                Some(Value::String(value)) => labels.push((field(name), value.clone())),
-                Some(Value::Array(values)) => {
-                    let texts = values.iter().filter_map(Value::as_str);
-                    labels.extend(texts.map(|value| (field(name), value.to_owned())));
+            // Of an engine both count: the one that is asked for, and the one it is on meanwhile.
+            for given in [spec.get(*name), status.get(*name)] {
+                match given {
+                    Some(Value::String(value)) => labels.push((field(name), value.clone())),
+                    Some(Value::Array(values)) => {
+                        let texts = values.iter().filter_map(Value::as_str);
+                        labels.extend(texts.map(|value| (field(name), value.to_owned())));
+                    }
+                    _ => {}
                 }
-                _ => {}
             }
         }
         // An update that is being made, or that failed, goes on needing what serves.

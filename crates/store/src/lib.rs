@@ -37,4 +37,5 @@ use testing as fault;
 pub use change::{Change, Op};
 pub use database::{Options, Store, Synchronous};
 pub use error::{Error, Result};
+pub use resource_list::token_after;
 pub use run::{Accepted, Lease, RunQuery, RunWriterStats};

@@ -92,7 +92,7 @@ impl Controller for Functions {
         let wanted = function.spec.engine.as_deref();
         let language = image.status.language.as_deref().unwrap_or_default();
         let platform = Platform::from(&image.status);
-        let engine = match self.0.engines.for_language(language, wanted) {
+        let engine = match self.0.engines.for_organization(&function.meta.org, language, wanted) {
             Ok(engine) => engine,
             Err(error) => return self.stopped(function, error.into(), wait).await,
         };
@@ -236,7 +236,7 @@ impl Functions {
                 return Ok(Step::Done);
             }
             Err(error) => {
-                let old = self.deployed(&old).map(|(engine, id)| (engine.clone(), id));
+                let old = self.deployed(&old);
                 let either = old.into_iter().chain([(engine.clone(), new.id)]).collect();
                 self.retire_unnamed(&function, either);
                 return Err(error);
@@ -244,7 +244,7 @@ impl Functions {
         }
         self.0.invoker.forget(&function.meta.org, &function.meta.name);
         if let Some((engine, id)) = self.deployed(&old) {
-            retire(engine, id, GRACE);
+            retire(&engine, id, GRACE);
         }
         Ok(Step::Done)
     }
@@ -266,7 +266,7 @@ impl Functions {
         }));
     }
 
-    fn deployed(&self, status: &FunctionStatus) -> Option<(&Arc<dyn Engine>, Uuid)> {
+    fn deployed(&self, status: &FunctionStatus) -> Option<(Arc<dyn Engine>, Uuid)> {
         let engine = self.0.engines.get(status.engine.as_deref()?)?;
         Some((engine, status.faas_id?))
     }

@@ -91,8 +91,11 @@ impl Loader {
         let deployment = deployment(faas_id, function, spec, platform);
         let wanted = function.status.engine.as_deref().or(spec.engine.as_deref());
         let engine = match wanted.and_then(|name| self.engines.get(name)) {
-            Some(engine) => engine.clone(),
-            None => self.engines.for_language(&deployment.language, wanted).map_err(unavailable)?,
+            Some(engine) => engine,
+            None => {
+                let language = &deployment.language;
+                self.engines.for_organization(org, language, wanted).map_err(unavailable)?
+            }
         };
         engine.ensure(&deployment).await.map_err(unavailable)?;
         let key = (org, &function.meta.name, function.meta.id);

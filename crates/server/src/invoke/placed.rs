@@ -40,6 +40,11 @@ impl Placed {
         }
     }
 
+    /// The engine of a name is another one now, which holds nothing yet.
+    pub fn forget_engine(&self, name: &str) {
+        self.0.retain(|_, place| place.engine.name() != name);
+    }
+
     /// The function is deleted.
     pub fn remove(&self, org: &OrgName, name: &Name, function: Uuid) {
         let key = (org.clone(), name.clone());
