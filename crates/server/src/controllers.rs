@@ -11,9 +11,9 @@ use tokio::sync::{Mutex, Notify};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::config::EngineHealth;
 use crate::content::Contents;
 use crate::gateway::Gateway;
-use crate::config::EngineHealth;
 use crate::invoke::{EngineMaker, Engines, Invoker};
 use crate::seal::Seal;
 

@@ -81,7 +81,9 @@ impl App {
         let (org, name) = (&resource.meta.org, &resource.meta.name);
         loop {
             let inserted = match K::KIND {
-                ResourceKind::Organization | ResourceKind::Engine => self.store.insert(&resource).await,
+                ResourceKind::Organization | ResourceKind::Engine => {
+                    self.store.insert(&resource).await
+                }
                 _ => self.store.insert_in_organization(&resource).await,
             };
             match inserted {
