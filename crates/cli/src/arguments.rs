@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::command::{
     api_object, context, create, delete, edit, exec, explain, get, iam, init, inspect, log, login,
-    manage, prune, rebuild, replay, rollout, scan, version,
+    manage, prune, rebuild, replay, rollout, scan, service, version,
 };
 use crate::printer::Format;
 use crate::value;
@@ -87,6 +87,9 @@ pub enum Command {
     Apply(api_object::Apply),
     /// Delete resources
     Delete(delete::Delete),
+    Cordon(service::Cordon),
+    Uncordon(service::Uncordon),
+    Drain(service::Drain),
     /// Change a resource in an editor
     Edit(edit::Edit),
     /// Run a function

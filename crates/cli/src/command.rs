@@ -4,6 +4,7 @@ pub mod api_object;
 pub mod bootstrap;
 pub mod context;
 pub mod create;
+pub mod create_engine;
 pub mod delete;
 pub mod difference;
 pub mod docs;
@@ -11,6 +12,7 @@ pub mod edit;
 pub mod exec;
 pub mod explain;
 pub mod get;
+pub mod get_engine_type;
 pub mod get_package;
 pub mod get_run;
 pub mod get_version;
@@ -27,6 +29,7 @@ pub mod rollout;
 pub mod scan;
 pub mod seed;
 pub mod server;
+pub mod service;
 pub mod version;
 
 use anyhow::Result;
@@ -71,6 +74,9 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         Command::Get(get) => get.run(&context).await,
         Command::Update(file) => file.update(&context).await,
         Command::Apply(apply) => apply.run(&context).await,
+        Command::Cordon(cordon) => cordon.run(&context).await,
+        Command::Uncordon(uncordon) => uncordon.run(&context).await,
+        Command::Drain(drain) => drain.run(&context).await,
         Command::Delete(delete) => delete.run(&context).await,
         Command::Edit(edit) => edit.run(&context).await,
         Command::Exec(exec) => exec.run(&context).await,

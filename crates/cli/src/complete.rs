@@ -40,6 +40,11 @@ pub fn names(noun: Noun) -> ArgValueCandidates {
     ArgValueCandidates::new(move || ask(noun).unwrap_or_default())
 }
 
+/// Types of engines.
+pub fn engine_types() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| ask_path("enginetype").unwrap_or_default())
+}
+
 /// Names of the kind that the line speaks of: `get function ...`, `delete secret ...`.
 pub fn names_by_line() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {
@@ -51,12 +56,16 @@ pub fn names_by_line() -> ArgValueCandidates {
 
 /// Whatever goes wrong, there is nothing to complete with; a shell has no place for errors.
 fn ask(noun: Noun) -> Result<Vec<CompletionCandidate>> {
+    ask_path(noun.path())
+}
+
+fn ask_path(path: &str) -> Result<Vec<CompletionCandidate>> {
     // Of the line only the words before the one at hand are known, and not taken apart: the server
     // is the one of the environment and the configuration file.
     let arguments = Arguments::try_parse_from(["dispatch", "logout"])?;
     let session = connect::session(&arguments.global)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let list = async { session.client.list(noun.path(), &[], Some(MOST)).await };
+    let list = async { session.client.list(path, &[], Some(MOST)).await };
     let items = runtime.block_on(async { tokio::time::timeout(PATIENCE, list).await })??;
     let names = items.iter().filter_map(|item| item["name"].as_str());
     Ok(names.map(CompletionCandidate::new).collect())

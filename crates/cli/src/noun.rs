@@ -25,12 +25,14 @@ pub enum Noun {
     Organization,
     #[value(aliases = ["policies"])]
     Policy,
+    #[value(aliases = ["engines"])]
+    Engine,
     #[value(aliases = ["serviceaccounts", "service-account", "service-accounts"])]
     Serviceaccount,
 }
 
 impl Noun {
-    pub const ALL: [Noun; 10] = [
+    pub const ALL: [Noun; 11] = [
         Noun::BaseImage,
         Noun::Image,
         Noun::ImagePolicy,
@@ -41,6 +43,7 @@ impl Noun {
         Noun::Organization,
         Noun::Policy,
         Noun::Serviceaccount,
+        Noun::Engine,
     ];
 
     /// As v1's messages have it: `Created base image: x`.
@@ -83,6 +86,7 @@ impl Noun {
             Noun::Secret => wire::parse::<wire::Secret>(bytes).map(drop),
             Noun::Organization => wire::parse::<wire::Organization>(bytes).map(drop),
             Noun::Policy => wire::parse::<wire::Policy>(bytes).map(drop),
+            Noun::Engine => wire::parse::<wire::Engine>(bytes).map(drop),
             Noun::Serviceaccount => wire::parse::<wire::ServiceAccount>(bytes).map(drop),
         }
     }
@@ -96,6 +100,7 @@ impl Noun {
             Noun::Serviceaccount,
             Noun::Policy,
             Noun::Secret,
+            Noun::Engine,
             Noun::ImagePolicy,
             Noun::BaseImage,
             Noun::Image,
@@ -117,6 +122,7 @@ impl Noun {
             Noun::Secret => Kind::Secret,
             Noun::Organization => Kind::Organization,
             Noun::Policy => Kind::Policy,
+            Noun::Engine => Kind::Engine,
             Noun::Serviceaccount => Kind::ServiceAccount,
         }
     }

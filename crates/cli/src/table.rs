@@ -80,6 +80,23 @@ fn columns(noun: Noun) -> (Columns, Columns) {
             vec![name, ("MODE", |v| or(v, "mode", "enforce")), ("RULES", rule_names), created],
             vec![],
         ),
+        Noun::Engine => (
+            vec![
+                name,
+                column!("TYPE", "type"),
+                ("HEALTH", health),
+                ("LABELS", labels),
+                ("IN FLIGHT", in_flight),
+                column!("COST", "cost"),
+                ("STATE", service),
+                ("LANGUAGES", languages),
+            ],
+            vec![
+                ("ORGANIZATIONS", |v| or(v, "organizations", "all")),
+                column!("MESSAGE", "message"),
+                reason,
+            ],
+        ),
         Noun::Application => (vec![name, status, created], vec![]),
         Noun::Policy => {
             (vec![name, ("GLOBAL", |v| or(v, "global", "false")), created], vec![("RULES", rules)])
@@ -100,6 +117,45 @@ fn secret_content(secret: &Value) -> String {
             pairs.collect::<Vec<_>>().join("\n")
         }
     }
+}
+
+fn health(engine: &Value) -> String {
+    match engine["healthy"].as_bool() {
+        Some(true) => "up",
+        Some(false) => "DOWN",
+        None => "unknown",
+    }
+    .to_owned()
+}
+
+fn labels(engine: &Value) -> String {
+    let pairs = engine["labels"].as_object().into_iter().flatten();
+    let pairs = pairs.map(|(key, value)| format!("{key}={}", text(value)));
+    pairs.collect::<Vec<_>>().join(", ")
+}
+
+/// Calls it has now, of those it may have.
+fn in_flight(engine: &Value) -> String {
+    let most = or(engine, "maxConcurrency", "-");
+    format!("{}/{most}", or(engine, "inFlight", "-"))
+}
+
+/// Whether it takes what is new.
+fn service(engine: &Value) -> String {
+    let is = |flag: &str| engine[flag].as_bool() == Some(true);
+    match text(&engine["status"]) {
+        status if status != "READY" => status,
+        _ if is("draining") => "draining".to_owned(),
+        _ if is("cordoned") => "cordoned".to_owned(),
+        status => status,
+    }
+}
+
+fn languages(engine: &Value) -> String {
+    let mut lines = vec![text(&engine["languages"])];
+    let missing = engine["missing"].as_array().into_iter().flatten();
+    lines.extend(missing.map(|sentence| format!("lacks: {}", text(sentence))));
+    lines.join("\n")
 }
 
 fn rule_names(policy: &Value) -> String {

@@ -16,10 +16,11 @@ pub enum ResourceKind {
     Organization,
     Policy,
     ServiceAccount,
+    Engine,
 }
 
 impl ResourceKind {
-    pub const ALL: [ResourceKind; 11] = [
+    pub const ALL: [ResourceKind; 12] = [
         ResourceKind::BaseImage,
         ResourceKind::Image,
         ResourceKind::ImagePolicy,
@@ -31,6 +32,7 @@ impl ResourceKind {
         ResourceKind::Organization,
         ResourceKind::Policy,
         ResourceKind::ServiceAccount,
+        ResourceKind::Engine,
     ];
 
     /// The `kind:` of YAML documents and of the JSON field `kind`; also the stored spelling.
@@ -47,6 +49,7 @@ impl ResourceKind {
             ResourceKind::Organization => "Organization",
             ResourceKind::Policy => "Policy",
             ResourceKind::ServiceAccount => "ServiceAccount",
+            ResourceKind::Engine => "Engine",
         }
     }
 
@@ -64,6 +67,7 @@ impl ResourceKind {
             ResourceKind::Organization => "organization",
             ResourceKind::Policy => "policy",
             ResourceKind::ServiceAccount => "service account",
+            ResourceKind::Engine => "engine",
         }
     }
 
@@ -81,6 +85,7 @@ impl ResourceKind {
             ResourceKind::Organization => "iam/organization",
             ResourceKind::Policy => "iam/policy",
             ResourceKind::ServiceAccount => "iam/serviceaccount",
+            ResourceKind::Engine => "engine",
         }
     }
 

@@ -8,6 +8,7 @@ pub mod application;
 pub mod base_image;
 pub mod code;
 pub mod ecosystem;
+pub mod engine;
 pub mod function;
 pub mod function_version;
 pub mod image;

@@ -12,7 +12,7 @@ use crate::authn::Authn;
 use crate::authz::Authorizer;
 use crate::config::Limits;
 use crate::content::Contents;
-use crate::invoke::{Engines, Invoker};
+use crate::invoke::{EngineMaker, Engines, Invoker};
 use crate::seal::Seal;
 use crate::telemetry::Metrics;
 
@@ -23,6 +23,7 @@ pub mod base_image;
 pub mod caller;
 pub mod content;
 pub mod engine;
+pub mod engine_watch;
 pub mod error;
 pub mod feed;
 pub mod function;
@@ -52,6 +53,7 @@ pub struct App {
     pub seal: Arc<Seal>,
     pub invoker: Arc<Invoker>,
     pub engines: Engines,
+    pub engine_maker: Arc<EngineMaker>,
     pub contents: Arc<Contents>,
     pub metrics: Arc<Metrics>,
     pub limits: Limits,

@@ -17,7 +17,7 @@ use crate::app::{Caller, Error, Principal, Result};
 use rules::Rules;
 
 /// The word policies use for organizations, policies and service accounts.
-const IAM: &str = "iam";
+pub const IAM: &str = "iam";
 
 /// The setting that remembers that there was a policy. It is written before the first policy is
 /// acknowledged, and at the next start if the server ended between the two.
@@ -121,15 +121,20 @@ impl Authorizer {
         })
     }
 
-    /// Allows what reaches beyond one organization: making organizations, and rules that hold in
-    /// all of them. An account needs a rule that itself holds everywhere.
-    pub fn authorize_global(&self, caller: &Caller, action: Action) -> Result<()> {
-        self.authorize(caller, action, IAM)?;
+    /// Allows what reaches beyond one organization: making organizations, rules that hold in all of
+    /// them, and engines. An account needs a rule that itself holds everywhere.
+    pub fn authorize_global(
+        &self,
+        caller: &Caller,
+        action: Action,
+        resource: &'static str,
+    ) -> Result<()> {
+        self.authorize(caller, action, resource)?;
         let may = match &caller.principal {
             Principal::LocalAdmin | Principal::Bootstrap { .. } => true,
             Principal::ServiceAccount { org: home, .. } => {
                 let subject = caller.principal.subject();
-                self.rules.load().allows_everywhere(home, subject, action, IAM)
+                self.rules.load().allows_everywhere(home, subject, action, resource)
             }
         };
         if may {
@@ -138,9 +143,13 @@ impl Authorizer {
         Err(Error::Forbidden {
             subject: caller.principal.subject().to_owned(),
             action: action.as_str(),
-            resource: IAM,
+            resource,
             org: "(all)".to_owned(),
         })
+    }
+
+    pub fn has_organization(&self, org: &OrgName) -> bool {
+        self.rules.load().has_organization(org)
     }
 
     /// Whether the caller may see that an organization exists: it is its own, or a rule there

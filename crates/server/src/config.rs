@@ -29,6 +29,7 @@ pub struct Config {
     pub runs: crate::invoke::Settings,
     pub process: ProcessConfig,
     pub wasm: WasmConfig,
+    pub engines: EngineHealth,
     pub images: crate::content::Settings,
     pub auth: crate::authn::Settings,
     pub bootstrap: Bootstrap,
@@ -102,6 +103,14 @@ pub struct Store {
 pub enum Synchronous {
     Full,
     Normal,
+}
+
+/// How engines are looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EngineHealth {
+    pub health_interval_ms: u64,
+    pub health_timeout_ms: u64,
 }
 
 /// Who may set up `iam` before anybody else can sign in. Both parts or none.

@@ -7,18 +7,21 @@
 use std::sync::Arc;
 
 use dispatch_store::Store;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::config::EngineHealth;
 use crate::content::Contents;
 use crate::gateway::Gateway;
-use crate::invoke::{Engines, Invoker};
+use crate::invoke::{EngineMaker, Engines, Invoker};
 use crate::seal::Seal;
 
 mod api;
 mod application;
 mod base_image;
+mod engine;
+mod engine_health;
 mod function;
 mod image;
 mod queue;
@@ -30,6 +33,8 @@ mod upkeep;
 pub struct Controllers {
     pub store: Store,
     pub engines: Engines,
+    pub engine_maker: Arc<EngineMaker>,
+    pub engine_health: EngineHealth,
     pub contents: Arc<Contents>,
     pub invoker: Arc<Invoker>,
     pub seal: Arc<Seal>,
@@ -44,6 +49,7 @@ impl Controllers {
     pub async fn start(&self) -> crate::app::Result<()> {
         let (store, engines) = (&self.store, &self.engines);
         let contents = &self.contents;
+        self.start_engines().await?;
         self.spawn(base_image::BaseImages {
             store: store.clone(),
             engines: engines.clone(),
@@ -62,6 +68,31 @@ impl Controllers {
         let apis = api::Apis { store: store.clone(), seal, gateway };
         self.spawn(apis).await?;
         self.spawn(application::Applications { store: store.clone() }).await
+    }
+
+    /// Before the others, which need engines.
+    async fn start_engines(&self) -> crate::app::Result<()> {
+        let unseen = Arc::new(Notify::new());
+        self.spawn(engine::EngineController {
+            store: self.store.clone(),
+            maker: self.engine_maker.clone(),
+            engines: self.engines.clone(),
+            invoker: self.invoker.clone(),
+            unseen: unseen.clone(),
+            tasks: self.tasks.clone(),
+            stop: self.stop.clone(),
+            leaving: std::sync::Mutex::default(),
+        })
+        .await?;
+        let look = engine_health::Look {
+            store: self.store.clone(),
+            engines: self.engines.clone(),
+            settings: self.engine_health.clone(),
+            unseen,
+            stop: self.stop.clone(),
+        };
+        self.tasks.spawn(look.run());
+        Ok(())
     }
 
     async fn spawn<C: reconcile::Controller>(&self, controller: C) -> crate::app::Result<()> {

@@ -4,6 +4,7 @@
 //! blocking run touches memory only; a non-blocking one is durable before it is acknowledged.
 
 pub mod deployment;
+pub mod engine_maker;
 pub mod engines;
 pub mod json;
 pub mod request;
@@ -20,6 +21,7 @@ mod context;
 mod detach;
 mod invoker;
 mod loader;
+pub mod member;
 mod metrics;
 mod perform;
 mod permits;
@@ -34,8 +36,10 @@ mod tests;
 mod timestamp;
 mod worker;
 
+pub use engine_maker::EngineMaker;
 pub use engines::Engines;
 pub use invoker::Invoker;
+pub use member::Member;
 pub use metrics::RunMetrics;
 pub use placed::{GRACE, retire};
 pub use request::{IDEMPOTENCY_KEY, RunRequest};

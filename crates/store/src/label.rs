@@ -16,6 +16,7 @@ pub(crate) fn fields(kind: ResourceKind) -> &'static [&'static str] {
         }
         ResourceKind::FunctionVersion => &["function"],
         ResourceKind::Api => &["function", "tls"],
+        ResourceKind::Engine => &["engine_type", "secrets"],
         _ => &[],
     }
 }
@@ -30,6 +31,7 @@ pub(crate) fn references(kind: ResourceKind) -> &'static [(ResourceKind, &'stati
             (ResourceKind::Function, "secrets"),
             (ResourceKind::Api, "tls"),
             (ResourceKind::BaseImage, "secret"),
+            (ResourceKind::Engine, "secrets"),
         ],
         _ => &[],
     }
@@ -66,19 +68,18 @@ pub(crate) fn labels(
         let spec: Value = serde_json::from_str(&row.spec)?;
         let status: Value = serde_json::from_str(&row.status)?;
         for name in fields(kind) {
-            let given = match spec.get(*name) {
-                None | Some(Value::Null) => status.get(*name),
-                given => given,
-            };
-            match given {
-                Some(Value::String(value)) => {
-                    labels.push((field(name), one(kind, name, value).to_owned()));
+            // Of an engine both count: the one that is asked for, and the one it is on meanwhile.
+            for given in [spec.get(*name), status.get(*name)] {
+                match given {
+                    Some(Value::String(value)) => {
+                        labels.push((field(name), one(kind, name, value).to_owned()));
+                    }
+                    Some(Value::Array(values)) => {
+                        let texts = values.iter().filter_map(Value::as_str);
+                        labels.extend(texts.map(|value| (field(name), value.to_owned())));
+                    }
+                    _ => {}
                 }
-                Some(Value::Array(values)) => {
-                    let texts = values.iter().filter_map(Value::as_str);
-                    labels.extend(texts.map(|value| (field(name), value.to_owned())));
-                }
-                _ => {}
             }
         }
         let text = |at: &str| spec.pointer(at).and_then(Value::as_str).map(str::to_owned);
@@ -88,7 +89,13 @@ pub(crate) fn labels(
         };
         labels.extend(text(source).map(|digest| (BLOB.to_owned(), digest)));
         labels.extend(image.map(|digest| (KEPT.to_owned(), digest)));
-        if status.get("retiring").is_some() {
+        let deployments = status.get("deployments").and_then(Value::as_array);
+        let retiring = status.get("retiring").and_then(Value::as_array);
+        let there = deployments.into_iter().flatten().filter_map(|d| d["engines"].as_array());
+        let leaving = retiring.into_iter().flatten().map(|r| &r["engine"]);
+        let engines = there.flatten().chain(leaving).filter_map(Value::as_str);
+        labels.extend(engines.map(|engine| (field("engine"), engine.to_owned())));
+        if retiring.is_some() {
             labels.push((field(RETIRING), true.to_string()));
         }
     }

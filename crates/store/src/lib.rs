@@ -38,4 +38,5 @@ pub use change::{Change, Op};
 pub use database::{Options, Store, Synchronous};
 pub use error::{Error, Result};
 pub use label::RETIRING;
+pub use resource_list::token_after;
 pub use run::{Accepted, Lease, RunQuery, RunWriterStats};

@@ -37,7 +37,9 @@ impl Store {
             true => "SELECT revision FROM resource WHERE id = $1",
             false => "SELECT revision FROM resource WHERE id = $1 FOR UPDATE",
         };
-        let kinds = ResourceKind::ALL.iter().filter(|kind| **kind != ResourceKind::Organization);
+        // Engines are the installation's, wherever their rows lie.
+        let own = [ResourceKind::Organization, ResourceKind::Engine];
+        let kinds = ResourceKind::ALL.iter().filter(|kind| !own.contains(kind));
         let kinds: Vec<_> = kinds.map(|kind| format!("'{kind}'")).collect();
         let count = format!(
             "SELECT kind, COUNT(*) FROM resource WHERE kind IN ({}) AND org = $1 \

@@ -44,6 +44,11 @@ pub(crate) fn order(sort: Sort) -> (Option<&'static str>, bool) {
     }
 }
 
+/// The token of the page that begins after a resource, for a list that is cut elsewhere.
+pub fn token_after<K: Kind>(last: &Resource<K>, sort: Sort) -> Result<String> {
+    token(&ResourceRow::from_resource(last)?, sort).text()
+}
+
 impl Store {
     /// One organization's resources of a kind.
     pub async fn list<K: Kind>(

@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::api_object::{self, Beside, FromFile, Waiting};
+use super::create_engine::{self, CreateEngine};
 use super::{Context, seed};
 use crate::complete;
 use crate::document::{Document, tag};
@@ -109,6 +110,9 @@ enum What {
         #[command(flatten)]
         common: Common,
     },
+    /// Where functions run
+    #[command(alias = "engines", after_help = create_engine::EXAMPLES)]
+    Engine(Box<CreateEngine>),
     /// A route of the gateway
     #[command(alias = "apis", after_help = API_EXAMPLES)]
     Api(Box<Api>),
@@ -175,7 +179,7 @@ struct Function {
     #[arg(long = "egress", value_name = "HOST", value_delimiter = ',')]
     egress: Vec<String>,
     /// Engine to run on
-    #[arg(long)]
+    #[arg(long, add = complete::names(Noun::Engine))]
     engine: Option<String>,
     #[command(flatten)]
     common: Common,
@@ -253,6 +257,11 @@ impl Create {
             What::Function(function) => {
                 let body = function.body()?;
                 one(context, Noun::Function, &function.name, body, Some(&function.common)).await
+            }
+            What::Engine(engine) => {
+                let waiting = engine.waiting.clone();
+                let common = Common { application: None, waiting };
+                one(context, Noun::Engine, &engine.name, engine.body(), Some(&common)).await
             }
             What::Api(api) => {
                 one(context, Noun::Api, &api.name, api.body(), Some(&api.common)).await

@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
-use super::{Context, get_package, get_run, get_version};
+use super::{Context, get_engine_type, get_package, get_run, get_version};
 use crate::complete;
 use crate::noun::{self, Noun};
 use crate::printer::{self, Format, Printer};
@@ -37,9 +37,12 @@ enum What {
     /// Runs that failed for good
     #[command(name = "deadletter", visible_aliases = ["deadletters", "dead-letters"])]
     DeadLetter(get_run::GetDeadLetter),
-    /// Engines of the server, their languages, and what the machine lacks
+    /// Where functions run: how each is, what it runs, and what the machine lacks for it
     #[command(visible_alias = "engines")]
-    Engine,
+    Engine(List),
+    /// Types of engines, or what may be set for one
+    #[command(visible_alias = "engine-types", aliases = ["enginetype", "enginetypes"])]
+    EngineType(get_engine_type::GetEngineType),
     /// Versions of a function, and which of them take calls
     #[command(visible_alias = "versions")]
     Version(get_version::GetVersion),
@@ -113,7 +116,8 @@ impl Get {
         match self.what {
             What::Run(runs) => runs.run(context).await,
             What::DeadLetter(letters) => letters.run(context).await,
-            What::Engine => engines(context).await,
+            What::Engine(list) => resources(context, Noun::Engine, &list, None).await,
+            What::EngineType(types) => types.run(context).await,
             What::Version(versions) => versions.run(context).await,
             What::Package(packages) => packages.run(context).await,
             What::Api { list, function } => {
@@ -231,28 +235,5 @@ async fn watch(context: &Context, noun: Noun, query: &[(String, String)]) -> Res
         let (change, name) = (text(&event["type"]), text(&object["name"]));
         printer::line(&format!("{change:<9} {name:<40} {}", text(&object["status"])));
     }
-    Ok(())
-}
-
-async fn engines(context: &Context) -> Result<()> {
-    let engines = context.session.client.get("engine").await?;
-    if context.printer.is_structured() {
-        return context.printer.value(&engines);
-    }
-    let list = |value: &Value| {
-        let texts = value
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(|v| v.as_str().or_else(|| v["language"].as_str()).map(str::to_owned));
-        texts.collect::<Vec<_>>()
-    };
-    let rows = engines.as_array().into_iter().flatten().map(|engine| {
-        let name = engine["name"].as_str().unwrap_or_default().to_owned();
-        let mut lines = vec![list(&engine["languages"]).join(", ")];
-        lines.extend(list(&engine["missing"]).into_iter().map(|text| format!("lacks: {text}")));
-        [name, lines.join("\n")]
-    });
-    printer::line(&table::rows(["ENGINE", "LANGUAGES"], rows));
     Ok(())
 }

@@ -7,10 +7,11 @@ use super::{App, Caller, Error, Result};
 use crate::authz::Action;
 
 /// The words policies know, which are the second segments of paths.
-pub const RESOURCES: [&str; 12] = [
+pub const RESOURCES: [&str; 13] = [
     "baseimage",
     "image",
     "imagepolicy",
+    "engine",
     "function",
     "runs",
     "secret",

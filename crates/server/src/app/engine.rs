@@ -1,38 +1,296 @@
-//! What the engines of this server can do.
+//! Use cases of engines. They are the operators', who need rights that hold everywhere; others see
+//! those that are open to their organization, and nothing of how these are reached.
 
-use serde::Serialize;
+use dispatch_model::engine::{Engine, EngineSpec};
+use dispatch_model::function::Function;
+use dispatch_model::list::MAX_LIMIT;
+use dispatch_model::{Kind as _, ListQuery, Name, OrgName, Page, Resource, State, Violation};
+use dispatch_store::Store;
+use dispatch_wire as wire;
+use dispatch_wire::{FromModel as _, ToModel as _};
 
-use super::{App, Caller, Result};
+use super::resource::{check, check_same_name};
+use super::{App, Caller, Deletion, Error, Precondition, Result};
 use crate::authz::Action;
+use crate::invoke::engine_maker::operators;
 
-/// One engine.
-#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Engine {
-    pub name: String,
-    /// Languages it runs, as base images spell them.
-    pub languages: Vec<String>,
-    /// What the machine lacks for it, one sentence each.
-    pub missing: Vec<String>,
-    pub healthy: bool,
-    pub message: String,
+/// The word of policies.
+pub const RESOURCE: &str = "engine";
+/// Functions on an engine that are named.
+const MAX_USERS: u32 = 100;
+
+/// Functions of all organizations that are on an engine or ask for it, as `function acme/hello`; at
+/// most a hundred.
+pub async fn users(store: &Store, engine: &Name) -> Result<Vec<String>> {
+    let spec = vec![("engine".to_owned(), engine.to_string())];
+    let query = ListQuery { spec, limit: Some(MAX_USERS), ..ListQuery::default() };
+    let functions = store.list_all::<Function>(&query).await?.items;
+    let named = functions.iter().map(|f| format!("function {}/{}", f.meta.org, f.meta.name));
+    Ok(named.collect())
+}
+
+/// What is to be changed about an engine's service.
+#[derive(Debug, Clone, Copy)]
+pub enum Service {
+    Cordoned(bool),
+    Draining(bool),
 }
 
 impl App {
-    /// All engines, the preferred first.
-    pub async fn engine_list(&self, caller: &Caller) -> Result<Vec<Engine>> {
-        self.authorizer.authorize(caller, Action::Get, "baseimage")?;
-        let mut engines = Vec::new();
-        for engine in self.engines.iter() {
-            let (can, health) = (engine.capabilities(), engine.health().await);
-            engines.push(Engine {
-                name: engine.name().to_owned(),
-                languages: can.languages,
-                missing: can.missing,
-                healthy: health.ok,
-                message: health.message,
-            });
+    pub async fn engine_create(
+        &self,
+        caller: &Caller,
+        shape: wire::Engine,
+    ) -> Result<Resource<Engine>> {
+        self.authorizer.authorize_global(caller, Action::Create, RESOURCE)?;
+        let (name, tags, spec) = (shape.name()?, shape.tags()?, shape.spec()?);
+        self.check_organizations(&spec.organizations, &[])?;
+        self.engine_maker.check(name.as_str(), &spec).await?;
+        let engine = Resource::new(operators(), name, tags, State::Initialized, spec);
+        Ok(self.shown(self.insert(engine).await?))
+    }
+
+    pub async fn engine_get(&self, caller: &Caller, name: &str) -> Result<Resource<Engine>> {
+        self.authorizer.authorize(caller, Action::Get, RESOURCE)?;
+        let engine = self.find::<Engine>(&operators(), name).await?;
+        let missing = || Error::NotFound { kind: Engine::KIND, name: name.to_owned() };
+        self.seen_by(caller, engine).ok_or_else(missing)
+    }
+
+    pub async fn engine_list(
+        &self,
+        caller: &Caller,
+        query: &ListQuery,
+    ) -> Result<Page<Resource<Engine>>> {
+        self.authorizer.authorize(caller, Action::Get, RESOURCE)?;
+        if self.operates(caller) {
+            let mut page = self.store.list::<Engine>(&operators(), query).await?;
+            page.items = page.items.into_iter().map(|engine| self.shown(engine)).collect();
+            return Ok(page);
         }
-        Ok(engines)
+        // A page is cut from those that are open, so that neither its length nor its token tells
+        // of the others.
+        let limit = query.limit.map(|limit| limit.clamp(1, MAX_LIMIT) as usize);
+        let query = ListQuery { limit: None, ..query.clone() };
+        let all = self.store.list::<Engine>(&operators(), &query).await?.items;
+        let open = all.into_iter().filter_map(|engine| self.seen_by(caller, engine));
+        let mut items: Vec<_> = open.collect();
+        let mut continue_token = None;
+        if let Some(limit) = limit.filter(|limit| items.len() > *limit) {
+            items.truncate(limit);
+            let last = items.last().map(|last| dispatch_store::token_after(last, query.sort));
+            continue_token = last.transpose()?;
+        }
+        Ok(Page { items, continue_token })
+    }
+
+    /// Replaces all that may be changed. A type stays: what is on the engine is of its kind.
+    pub async fn engine_update(
+        &self,
+        caller: &Caller,
+        name: &str,
+        shape: wire::Engine,
+        precondition: Precondition,
+    ) -> Result<Resource<Engine>> {
+        self.authorizer.authorize_global(caller, Action::Update, RESOURCE)?;
+        check_same_name(&shape.name, name)?;
+        let (tags, spec) = (shape.tags()?, shape.spec()?);
+        let before = self.find::<Engine>(&operators(), name).await?;
+        if spec.engine_type != before.spec.engine_type {
+            let (is, wanted) = (&before.spec.engine_type, &spec.engine_type);
+            let rule = format!("is {is:?} and cannot become {wanted:?}: make another engine");
+            return Err(Violation::new("type", rule).into());
+        }
+        self.check_organizations(&spec.organizations, &before.spec.organizations)?;
+        match self.is_embedded(&before) {
+            true => self.engine_maker.check_embedded(name, &spec)?,
+            false => drop(self.engine_maker.check(name, &spec).await?),
+        }
+        let edit = |engine: &mut EngineSpec| engine.clone_from(&spec);
+        self.engine_change(name, precondition, edit, |engine| engine.meta.tags = tags.clone()).await
+    }
+
+    /// Takes an engine out of service, or back into it.
+    pub async fn engine_service(
+        &self,
+        caller: &Caller,
+        name: &str,
+        service: Service,
+        precondition: Precondition,
+    ) -> Result<Resource<Engine>> {
+        self.authorizer.authorize_global(caller, Action::Update, RESOURCE)?;
+        let edit = |spec: &mut EngineSpec| match service {
+            Service::Cordoned(cordoned) => spec.cordoned = cordoned,
+            Service::Draining(draining) => spec.draining = draining,
+        };
+        self.engine_change(name, precondition, edit, |_| ()).await
+    }
+
+    /// Marks an engine for deletion. It goes when no function is on it any more.
+    pub async fn engine_delete(
+        &self,
+        caller: &Caller,
+        name: &str,
+        how: Deletion,
+    ) -> Result<Resource<Engine>> {
+        self.authorizer.authorize_global(caller, Action::Delete, RESOURCE)?;
+        let engine = self.find::<Engine>(&operators(), name).await?;
+        check(how.precondition, &engine)?;
+        if self.is_embedded(&engine) {
+            let rule = format!(
+                "engine {name} is a part of the server and cannot be deleted; cordon it instead: \
+                 dispatch cordon engine {name}"
+            );
+            return Err(Violation::new("name", rule).into());
+        }
+        if engine.meta.state == State::Deleting {
+            return Ok(engine);
+        }
+        let users = users(&self.store, &engine.meta.name).await?.join(", ");
+        if !users.is_empty() && (how.protect || self.protects(&operators()).await?) {
+            return Err(Error::InUse { kind: Engine::KIND, name: engine.meta.name, users });
+        }
+        let used = (!users.is_empty()).then(|| format!("engine {name} is used by {users}"));
+        let edit = |engine: &mut Resource<Engine>| {
+            engine.meta.state = State::Deleting;
+            engine.meta.reason = used.iter().cloned().collect();
+            Ok(())
+        };
+        let deleted = self.change(&operators(), name, how.precondition, edit).await?;
+        Ok(self.shown(deleted))
+    }
+
+    /// The types of engines, by name.
+    pub fn engine_type_list(&self, caller: &Caller) -> Result<Vec<wire::EngineType>> {
+        self.authorizer.authorize(caller, Action::Get, RESOURCE)?;
+        let own = self.engine_maker.embedded.iter().map(|own| wire::EngineType {
+            name: own.name.clone(),
+            about: own.about.to_owned(),
+            embedded: true,
+            settings: Vec::new(),
+        });
+        let foreign = self.engine_maker.types.iter().map(|t| wire::EngineType {
+            name: t.name().to_owned(),
+            about: t.about().to_owned(),
+            embedded: false,
+            settings: t.settings().iter().map(setting).collect(),
+        });
+        let mut all: Vec<_> = own.chain(foreign).collect();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(all)
+    }
+
+    pub fn engine_type_get(&self, caller: &Caller, name: &str) -> Result<wire::EngineType> {
+        let mut all = self.engine_type_list(caller)?;
+        match all.iter().position(|known| known.name == name) {
+            Some(at) => Ok(all.swap_remove(at)),
+            None => {
+                let known: Vec<_> = all.into_iter().map(|known| known.name).collect();
+                Err(Error::NoEngineType { name: name.to_owned(), known: known.join(", ") })
+            }
+        }
+    }
+
+    /// An engine as a caller sees it; `None` when it is not open to the caller's organization.
+    pub fn seen_by(&self, caller: &Caller, engine: Resource<Engine>) -> Option<Resource<Engine>> {
+        let operates = self.operates(caller);
+        if !operates && !engine.spec.open_to(&caller.org) {
+            return None;
+        }
+        let embedded = self.is_embedded(&engine);
+        let mut engine = self.shown(engine);
+        if !operates {
+            engine.spec.settings.clear();
+            engine.spec.secrets.clear();
+            engine.spec.organizations.clear();
+            // Reasons name secrets, addresses and other organizations' functions.
+            engine.meta.reason.clear();
+            if !embedded {
+                engine.status.message.clear();
+            }
+        }
+        Some(engine)
+    }
+
+    /// The shape of an engine, with what only this server knows.
+    pub fn engine_shape(&self, engine: &Resource<Engine>) -> wire::Engine {
+        let member = self.engines.member(engine.meta.name.as_str());
+        let in_flight = member.map(|member| member.in_flight());
+        wire::Engine { in_flight, ..wire::Engine::from_model(engine) }
+    }
+
+    /// Puts into the status what this server sees now.
+    fn shown(&self, mut engine: Resource<Engine>) -> Resource<Engine> {
+        let Some(member) = self.engines.member(engine.meta.name.as_str()) else { return engine };
+        let (status, can) = (&mut engine.status, member.engine.capabilities());
+        (status.languages, status.missing) = (can.languages, can.missing);
+        status.pulls_images = can.pulls_images;
+        if let Some(seen) = member.seen() {
+            status.healthy = Some(seen.health.ok);
+            status.message = seen.health.message.clone();
+            status.checked_ms = seen.at_ms;
+        }
+        engine
+    }
+
+    /// Whether the caller sees all of all engines.
+    pub fn operates(&self, caller: &Caller) -> bool {
+        self.authorizer.authorize_global(caller, Action::Get, RESOURCE).is_ok()
+    }
+
+    fn is_embedded(&self, engine: &Resource<Engine>) -> bool {
+        self.engine_maker.is_embedded(&engine.spec.engine_type)
+    }
+
+    async fn engine_change(
+        &self,
+        name: &str,
+        precondition: Precondition,
+        edit: impl Fn(&mut EngineSpec),
+        beside: impl Fn(&mut Resource<Engine>),
+    ) -> Result<Resource<Engine>> {
+        let edit = |engine: &mut Resource<Engine>| {
+            edit(&mut engine.spec);
+            beside(engine);
+            engine.meta.state = State::Updating;
+            Ok(())
+        };
+        let changed = self.change(&operators(), name, precondition, edit).await?;
+        Ok(self.shown(changed))
+    }
+
+    /// Organizations that are named for the first time must exist.
+    fn check_organizations(&self, named: &[String], before: &[String]) -> Result<()> {
+        let missing = |org: &str| !self.authorizer.has_organization(&OrgName::trusted(org));
+        let new = |org: &String| !before.contains(org) && missing(org);
+        match named.iter().position(new) {
+            Some(at) => {
+                let rule = format!("organization {:?} does not exist", named[at]);
+                Err(Violation::new(format!("organizations[{at}]"), rule).into())
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+fn setting(setting: &dispatch_driver::Setting) -> wire::EngineSetting {
+    use dispatch_driver::Value;
+    let (value, choices) = match setting.value {
+        Value::Text => ("text", [].as_slice()),
+        Value::Url => ("url", [].as_slice()),
+        Value::Duration => ("duration", [].as_slice()),
+        Value::Number => ("number", [].as_slice()),
+        Value::Flag => ("flag", [].as_slice()),
+        Value::List => ("list", [].as_slice()),
+        Value::Choice(of) => ("choice", of),
+    };
+    wire::EngineSetting {
+        name: setting.name.to_owned(),
+        value: value.to_owned(),
+        choices: choices.iter().map(|&choice| choice.to_owned()).collect(),
+        required: setting.required,
+        secret: setting.secret,
+        default: setting.default.to_owned(),
+        help: setting.help.to_owned(),
     }
 }

@@ -19,6 +19,8 @@ pub enum Error {
     NotFound { kind: ResourceKind, name: String },
     #[error("run {0} not found")]
     RunNotFound(String),
+    #[error("engine type {name} not found; types are: {known}")]
+    NoEngineType { name: String, known: String },
     #[error("function {name} is not READY: {reason}")]
     NotReady { name: Name, reason: String },
     #[error("{} {name} already exists", kind.words())]
@@ -47,7 +49,9 @@ impl Error {
             Error::Invalid(_) => code::API001,
             Error::Unauthenticated { .. } => code::IAM001,
             Error::Forbidden { .. } => code::IAM002,
-            Error::NotFound { .. } | Error::RunNotFound(_) => code::API002,
+            Error::NotFound { .. } | Error::RunNotFound(_) | Error::NoEngineType { .. } => {
+                code::API002
+            }
             Error::NotReady { .. } => code::API007,
             Error::Exists { .. } => code::API003,
             Error::Stale { .. } => code::API004,

@@ -7,7 +7,7 @@ use dispatch_wire::ToModel as _;
 
 use super::resource::{check, check_same_name};
 use super::{App, Caller, Deletion, Error, Precondition, Result};
-use crate::authz::Action;
+use crate::authz::{Action, IAM};
 
 impl App {
     pub async fn organization_create(
@@ -15,7 +15,7 @@ impl App {
         caller: &Caller,
         shape: wire::Organization,
     ) -> Result<Resource<Organization>> {
-        self.authorizer.authorize_global(caller, Action::Create)?;
+        self.authorizer.authorize_global(caller, Action::Create, IAM)?;
         let (name, tags, spec) = (shape.name()?, shape.tags()?, shape.spec()?);
         let org = OrgName::new(name.as_str())?;
         let made = self.insert(Resource::new(org, name, tags, State::Ready, spec)).await?;
@@ -55,7 +55,7 @@ impl App {
         shape: wire::Organization,
         precondition: Precondition,
     ) -> Result<Resource<Organization>> {
-        self.authorizer.authorize_global(caller, Action::Update)?;
+        self.authorizer.authorize_global(caller, Action::Update, IAM)?;
         check_same_name(&shape.name, name)?;
         let (org, _) = self.organization(name).await?;
         let (tags, spec) = (shape.tags()?, shape.spec()?);
@@ -75,7 +75,7 @@ impl App {
         name: &str,
         how: Deletion,
     ) -> Result<Resource<Organization>> {
-        self.authorizer.authorize_global(caller, Action::Delete)?;
+        self.authorizer.authorize_global(caller, Action::Delete, IAM)?;
         let (_, found) = self.organization(name).await?;
         check(how.precondition, &found)?;
         let left = self.store.organization_remove(&found).await.map_err(|error| {

@@ -7,7 +7,7 @@ use dispatch_wire::ToModel as _;
 
 use super::resource::{check, check_same_name};
 use super::{App, Caller, Deletion, Precondition, Result};
-use crate::authz::Action;
+use crate::authz::{Action, IAM};
 
 impl App {
     pub async fn policy_create(
@@ -75,7 +75,7 @@ impl App {
     /// one organization could make itself one of all.
     fn may_change_policy(&self, caller: &Caller, action: Action, global: bool) -> Result<()> {
         if global {
-            return self.authorizer.authorize_global(caller, action);
+            return self.authorizer.authorize_global(caller, action, IAM);
         }
         self.authorizer.authorize(caller, action, Policy::KIND.policy_resource())
     }

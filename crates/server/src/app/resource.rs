@@ -81,7 +81,9 @@ impl App {
         let (org, name) = (&resource.meta.org, &resource.meta.name);
         loop {
             let inserted = match K::KIND {
-                ResourceKind::Organization => self.store.insert(&resource).await,
+                ResourceKind::Organization | ResourceKind::Engine => {
+                    self.store.insert(&resource).await
+                }
                 _ => self.store.insert_in_organization(&resource).await,
             };
             match inserted {
@@ -204,7 +206,7 @@ impl App {
 
 impl App {
     /// Whether an organization wants what is in use protected from all.
-    async fn protects(&self, org: &OrgName) -> Result<bool> {
+    pub(super) async fn protects(&self, org: &OrgName) -> Result<bool> {
         let found = self.store.by_name::<Organization>(org, &Name::trusted(org.as_str())).await?;
         Ok(found.is_some_and(|found| found.spec.protect_in_use))
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use dispatch_model::{Kind, ListQuery, Name, Resource};
+use dispatch_model::{Kind, ListQuery, Name, OrgName, Resource};
 use dispatch_store::{Change, Store};
 use futures::Stream;
 use uuid::Uuid;
@@ -29,7 +29,7 @@ pub type Numbered<K> = (Option<i64>, Event<K>);
 
 struct Watch<K: Kind> {
     store: Store,
-    caller: Caller,
+    org: OrgName,
     query: ListQuery,
     feed: Feed,
     /// What the watcher knows of, by name.
@@ -48,16 +48,28 @@ impl App {
         query: ListQuery,
         from: Option<i64>,
     ) -> Result<impl Stream<Item = Result<Numbered<K>>> + Send + use<K>> {
+        self.watch_in(caller, caller.org.clone(), query, from).await
+    }
+
+    /// The same for what lies in another organization than the caller's. Who may see which part of
+    /// it is not looked at here.
+    pub(super) async fn watch_in<K: Kind>(
+        &self,
+        caller: &Caller,
+        org: OrgName,
+        query: ListQuery,
+        from: Option<i64>,
+    ) -> Result<impl Stream<Item = Result<Numbered<K>>> + Send + use<K>> {
         self.authorizer.authorize(caller, Action::Get, K::KIND.policy_resource())?;
         let store = self.store.clone();
         let from = match from {
             Some(seq) if self.log_reaches(seq).await? => Some(seq),
             _ => None,
         };
-        let feed = Feed::new(store.clone(), Some(caller.org.clone()), &[K::KIND], from).await?;
+        let feed = Feed::new(store.clone(), Some(org.clone()), &[K::KIND], from).await?;
         let mut watch = Watch::<K> {
             store,
-            caller: caller.clone(),
+            org,
             query: ListQuery { limit: None, continue_token: None, ..query },
             feed,
             known: HashMap::new(),
@@ -83,7 +95,7 @@ impl App {
 
 impl<K: Kind> Watch<K> {
     async fn begin(&mut self) -> Result<()> {
-        let page = self.store.list::<K>(&self.caller.org, &self.query).await?;
+        let page = self.store.list::<K>(&self.org, &self.query).await?;
         for resource in page.items {
             self.known.insert(resource.meta.name.clone(), resource.meta.id);
             self.waiting.push_back((None, Event::Added(resource)));
@@ -120,7 +132,7 @@ impl<K: Kind> Watch<K> {
             return Ok(None);
         }
         let query = ListQuery { name: Some(name.to_string()), ..self.query.clone() };
-        let found = self.store.list::<K>(&self.caller.org, &query).await?.items.pop();
+        let found = self.store.list::<K>(&self.org, &query).await?.items.pop();
         let Some(resource) = found else {
             let known = self.known.remove(&name);
             let id = known.or((!self.complete).then_some(change.id));

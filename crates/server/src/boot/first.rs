@@ -1,8 +1,13 @@
-//! What a new database needs: the organization everybody begins in.
+//! What a new database needs: the organization everybody begins in, and the engines that are a part
+//! of the server.
 
+use dispatch_model::engine::{Engine, EngineSpec};
 use dispatch_model::organization::{DEFAULT_ORGANIZATION, Organization, OrganizationSpec};
 use dispatch_model::{Name, OrgName, Resource, ResourceKind, State, Tags};
 use dispatch_store::{Error, Result, Store};
+
+use crate::invoke::Engines;
+use crate::invoke::engine_maker::operators;
 
 /// Makes the default organization in a database that has none at all.
 pub async fn organization(store: &Store) -> Result<()> {
@@ -18,4 +23,22 @@ pub async fn organization(store: &Store) -> Result<()> {
         Ok(()) | Err(Error::Exists) => Ok(()),
         Err(error) => Err(error),
     }
+}
+
+/// Makes the rows of the engines that are a part of the server, where they are missing.
+pub async fn engines(store: &Store, engines: &Engines) -> Result<()> {
+    for member in engines.members() {
+        let name = Name::trusted(member.name());
+        if store.by_name::<Engine>(&operators(), &name).await?.is_some() {
+            continue;
+        }
+        let spec = EngineSpec { engine_type: name.to_string(), ..EngineSpec::default() };
+        let engine = Resource::new(operators(), name, Tags::new(), State::Ready, spec);
+        match store.insert::<Engine>(&engine).await {
+            // Another server that starts at the same time made it.
+            Ok(()) | Err(Error::Exists) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }

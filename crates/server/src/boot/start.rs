@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use axum::ServiceExt as _;
 use axum::extract::Request;
+use dispatch_driver::Beside;
 use dispatch_store::{Options, Store};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -26,7 +27,7 @@ use crate::controllers::Controllers;
 use crate::gateway::tls::Certificates;
 use crate::gateway::{Gateway, GatewayMetrics};
 use crate::http::router::{router, without_trailing_slash};
-use crate::invoke::{Invoker, RunMetrics};
+use crate::invoke::{EngineMaker, Invoker, RunMetrics};
 use crate::seal::Seal;
 use crate::telemetry::Metrics;
 
@@ -156,8 +157,20 @@ async fn build(
     let authn = Authn::load(&store, authorizer.clone(), auth, bootstrap, api).await?;
     let owner = rustix::process::geteuid().is_root().then_some(config.process.image_uid);
     let images = Kept::open(&config.images, &data_dir, owner, &store)?;
-    let Made { engines, workshop } = engines(config, &store, &images).await?;
+    let Made { engines, types, workshop } = engines(config, &store, &images).await?;
+    first::engines(&store, &engines).await?;
     let languages = config.process.languages()?;
+    let engine_maker = Arc::new(EngineMaker {
+        store: store.clone(),
+        seal: seal.clone(),
+        types,
+        embedded: engines::embedded(&engines),
+        beside: Beside {
+            sources: Arc::new(Sources(store.clone())),
+            images: Some(Arc::new(images.clone())),
+            languages: languages.clone(),
+        },
+    });
     let settings = config.images.clone();
     let beside = (store.clone(), seal.clone());
     let sources = Arc::new(Sources(store.clone()));
@@ -179,6 +192,8 @@ async fn build(
     let controllers = Controllers {
         store: store.clone(),
         engines: engines.clone(),
+        engine_maker: engine_maker.clone(),
+        engine_health: config.engines.clone(),
         contents: contents.clone(),
         invoker: invoker.clone(),
         seal: seal.clone(),
@@ -195,6 +210,7 @@ async fn build(
         seal,
         invoker,
         engines,
+        engine_maker,
         contents,
         metrics,
         limits,

@@ -26,9 +26,10 @@ fn status(error: &Error) -> StatusCode {
         Error::Invalid(_) => StatusCode::BAD_REQUEST,
         Error::Unauthenticated { .. } => StatusCode::UNAUTHORIZED,
         Error::Forbidden { .. } => StatusCode::FORBIDDEN,
-        Error::NotFound { .. } | Error::RunNotFound(_) | Error::NotReady { .. } => {
-            StatusCode::NOT_FOUND
-        }
+        Error::NotFound { .. }
+        | Error::RunNotFound(_)
+        | Error::NoEngineType { .. }
+        | Error::NotReady { .. } => StatusCode::NOT_FOUND,
         Error::Exists { .. } | Error::InUse { .. } => StatusCode::CONFLICT,
         Error::Stale { .. } => StatusCode::PRECONDITION_FAILED,
         Error::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,

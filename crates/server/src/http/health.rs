@@ -46,10 +46,11 @@ async fn readyz(State(app): State<Arc<App>>) -> Response {
     let queued = app.store.run_writer_stats().queued;
     let writer = format!("{queued} finished runs wait to be written");
     check("runs".to_owned(), if queued < QUEUE_ALARM { Ok(()) } else { Err(writer) });
-    for engine in app.engines.iter() {
-        let health = engine.health().await;
+    // A foreign engine that is away is no reason to send requests to another server.
+    for member in app.engines.members().iter().filter(|member| member.is_embedded()) {
+        let health = member.engine.health().await;
         let outcome = if health.ok { Ok(()) } else { Err(health.message) };
-        check(format!("engine {}", engine.name()), outcome);
+        check(format!("engine {}", member.name()), outcome);
     }
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(json!({"ready": ready, "checks": checks}))).into_response()

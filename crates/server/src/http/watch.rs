@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use axum::response::Response;
 use axum::response::sse::Event as SseEvent;
-use dispatch_model::{Kind, State};
+use dispatch_model::engine::Engine;
+use dispatch_model::{Kind, Resource, State};
 use dispatch_wire::FromModel;
 use futures::StreamExt as _;
 use serde::Serialize;
@@ -43,20 +44,34 @@ where
     S: FromModel + Serialize + 'static,
 {
     let events = app.watch::<S::Kind>(caller, list.query, list.last_event).await?;
-    let events = events.map(|numbered| numbered.map(sse::<S>));
+    let events = events.map(|numbered| numbered.map(|numbered| sse(numbered, S::from_model)));
     let resource = <S::Kind as Kind>::KIND.policy_resource();
     Ok(stream(app, caller, resource, events))
 }
 
-fn sse<S>((number, event): Numbered<S::Kind>) -> SseEvent
-where
-    S: FromModel + Serialize,
-{
+/// Follows engines, which not everybody sees alike.
+pub async fn engines<P>(
+    app: &Arc<App>,
+    caller: &Caller,
+    list: ListParameters<P>,
+) -> ApiResult<Response> {
+    let events = app.engine_watch(caller, list.query, list.last_event).await?;
+    let of = app.clone();
+    let events = events.map(move |numbered| {
+        numbered.map(|numbered| sse(numbered, |engine| of.engine_shape(engine)))
+    });
+    Ok(stream(app, caller, Engine::KIND.policy_resource(), events))
+}
+
+fn sse<K: Kind, S: Serialize>(
+    (number, event): Numbered<K>,
+    shape: impl FnOnce(&Resource<K>) -> S,
+) -> SseEvent {
     let data = match event {
-        Event::Added(resource) => json("ADDED", S::from_model(&resource)),
-        Event::Modified(resource) => json("MODIFIED", S::from_model(&resource)),
+        Event::Added(resource) => json("ADDED", shape(&resource)),
+        Event::Modified(resource) => json("MODIFIED", shape(&resource)),
         Event::Deleted { name, id } => {
-            let kind = <S::Kind as Kind>::KIND.as_str();
+            let kind = K::KIND.as_str();
             let status = State::Deleted.as_str();
             json("DELETED", Gone { id, kind, name: name.to_string(), status })
         }

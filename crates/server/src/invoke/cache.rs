@@ -138,6 +138,11 @@ impl<V: Send + Sync + 'static> Cache<V> {
         });
     }
 
+    /// The same in every organization.
+    pub fn forget_everywhere(&self, fits: impl Fn(&V) -> bool) {
+        self.entries.retain(|_, entry| entry.value.get().is_some_and(|value| !fits(value)));
+    }
+
     pub fn clear(&self) {
         self.entries.clear();
     }

@@ -83,6 +83,11 @@ impl Callable {
         })
     }
 
+    /// Whether one of its versions is on an engine.
+    pub fn is_on(&self, engine: &str) -> bool {
+        self.versions.values().any(|slot| slot.engines.iter().any(|name| name == engine))
+    }
+
     pub fn uses_secret(&self, name: &str) -> bool {
         self.versions.values().any(|slot| slot.spec.spec.secrets.iter().any(|n| n == name))
     }

@@ -83,6 +83,13 @@ impl Invoker {
         }
     }
 
+    /// Drops what is prepared for an engine, after another was put in its place or it was taken
+    /// away: the next call of a function finds the one there is. Calls under way go on.
+    pub fn forget_engine(&self, name: &str) {
+        self.callables.forget_everywhere(|callable| callable.is_on(name));
+        self.loader.placed.forget_engine(name);
+    }
+
     fn forget_all(&self) {
         self.loader.secrets.clear();
         self.callables.clear();

@@ -107,7 +107,7 @@ impl Loader {
         self.version(&callable, callable.serving.version).await?;
         let held = callable.versions.values().flat_map(|slot| {
             let engines = slot.engines.iter().filter_map(|name| self.engines.get(name));
-            engines.map(|engine| (engine.clone(), slot.spec.faas_id))
+            engines.map(|engine| (engine, slot.spec.faas_id))
         });
         self.placed.put(function, held.collect());
         Ok(callable)
@@ -161,7 +161,7 @@ impl Loader {
     /// as long as another can.
     async fn places(&self, org: &OrgName, slot: &Slot) -> app::Result<Vec<Place>> {
         let deployment = deployment(org, &slot.spec);
-        let engines = slot.engines.iter().filter_map(|name| self.engines.get(name).cloned());
+        let engines = slot.engines.iter().filter_map(|name| self.engines.get(name));
         let ensured = engines.map(async |engine| {
             engine.ensure(&deployment).await.map(|()| {
                 let metrics = self.metrics.engine(engine.name());

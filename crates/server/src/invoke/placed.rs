@@ -48,6 +48,11 @@ impl Placed {
         *held = Held { function: meta.id, revision: meta.revision, places };
     }
 
+    /// The engine of a name is another one now, which holds nothing yet.
+    pub fn forget_engine(&self, name: &str) {
+        self.0.iter_mut().for_each(|mut held| held.places.retain(|(e, _)| e.name() != name));
+    }
+
     /// The function is deleted.
     pub fn remove(&self, org: &OrgName, name: &Name, function: Uuid) {
         let key = (org.clone(), name.clone());

@@ -4,7 +4,9 @@
 use std::sync::{Mutex, PoisonError};
 
 use dispatch_store::Store;
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
@@ -15,6 +17,8 @@ pub struct Metrics {
     registry: Mutex<Registry>,
     workers_busy: Gauge,
     workers_idle: Gauge,
+    engine_up: Family<OfEngine, Gauge>,
+    engine_in_flight: Family<OfEngine, Gauge>,
     queue_depth: Gauge,
     writer_queued: Gauge,
     writer_written: Gauge,
@@ -22,9 +26,19 @@ pub struct Metrics {
     writer_failures: Gauge,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfEngine {
+    engine: String,
+}
+
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::default();
+        let (engine_up, engine_in_flight) = (Family::default(), Family::default());
+        let help = "Whether this server reaches the engine: 1 or 0";
+        registry.register("dispatch_engine_up", help, engine_up.clone());
+        let help = "Calls this server has on the engine";
+        registry.register("dispatch_engine_in_flight", help, engine_in_flight.clone());
         let mut gauge = |name: &str, help: &str| {
             let gauge = Gauge::default();
             registry.register(name, help, gauge.clone());
@@ -33,6 +47,8 @@ impl Default for Metrics {
         Self {
             workers_busy: gauge("dispatch_workers_busy", "Workers that serve a call"),
             workers_idle: gauge("dispatch_workers_idle", "Warm workers with nothing to do"),
+            engine_up,
+            engine_in_flight,
             queue_depth: gauge("dispatch_run_queue_depth", "Accepted runs that have not ended"),
             writer_queued: gauge("dispatch_run_writer_queued", "Runs that wait to be written"),
             writer_written: gauge("dispatch_run_writer_written", "Runs written since the start"),
@@ -59,6 +75,7 @@ impl Metrics {
             });
         set(&self.workers_busy, busy);
         set(&self.workers_idle, idle);
+        self.engines(engines);
         // A database that does not answer shows in /readyz; the other metrics are still of use.
         if let Ok(depth) = store.run_pending().await {
             set(&self.queue_depth, depth);
@@ -72,6 +89,21 @@ impl Metrics {
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         encode(&mut text, &registry).expect("writing to a String does not fail");
         text
+    }
+}
+
+impl Metrics {
+    /// Engines that are gone leave no line behind.
+    fn engines(&self, engines: &Engines) {
+        self.engine_up.clear();
+        self.engine_in_flight.clear();
+        for member in engines.members() {
+            let of = OfEngine { engine: member.name().to_owned() };
+            if let Some(seen) = member.seen() {
+                set(&self.engine_up.get_or_create_owned(&of), u64::from(seen.health.ok));
+            }
+            set(&self.engine_in_flight.get_or_create_owned(&of), member.in_flight());
+        }
     }
 }
 

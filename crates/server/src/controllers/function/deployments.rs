@@ -27,7 +27,8 @@ impl Functions {
         version: &FunctionVersionSpec,
     ) -> Result<Vec<String>, Obstacle> {
         let wanted = function.spec.engine.as_deref();
-        let engine = self.0.engines.for_language(&version.language, wanted)?;
+        let engine =
+            self.0.engines.for_organization(&function.meta.org, &version.language, wanted)?;
         Ok(vec![engine.name().to_owned()])
     }
 
@@ -48,7 +49,7 @@ impl Functions {
             let Some(engine) = self.0.engines.get(name) else {
                 return Err(Obstacle::Again(format!("engine {name} is gone")));
             };
-            make(&**engine, new).await
+            make(&*engine, new).await
         });
         let made = join_all(made).await;
         let (mut lacking, mut there) = (Vec::new(), 0);
@@ -93,7 +94,7 @@ impl Functions {
             let new = deployment(&function.meta.org, version);
             for name in missing {
                 let made = match self.0.engines.get(&name) {
-                    Some(engine) => make(&**engine, &new).await,
+                    Some(engine) => make(&*engine, &new).await,
                     None => Err(Obstacle::Again(format!("engine {name} is gone"))),
                 };
                 if let Err(obstacle) = made {
