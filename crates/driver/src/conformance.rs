@@ -38,7 +38,8 @@ pub async fn run_some(
     for case in CASES.iter().filter(|case| wanted(case.name)) {
         let begun = Instant::now();
         let verdict = verdict(case, &trial).await;
-        let report = CaseReport { name: case.name, about: case.about, verdict, took: begun.elapsed() };
+        let report =
+            CaseReport { name: case.name, about: case.about, verdict, took: begun.elapsed() };
         ended(&report);
         cases.push(report);
     }

@@ -35,13 +35,13 @@ cases! {
     "payload" calls::payload, "A payload and a result of the largest size go through";
     "concurrency" calls::concurrency, "Many calls at once get their own answers";
     "deadline" calls::deadline, "A call ends at its deadline, though its function has more time";
-    "timeout" calls::timeout, "A call ends when its function's time is over, and the next is served";
+    "timeout" calls::timeout, "A call ends when its function's time is over, the next is served";
     "exit" calls::exit, "A handler that ends its process fails that call only";
     "cancel" calls::cancel, "Calls nobody waits for any more lose no worker";
     "observe" life::observe, "A deployment is absent, then ready, then absent again";
-    "deploy-twice" life::deploy_twice, "Building and ensuring again change nothing, not even a call";
+    "deploy-twice" life::deploy_twice, "Building and ensuring again change nothing, not even calls";
     "update" life::update, "A new deployment comes up beside the old one, whose calls go on";
-    "broken" life::broken, "A handler that does not load is its author's fault, in its own words";
+    "broken" life::broken, "A handler that does not load is its author's fault, with its words";
     "remove-running" life::remove_running, "A call under way ends well while its deployment goes";
     "remove" life::remove, "What was removed is unknown, and removing it again does nothing";
     "unknown" life::unknown, "A deployment that never was is unknown, and can be removed";

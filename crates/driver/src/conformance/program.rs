@@ -1,5 +1,13 @@
 //! What the suite deploys.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use dispatch_model::{Name, OrgName};
+use uuid::Uuid;
+
+use crate::Deployment;
+
 /// A program of the suite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Program {
@@ -39,6 +47,32 @@ impl Program {
             "python3" => Some("handler.handle"),
             "nodejs" => Some("./handler.js"),
             _ => None,
+        }
+    }
+
+    /// A new deployment of it with wide limits, in a language the suite has it in. Whoever deploys
+    /// it says where its source or its image is.
+    pub fn deployment(self, language: &str) -> Deployment {
+        let org = OrgName::new("conformance").expect("it keeps the rules of such names");
+        let function = Name::new("conformance").expect("it keeps the rules of names");
+        Deployment {
+            id: Uuid::now_v7(),
+            org,
+            function,
+            version: self.version(),
+            language: language.to_owned(),
+            image_url: format!("host:{language}"),
+            image_digest: None,
+            function_image: None,
+            handler: Program::handler(language).unwrap_or_default().to_owned(),
+            source_digest: String::new(),
+            environment: BTreeMap::new(),
+            timeout: Duration::from_secs(60),
+            memory_mib: 256,
+            concurrency: 4,
+            idle: Duration::from_secs(60),
+            egress: Vec::new(),
+            require: BTreeMap::new(),
         }
     }
 

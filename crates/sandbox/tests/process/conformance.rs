@@ -1,15 +1,11 @@
 //! The process engine keeps the contract of engines, in each language the suite has programs of.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use dispatch_driver::conformance::{self, Bed, Limits, Program, Tried};
 use dispatch_driver::{Deployment, Engine};
-use dispatch_model::{Name, OrgName};
 use dispatch_sandbox::process::{ProcessConfig, ProcessEngine};
-use uuid::Uuid;
 
 use crate::bed::{self, Store};
 
@@ -40,26 +36,8 @@ impl Bed for Embedded {
     }
 
     async fn deployment(&self, program: Program) -> Tried<Deployment> {
-        let source = program.source(self.language).unwrap();
-        Ok(Deployment {
-            id: Uuid::now_v7(),
-            org: OrgName::new("dispatch").unwrap(),
-            function: Name::new("conformance").unwrap(),
-            version: program.version(),
-            language: self.language.to_owned(),
-            image_url: format!("host:{}", self.language),
-            image_digest: None,
-            function_image: None,
-            handler: Program::handler(self.language).unwrap().to_owned(),
-            source_digest: self.store.put(source),
-            environment: BTreeMap::new(),
-            timeout: Duration::from_secs(60),
-            memory_mib: 256,
-            concurrency: 4,
-            idle: Duration::from_secs(60),
-            egress: Vec::new(),
-            require: BTreeMap::new(),
-        })
+        let source_digest = self.store.put(program.source(self.language).unwrap());
+        Ok(Deployment { source_digest, ..program.deployment(self.language) })
     }
 
     async fn restart(&self) -> Tried<()> {
