@@ -3,6 +3,8 @@
 //! A driver implements one contract for one foreign (or embedded) system. Every contract has the
 //! same shape: ensure, observe and remove are safe to repeat, because controllers call them blind.
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod engine;
 pub mod engine_type;
 pub mod error;

@@ -4,6 +4,8 @@
 mod bed;
 #[path = "process/broken.rs"]
 mod broken;
+#[path = "process/conformance.rs"]
+mod conformance;
 #[path = "process/copies.rs"]
 mod copies;
 #[path = "process/egress.rs"]

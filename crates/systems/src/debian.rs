@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use reqwest::Url;
 
-use crate::programs::{self, finished, run};
+use crate::programs::{self, finished, run, tools};
 
 /// What it takes to make it; only root may.
 const PROGRAMS: &[&str] = &["debootstrap", "umoci"];
@@ -133,15 +133,6 @@ fn slim(root: &Path) {
         find usr/share/man usr/share/info usr/share/locale ! -type d -delete\n\
         find usr/share/doc -type f ! -name copyright -delete\n";
     run("sh", &["-ec", script, "sh", &root.display().to_string()]);
-}
-
-/// Where `cargo xtask` keeps tools: beside what is built, to be made once.
-fn tools() -> PathBuf {
-    if let Some(folder) = std::env::var_os("DISPATCH_TEST_TOOLS_DIR") {
-        return folder.into();
-    }
-    let test = std::env::current_exe().expect("a test knows its own path");
-    test.ancestors().nth(3).expect("a test lies in target/x/deps").join("tools")
 }
 
 /// A value of this machine's os-release.

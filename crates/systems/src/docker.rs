@@ -82,6 +82,16 @@ impl Docker {
         finished(self.client().args(arguments))
     }
 
+    /// The same for commands that may fail: then with what it said.
+    pub fn try_run(&self, arguments: &[&str]) -> Result<String, String> {
+        let output = self.client().args(arguments).output().map_err(|e| e.to_string())?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+        match output.status.success() {
+            true => Ok(text(&output.stdout)),
+            false => Err(text(&output.stderr)),
+        }
+    }
+
     /// What a container printed so far, both streams.
     pub fn logs(&self, container: &str) -> String {
         let output = self.client().args(["logs", container]).output().expect("docker starts");

@@ -2,8 +2,10 @@
 //! temporary directories; else small servers that speak the true protocol and really run functions.
 //! Knows nothing of the Dispatch server.
 
+pub mod containers;
 pub mod debian;
 pub mod docker;
+pub mod function_image;
 pub mod image;
 pub mod programs;
 pub mod registry;

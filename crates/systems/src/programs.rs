@@ -49,3 +49,12 @@ pub fn free_address() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port on loopback");
     listener.local_addr().expect("it has an address")
 }
+
+/// Where `cargo xtask` keeps tools: beside what is built, to be made once.
+pub(crate) fn tools() -> PathBuf {
+    if let Some(folder) = std::env::var_os("DISPATCH_TEST_TOOLS_DIR") {
+        return folder.into();
+    }
+    let test = std::env::current_exe().expect("a test knows its own path");
+    test.ancestors().nth(3).expect("a test lies in target/x/deps").join("tools")
+}

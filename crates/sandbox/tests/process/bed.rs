@@ -22,6 +22,15 @@ impl SourceStore for Store {
     }
 }
 
+impl Store {
+    /// Keeps a source, and gives its digest.
+    pub fn put(&self, source: impl Into<Bytes>) -> String {
+        let digest = format!("sha256:{}", Uuid::new_v4().simple());
+        self.0.lock().unwrap().insert(digest.clone(), source.into());
+        digest
+    }
+}
+
 pub struct Bed {
     pub engine: Arc<ProcessEngine>,
     pub directory: tempfile::TempDir,
@@ -82,8 +91,7 @@ impl Bed {
         source: impl Into<Vec<u8>>,
         change: impl FnOnce(&mut Deployment),
     ) -> Deployment {
-        let digest = format!("sha256:{}", Uuid::new_v4().simple());
-        self.store.0.lock().unwrap().insert(digest.clone(), Bytes::from(source.into()));
+        let digest = self.store.put(source.into());
         let mut deployment = Deployment {
             id: Uuid::new_v4(),
             org: OrgName::new("dispatch").unwrap(),
@@ -169,7 +177,7 @@ pub fn call(payload: &str) -> Call {
     }
 }
 
-fn config(directory: &Path, change: impl FnOnce(&mut ProcessConfig)) -> ProcessConfig {
+pub fn config(directory: &Path, change: impl FnOnce(&mut ProcessConfig)) -> ProcessConfig {
     let mut config = ProcessConfig {
         state_dir: directory.join("state"),
         init_exe: init_exe(),
