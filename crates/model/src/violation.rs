@@ -14,4 +14,11 @@ impl Violation {
     pub fn new(field: impl Into<String>, rule: impl Into<String>) -> Self {
         Self { field: field.into(), rule: rule.into() }
     }
+
+    /// The same, of a field that lies in another: `weight` under `placement` is
+    /// `placement.weight`.
+    #[must_use]
+    pub fn under(self, parent: &str) -> Self {
+        Self { field: format!("{parent}.{}", self.field), ..self }
+    }
 }

@@ -1,0 +1,46 @@
+//! Calls that wait: of a function, for any engine to have room; or at an engine.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// How many wait. Outlives the plans of its function, so that a change of the fleet loses no count.
+#[derive(Debug, Default)]
+pub struct Queue(AtomicU32);
+
+impl Queue {
+    pub fn waiting(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Counts one more until the guard is dropped.
+    pub fn enter(self: &Arc<Self>) -> Waiting {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Waiting(Arc::clone(self))
+    }
+}
+
+/// A call that waits.
+#[derive(Debug)]
+pub struct Waiting(Arc<Queue>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_waits_is_counted_until_it_leaves() {
+        let queue = Arc::new(Queue::default());
+        let (first, second) = (queue.enter(), queue.enter());
+        assert_eq!(queue.waiting(), 2);
+        drop(first);
+        assert_eq!(queue.waiting(), 1);
+        drop(second);
+        assert_eq!(queue.waiting(), 0);
+    }
+}
