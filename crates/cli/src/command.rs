@@ -14,6 +14,7 @@ pub mod explain;
 pub mod get;
 pub mod get_engine_type;
 pub mod get_package;
+pub mod get_placement;
 pub mod get_run;
 pub mod get_version;
 pub mod iam;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::placement::PlacementSpec;
 use crate::{NoStatus, kind};
 
 kind!(
@@ -13,4 +14,9 @@ kind!(
 pub const APPLICATION_TAG: &str = "Application";
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ApplicationSpec {}
+#[serde(default)]
+pub struct ApplicationSpec {
+    /// Where its functions go that say nothing else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub placement: Option<PlacementSpec>,
+}

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::name::check_reference;
-use crate::rollout::{Canary, Rollout};
+use crate::placement::{Canary, PlacementSpec};
+use crate::rollout::Rollout;
 use crate::{Violation, kind};
 
 kind!(
@@ -60,6 +61,9 @@ pub struct FunctionSpec {
     /// Whether a call that may have begun can be made again elsewhere.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub idempotent: bool,
+    /// Which engines calls go to; no part of a version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placement: Option<PlacementSpec>,
 }
 
 /// A stored source: its bytes are in the blob store under the digest.
@@ -138,16 +142,6 @@ pub struct Retiring {
     pub since_ms: i64,
 }
 
-impl Serving {
-    /// The version a call goes to that names none; `random` decides who tries the canary.
-    pub fn version_for(&self, random: u64) -> u64 {
-        match &self.canary {
-            Some(canary) if random % 100 < u64::from(canary.percent) => canary.version,
-            _ => self.version,
-        }
-    }
-}
-
 impl FunctionStatus {
     /// The deployment of a version, wherever it is.
     pub fn deployed(&self, version: u64) -> Option<&Deployed> {
@@ -184,6 +178,9 @@ impl FunctionSpec {
         at_most("egress", self.egress.len() as u64, MAX_EGRESS as u64, "hosts")?;
         at_most("secrets", self.secrets.len() as u64, MAX_SECRETS as u64, "names")?;
         at_most("services", self.services.len() as u64, MAX_SECRETS as u64, "names")?;
+        if let Some(placement) = &self.placement {
+            placement.check()?;
+        }
         for (i, name) in self.secrets.iter().enumerate() {
             check_reference(format!("secrets[{i}]"), name)?;
         }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::placement::PlacementSpec;
 use crate::{NoStatus, kind};
 
 kind!(
@@ -17,4 +18,7 @@ pub const DEFAULT_ORGANIZATION: &str = "dispatch";
 pub struct OrganizationSpec {
     /// Refuse to delete what something else uses, whoever asks.
     pub protect_in_use: bool,
+    /// Where functions go that say nothing else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub placement: Option<PlacementSpec>,
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::placement::Canary;
 use crate::{Name, Violation};
 
 /// Most aliases of one function.
@@ -21,26 +22,6 @@ pub struct Rollout {
     /// Names for versions, which routes and callers may use.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub aliases: BTreeMap<String, u64>,
-}
-
-/// A version on trial.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Canary {
-    pub version: u64,
-    /// Of the calls that name no version: 1 to 99.
-    pub percent: u8,
-}
-
-impl Canary {
-    /// # Errors
-    /// When the share is nothing or everything.
-    pub fn check(&self, field: &str) -> Result<(), Violation> {
-        if (1..=99).contains(&self.percent) {
-            return Ok(());
-        }
-        let rule = format!("is {}, must be 1 to 99 percent", self.percent);
-        Err(Violation::new(format!("{field}.percent"), rule))
-    }
 }
 
 impl Rollout {

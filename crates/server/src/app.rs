@@ -31,6 +31,7 @@ pub mod image;
 pub mod image_policy;
 pub mod organization;
 pub mod package;
+pub mod placement;
 pub mod policy;
 pub mod prune;
 pub mod resource;

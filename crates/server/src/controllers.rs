@@ -63,7 +63,7 @@ impl Controllers {
         })
         .await?;
         self.tasks.spawn(upkeep::run(store.clone(), contents.clone(), self.stop.clone()));
-        self.spawn(function::Functions(self.clone())).await?;
+        self.spawn(function::Functions::new(self.clone())).await?;
         let (seal, gateway) = (self.seal.clone(), self.gateway.clone());
         let apis = api::Apis { store: store.clone(), seal, gateway };
         self.spawn(apis).await?;

@@ -4,11 +4,16 @@ use dispatch_model::application::{Application as Marker, ApplicationSpec};
 use dispatch_model::{Kind, Resource, Violation};
 
 use crate::convert::{FromModel, ToModel, plain_name_and_tags};
+use crate::placement::Placement;
 use crate::shared::resource_shape;
 
 resource_shape! {
     /// A group other resources join by the tag `Application=<name>`.
-    Application {}
+    Application {
+        /// Where its functions go that say nothing else.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        placement: Option<Placement>,
+    }
 }
 
 impl ToModel for Application {
@@ -17,7 +22,8 @@ impl ToModel for Application {
     plain_name_and_tags!();
 
     fn spec(&self) -> Result<ApplicationSpec, Violation> {
-        Ok(ApplicationSpec {})
+        let placement = self.placement.as_ref().map(Placement::to_defaults).transpose()?;
+        Ok(ApplicationSpec { placement })
     }
 }
 
@@ -25,6 +31,7 @@ impl FromModel for Application {
     type Kind = Marker;
 
     fn from_model(resource: &Resource<Marker>) -> Self {
-        Application::default().with_meta(Marker::KIND, &resource.meta)
+        let placement = resource.spec.placement.as_ref().map(Placement::from_model);
+        Application { placement, ..Application::default() }.with_meta(Marker::KIND, &resource.meta)
     }
 }

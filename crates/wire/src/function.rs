@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use dispatch_model::function::{Function as Marker, FunctionSpec};
-use dispatch_model::{Kind, Resource, Violation, rollout as model};
+use dispatch_model::{Kind, Resource, Violation};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::convert::{FromModel, ToModel, plain_name_and_tags};
+use crate::placement::{Canary, Placement};
 use crate::shared::{is_false, is_zero, is_zero_u32, resource_shape};
 
 resource_shape! {
@@ -70,6 +71,9 @@ resource_shape! {
         /// Whether a call that may have begun can be made again elsewhere.
         #[serde(default, skip_serializing_if = "is_false")]
         idempotent: bool,
+        /// Which engines calls go to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        placement: Option<Placement>,
         /// Read-only: the version that takes calls.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         version: Option<u64>,
@@ -88,22 +92,6 @@ resource_shape! {
         /// Read-only: `sha256:<hex>` of the source.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         source_digest: Option<String>,
-    }
-}
-
-/// A version on trial.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Canary {
-    pub version: u64,
-    /// Of the calls that name no version: 1 to 99.
-    pub percent: u8,
-}
-
-impl From<model::Canary> for Canary {
-    fn from(canary: model::Canary) -> Self {
-        Self { version: canary.version, percent: canary.percent }
     }
 }
 
@@ -145,6 +133,7 @@ impl ToModel for Function {
             egress: self.egress.clone(),
             engine: self.engine.clone().filter(|e| !e.is_empty()),
             idempotent: self.idempotent,
+            placement: self.placement.as_ref().map(Placement::to_model).transpose()?,
         };
         spec.check()?;
         Ok(spec)
@@ -181,9 +170,10 @@ impl FromModel for Function {
             egress: spec.egress.clone(),
             engine: resource.status.engine.clone().or_else(|| spec.engine.clone()),
             idempotent: spec.idempotent,
+            placement: spec.placement.as_ref().map(Placement::from_model),
             version: serving.map(|serving| serving.version),
             latest_version: Some(status.latest).filter(|latest| *latest > 0),
-            canary: serving.and_then(|serving| serving.canary).map(Canary::from),
+            canary: serving.and_then(|serving| serving.canary).map(Canary::from_model),
             aliases: serving.map(|serving| serving.aliases.clone()).unwrap_or_default(),
             engines: engines.cloned().unwrap_or_default(),
             source_digest: spec.source.as_ref().map(|s| s.digest.clone()),

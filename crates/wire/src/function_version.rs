@@ -1,9 +1,10 @@
 //! Versions of functions, and which of them take calls. An addition to v1.
 
+use dispatch_model::Resource;
 use dispatch_model::State;
 use dispatch_model::function::{Function as FunctionMarker, FunctionStatus};
 use dispatch_model::function_version::FunctionVersion as Marker;
-use dispatch_model::{Resource, rollout as model};
+use dispatch_model::placement::Canary;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -81,7 +82,7 @@ fn share(status: &FunctionStatus, number: u64) -> u8 {
     let trial = serving.canary.map_or(0, |canary| canary.percent);
     match (serving.version == number, serving.canary) {
         (true, _) => 100 - trial,
-        (_, Some(model::Canary { version, percent })) if version == number => percent,
+        (_, Some(Canary { version, percent })) if version == number => percent,
         _ => 0,
     }
 }

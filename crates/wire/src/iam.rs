@@ -8,6 +8,7 @@ use dispatch_model::{Kind, Name, Resource, Tags, Violation};
 use serde::{Deserialize, Serialize};
 
 use crate::convert::{FromModel, ToModel, plain_name_and_tags};
+use crate::placement::Placement;
 use crate::shared::{is_false, resource_shape, tags_to_model};
 
 resource_shape! {
@@ -16,6 +17,9 @@ resource_shape! {
         /// Refuse (409) to delete what something else uses.
         #[serde(default, skip_serializing_if = "is_false")]
         protect_in_use: bool,
+        /// Where functions go that say nothing else.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        placement: Option<Placement>,
     }
 }
 
@@ -60,7 +64,8 @@ impl ToModel for Organization {
     plain_name_and_tags!();
 
     fn spec(&self) -> Result<OrganizationSpec, Violation> {
-        Ok(OrganizationSpec { protect_in_use: self.protect_in_use })
+        let placement = self.placement.as_ref().map(Placement::to_defaults).transpose()?;
+        Ok(OrganizationSpec { protect_in_use: self.protect_in_use, placement })
     }
 }
 
@@ -69,7 +74,8 @@ impl FromModel for Organization {
 
     fn from_model(resource: &Resource<OrganizationMarker>) -> Self {
         let protect_in_use = resource.spec.protect_in_use;
-        Organization { protect_in_use, ..Organization::default() }
+        let placement = resource.spec.placement.as_ref().map(Placement::from_model);
+        Organization { protect_in_use, placement, ..Organization::default() }
             .with_meta(OrganizationMarker::KIND, &resource.meta)
     }
 }

@@ -75,6 +75,12 @@ pub struct Canary {
     pub percent: u8,
 }
 
+impl Canary {
+    pub fn from_model(canary: model::Canary) -> Self {
+        Self { version: canary.version, percent: canary.percent }
+    }
+}
+
 impl Placement {
     /// The checked placement of a function.
     ///
@@ -124,7 +130,6 @@ impl Placement {
             when_queued: b.when_queued,
             when_saturated: b.when_saturated,
         };
-        let canary = |c: model::Canary| Canary { version: c.version, percent: c.percent };
         Placement {
             require: spec.require.clone(),
             prefer: spec.prefer.as_ref().map(|all| all.iter().map(preference).collect()),
@@ -132,7 +137,7 @@ impl Placement {
             strategy: spec.strategy,
             burst: spec.burst.as_ref().map(burst),
             failover: spec.failover,
-            canary: spec.canary.map(canary),
+            canary: spec.canary.map(Canary::from_model),
         }
     }
 }

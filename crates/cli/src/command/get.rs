@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
-use super::{Context, get_engine_type, get_package, get_run, get_version};
+use super::{Context, get_engine_type, get_package, get_placement, get_run, get_version};
 use crate::complete;
 use crate::noun::{self, Noun};
 use crate::printer::{self, Format, Printer};
@@ -43,6 +43,8 @@ enum What {
     /// Types of engines, or what may be set for one
     #[command(visible_alias = "engine-types", aliases = ["enginetype", "enginetypes"])]
     EngineType(get_engine_type::GetEngineType),
+    /// Where calls of a function go, and why
+    Placement(get_placement::GetPlacement),
     /// Versions of a function, and which of them take calls
     #[command(visible_alias = "versions")]
     Version(get_version::GetVersion),
@@ -118,6 +120,7 @@ impl Get {
             What::DeadLetter(letters) => letters.run(context).await,
             What::Engine(list) => resources(context, Noun::Engine, &list, None).await,
             What::EngineType(types) => types.run(context).await,
+            What::Placement(placement) => placement.run(context).await,
             What::Version(versions) => versions.run(context).await,
             What::Package(packages) => packages.run(context).await,
             What::Api { list, function } => {

@@ -2,7 +2,7 @@
 
 use dispatch_model::function::{Function, FunctionStatus};
 use dispatch_model::function_version::{FunctionVersion, version_name};
-use dispatch_model::rollout::Canary;
+use dispatch_model::placement::Canary;
 use dispatch_model::{ListQuery, Resource, ResourceKind, State, Violation};
 use dispatch_wire as wire;
 
@@ -145,7 +145,10 @@ fn apply(status: &mut FunctionStatus, asked: &wire::Rollout) -> std::result::Res
         }
         Some(percent) => {
             let canary = Canary { version, percent };
-            canary.check("")?;
+            if !(1..=99).contains(&percent) {
+                let rule = format!("is {percent}, must be 1 to 100");
+                return Err(Violation::new("percent", rule));
+            }
             let serving = status.serving.as_ref().map(|serving| serving.version);
             if serving == Some(version) {
                 let rule = format!("is {version}, which takes all calls already");

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dispatch_driver::Retry;
-use dispatch_model::engine::Engine;
-use dispatch_model::{ListQuery, Name, OrgName, Resource, ResourceKind, State};
+use dispatch_model::engine::{Engine, EngineSpec};
+use dispatch_model::{ListQuery, Name, OrgName, Resource, ResourceKind, State, code};
+use dispatch_placement::FleetFull;
 use dispatch_store::{Change, Store};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -118,13 +119,11 @@ impl EngineController {
         let (name, spec) = (engine.meta.name.as_str(), &engine.spec);
         let before = self.engines.member(name);
         if let Some(own) = before.as_ref().filter(|member| member.is_embedded()) {
-            self.engines.put(own.with_spec(spec.clone()));
-            return Ok(Ok(()));
+            return Ok(self.put(own.with_spec(spec.clone())).map(drop));
         }
         let checked = self.maker.check(name, spec).await?;
         if let Some(same) = before.filter(|member| member.made_of == checked.made_of) {
-            self.engines.put(same.with_spec(spec.clone()));
-            return Ok(Ok(()));
+            return Ok(self.put(same.with_spec(spec.clone())).map(drop));
         }
         let made_of = checked.made_of.clone();
         let made = match self.maker.make(checked).await {
@@ -132,11 +131,19 @@ impl EngineController {
             Err(error) => return Ok(Err(error)),
         };
         let member = Member::new(name, made, spec.clone(), made_of);
-        if let Some(before) = self.engines.put(member) {
-            self.retire(before);
+        match self.put(member) {
+            Ok(Some(before)) => self.retire(before),
+            Ok(None) => {}
+            Err(error) => return Ok(Err(error)),
         }
         self.unseen.notify_one();
         Ok(Ok(()))
+    }
+
+    fn put(&self, member: Member) -> dispatch_driver::Result<Option<Arc<Member>>> {
+        let full =
+            |full: FleetFull| dispatch_driver::Error::caller(code::ENGINE008, full.to_string());
+        self.engines.put(member).map_err(full)
     }
 
     /// Takes the row away when no function is on the engine any more.
@@ -144,6 +151,11 @@ impl EngineController {
         // First the note, then the look: a function that leaves in between is not missed.
         let name = engine.meta.name.clone();
         self.leaving.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone());
+        // Functions leave it as one that is drained.
+        if let Some(member) = self.engines.member(name.as_str()) {
+            let spec = EngineSpec { draining: true, ..member.spec.clone() };
+            let _ = self.put(member.with_spec(spec));
+        }
         let users = users(&self.store, &name).await?;
         if users.is_empty() {
             self.store.remove(&engine).await?;

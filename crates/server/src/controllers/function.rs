@@ -6,6 +6,7 @@
 //! and until it is gone, so that whoever goes on after a crash knows what there may be.
 
 mod deployments;
+mod engine_news;
 mod newest;
 mod obstacle;
 mod traffic;
@@ -13,11 +14,13 @@ mod traffic;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use dispatch_model::application::APPLICATION_TAG;
 use dispatch_model::function::{Function, FunctionStatus};
 use dispatch_model::function_version::FunctionVersion;
 use dispatch_model::{ListQuery, Name, OrgName, Resource, ResourceKind, State};
 use dispatch_store::{Change, RETIRING};
 
+use self::engine_news::EngineNews;
 use self::newest::New;
 use self::obstacle::Trouble;
 use self::traffic::Wanted;
@@ -26,14 +29,26 @@ use super::queue::Key;
 use super::reconcile::{Controller, Step, write};
 use crate::app::Result;
 
-pub struct Functions(pub Controllers);
+pub struct Functions(pub Controllers, EngineNews);
+
+impl Functions {
+    pub fn new(controllers: Controllers) -> Self {
+        Self(controllers, EngineNews::default())
+    }
+}
 
 #[async_trait]
 impl Controller for Functions {
     type Kind = Function;
 
-    const DEPENDS_ON: &'static [ResourceKind] =
-        &[ResourceKind::Image, ResourceKind::ImagePolicy, ResourceKind::Api];
+    const DEPENDS_ON: &'static [ResourceKind] = &[
+        ResourceKind::Image,
+        ResourceKind::ImagePolicy,
+        ResourceKind::Api,
+        ResourceKind::Engine,
+        ResourceKind::Application,
+        ResourceKind::Organization,
+    ];
 
     /// Functions of which a server before this one had not removed all that was to go.
     async fn load(&self) -> Result<Vec<Key>> {
@@ -50,6 +65,12 @@ impl Controller for Functions {
                 ListQuery { state: Some(State::Error), ..ListQuery::default() }
             }
             ResourceKind::Api => return self.named_by(change).await,
+            ResourceKind::Engine => return self.1.concerned(&self.0.store, change).await,
+            ResourceKind::Application => ListQuery {
+                tags: vec![(APPLICATION_TAG.to_owned(), change.name.to_string())],
+                ..ListQuery::default()
+            },
+            ResourceKind::Organization => ListQuery::default(),
             _ => {
                 let spec = vec![("image".to_owned(), change.name.to_string())];
                 ListQuery { spec, ..ListQuery::default() }

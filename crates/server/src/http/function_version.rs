@@ -23,6 +23,7 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(rollout))
         .routes(routes!(promote))
         .routes(routes!(undo))
+        .routes(routes!(placement))
 }
 
 /// Lists the versions of a function, the newest first.
@@ -91,4 +92,17 @@ async fn undo(
 ) -> ApiResult<Response> {
     let function = app.undo(&caller, &name, one.precondition).await?;
     Ok(reply::one::<wire::Function>(StatusCode::ACCEPTED, &function))
+}
+
+/// Says how the next call of a function would be decided, by the server that answers, and why each
+/// engine that is not chosen is passed over.
+#[utoipa::path(get, path = "/v1/function/{name}/placement", tag = "function",
+    operation_id = "placement_get",
+    responses((status = 200, body = wire::PlacementReport), Problems))]
+async fn placement(
+    caller: Caller,
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+) -> ApiResult<Json<wire::PlacementReport>> {
+    Ok(Json(app.placement_get(&caller, &name).await?))
 }

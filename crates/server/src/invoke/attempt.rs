@@ -7,12 +7,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use dispatch_driver::{Call, Error, Fault, Outcome, Phases, Reached, Retry};
 use dispatch_model::{InvocationError, InvocationErrorType, RawJson, Run, State, code};
+use dispatch_placement::Ending;
 use futures::FutureExt as _;
 use uuid::Uuid;
 
-use super::callable::{Place, Version, function_error, input_error, system_error};
+use super::callable::{Version, function_error, input_error, system_error};
 use super::context::Context;
 use super::json;
+use super::places::Place;
 use super::secrets::Values;
 
 /// How long after its deadline an engine may still answer before the call is given up. Engines
@@ -35,6 +37,8 @@ pub struct Attempted {
     pub then: Then,
     /// Whether its handler may have begun.
     pub reached: Reached,
+    /// What the engine's circuit breaker learns of it.
+    pub ending: Ending,
 }
 
 /// What can be done after an attempt.
@@ -61,17 +65,20 @@ pub async fn attempt(
     run.executed_us = Some(now_us());
     run.faas_id = Some(version.faas_id);
     run.version = Some(version.number);
-    run.engine = Some(place.engine.name().to_owned());
+    run.engine = Some(place.state.name().to_owned());
     let mut phases = Phases::default();
     let (mut then, mut reached) = (Then::Nothing, Reached::Maybe);
+    let mut ending = Ending::Ok;
     let result = match prepare(version, run, needs) {
         Err(error) => {
             (then, reached) = (Then::of_failure(&error), Reached::No);
+            ending = Ending::Abandoned;
             Err(error)
         }
         Ok(call) => match invoke(place, version.faas_id, call).await {
             Err(error) => {
                 (then, reached) = (Then::of_engine(&error), error.reached);
+                ending = ending_of(&error);
                 Err(of_engine(&error))
             }
             Ok(outcome) => {
@@ -79,6 +86,7 @@ pub async fn attempt(
                 run.logs = outcome.logs;
                 let result = outcome.result.and_then(|out| accept(version, out, needs.max_output));
                 if let Err(error) = &result {
+                    ending = Ending::FunctionFailed;
                     then = Then::of_failure(error);
                 }
                 result
@@ -86,7 +94,7 @@ pub async fn attempt(
         },
     };
     finish(run, result);
-    Attempted { phases, then, reached }
+    Attempted { phases, then, reached, ending }
 }
 
 /// Writes the end of a run into it.
@@ -189,6 +197,23 @@ fn of_engine(error: &Error) -> InvocationError {
     match error.fault {
         Fault::Caller => function_error(message),
         Fault::Backend | Fault::Ours => system_error(message),
+    }
+}
+
+/// What an error says of the engine itself.
+fn ending_of(error: &Error) -> Ending {
+    match (error.fault, error.retry) {
+        // Nothing is wrong with the engine: it was asked for what it does not have.
+        _ if error.code == code::ENGINE007 => Ending::Abandoned,
+        (Fault::Caller, _) => Ending::FunctionFailed,
+        (_, retry) if error.code == code::ENGINE005 => {
+            let retry_after_ns = match retry {
+                Retry::After(time) => u64::try_from(time.as_nanos()).ok(),
+                Retry::Now | Retry::Never => None,
+            };
+            Ending::Full { retry_after_ns }
+        }
+        _ => Ending::BackendFailed,
     }
 }
 

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dispatch_driver::Engine;
 use dispatch_model::function::Serving;
 use dispatch_model::function_version::{FunctionReference, FunctionVersionSpec, Qualifier};
+use dispatch_model::placement::{Canary, PlacementSpec};
 use dispatch_model::{InvocationError, InvocationErrorType, Name, OrgName, ResourceKind};
+use dispatch_placement::canary;
 use tokio::sync::{OnceCell, Semaphore};
 use uuid::Uuid;
 
-use super::metrics::EngineMetrics;
+use super::places::Places;
 use super::schema::Schema;
 use super::secrets::OwnSecrets;
 use crate::app::Error;
@@ -23,6 +24,8 @@ pub struct Callable {
     pub name: Name,
     pub image: String,
     pub serving: Serving,
+    /// What holds for its placement.
+    pub placement: Arc<PlacementSpec>,
     /// Every version that is deployed, by number; prepared when it is first called.
     pub versions: BTreeMap<u64, Slot>,
 }
@@ -40,12 +43,14 @@ pub struct Version {
     pub number: u64,
     pub faas_id: Uuid,
     /// Engines that have it; never empty.
-    pub places: Vec<Place>,
+    pub places: Places,
     pub schema_in: Option<Schema>,
     pub schema_out: Option<Schema>,
     pub timeout: Duration,
     pub retries: u32,
     pub backoff: Duration,
+    /// The trial it is on, when it is the canary.
+    pub trial: Option<Canary>,
     /// Whether a call that may have begun can be made again.
     pub idempotent: bool,
     pub secret_names: Vec<String>,
@@ -57,12 +62,6 @@ pub struct Version {
     pub queued: Arc<Semaphore>,
 }
 
-/// An engine that has a version.
-pub struct Place {
-    pub engine: Arc<dyn Engine>,
-    pub metrics: EngineMetrics,
-}
-
 impl Callable {
     /// The number of the version a call is for. `random` decides who tries the canary.
     ///
@@ -71,7 +70,10 @@ impl Callable {
     pub fn number(&self, qualifier: Option<&Qualifier>, random: u64) -> Result<u64, Error> {
         let serving = &self.serving;
         let number = match qualifier {
-            None => return Ok(serving.version_for(random)),
+            None => Some(match &serving.canary {
+                Some(trial) if canary(random, trial) => trial.version,
+                _ => serving.version,
+            }),
             Some(Qualifier::Version(number)) => Some(*number),
             Some(Qualifier::Alias(alias)) => serving.aliases.get(alias.as_str()).copied(),
         };
@@ -81,6 +83,11 @@ impl Callable {
             let name = FunctionReference { function, qualifier: qualifier.cloned() }.to_string();
             Error::NotFound { kind: ResourceKind::FunctionVersion, name }
         })
+    }
+
+    /// The trial a call is part of that names no version and was given this one.
+    pub fn trial(&self, number: u64) -> Option<Canary> {
+        self.serving.canary.filter(|canary| canary.version == number)
     }
 
     /// Whether one of its versions is on an engine.

@@ -12,8 +12,13 @@ use crate::app::Result;
 use crate::app::feed::Feed;
 
 /// Kinds that a callable is made of.
-const KINDS: [ResourceKind; 3] =
-    [ResourceKind::Function, ResourceKind::Secret, ResourceKind::Image];
+const KINDS: [ResourceKind; 5] = [
+    ResourceKind::Function,
+    ResourceKind::Secret,
+    ResourceKind::Image,
+    ResourceKind::Application,
+    ResourceKind::Organization,
+];
 /// Pause before the change log is read again after that failed.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -78,6 +83,10 @@ impl Invoker {
             }
             ResourceKind::Image => {
                 self.callables.forget_where(org.as_str(), |c| c.image == name);
+            }
+            // Defaults of placement.
+            ResourceKind::Application | ResourceKind::Organization => {
+                self.callables.forget_where(org.as_str(), |_| true);
             }
             _ => {}
         }

@@ -7,12 +7,22 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use dispatch_driver::{Engine, Error, Result};
 use dispatch_model::{OrgName, code};
+use dispatch_placement::{Fleet, FleetFull};
 
 use super::member::Member;
 
 /// Every engine of this server. Clones are the same engines.
-#[derive(Clone, Default)]
-pub struct Engines(Arc<ArcSwap<Table>>);
+#[derive(Clone)]
+pub struct Engines {
+    table: Arc<ArcSwap<Table>>,
+    fleet: Arc<Fleet>,
+}
+
+impl Default for Engines {
+    fn default() -> Self {
+        Self { table: Arc::default(), fleet: Fleet::new() }
+    }
+}
 
 #[derive(Clone, Default)]
 struct Table {
@@ -36,25 +46,34 @@ impl Engines {
     /// Adds an engine that is a part of the server, under its own name; earlier ones are preferred
     /// for a language.
     pub fn add(&mut self, engine: Arc<dyn Engine>) {
-        let rank = self.0.load().order.len();
-        self.put(Member::embedded(engine, rank));
+        let rank = self.table.load().order.len();
+        self.put(Member::embedded(engine, rank)).expect("the first engines have room");
     }
 
     /// Puts an engine in the place of the one of its name, which is returned.
-    pub fn put(&self, member: Member) -> Option<Arc<Member>> {
+    ///
+    /// # Errors
+    /// When there are as many as there may be.
+    pub fn put(&self, member: Member) -> std::result::Result<Option<Arc<Member>>, FleetFull> {
         let member = Arc::new(member);
-        let before = self.0.rcu(|table| {
+        member.enter(&self.fleet, self.member(member.name()).as_deref())?;
+        let before = self.table.rcu(|table| {
             let mut table = Table::clone(table);
             table.by_name.insert(member.name().to_owned(), member.clone());
             table.sort();
             table
         });
-        before.by_name.get(member.name()).cloned()
+        Ok(before.by_name.get(member.name()).cloned())
+    }
+
+    /// What placement knows of all of them.
+    pub fn fleet(&self) -> &Arc<Fleet> {
+        &self.fleet
     }
 
     /// Takes an engine out.
     pub fn remove(&self, name: &str) -> Option<Arc<Member>> {
-        let before = self.0.rcu(|table| {
+        let before = self.table.rcu(|table| {
             let mut table = Table::clone(table);
             table.by_name.remove(name);
             table.sort();
@@ -64,17 +83,17 @@ impl Engines {
     }
 
     pub fn get(&self, name: &str) -> Option<Arc<dyn Engine>> {
-        self.0.load().by_name.get(name).map(|member| member.engine.clone())
+        self.table.load().by_name.get(name).map(|member| member.engine.clone())
     }
 
     /// The engine with all that is known of it.
     pub fn member(&self, name: &str) -> Option<Arc<Member>> {
-        self.0.load().by_name.get(name).cloned()
+        self.table.load().by_name.get(name).cloned()
     }
 
     /// All engines, the preferred first: the cheaper, then the server's own, then by name.
     pub fn members(&self) -> Vec<Arc<Member>> {
-        self.0.load().order.clone()
+        self.table.load().order.clone()
     }
 
     /// The same without what is known of them.
@@ -149,7 +168,7 @@ fn none(members: &[Arc<Member>], language: &str) -> Error {
 
 impl std::fmt::Debug for Engines {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Engines").field(&self.0.load().names()).finish()
+        f.debug_tuple("Engines").field(&self.table.load().names()).finish()
     }
 }
 
@@ -168,7 +187,7 @@ mod tests {
 
     fn put(engines: &Engines, name: &str, edit: impl FnOnce(&mut EngineSpec)) -> Arc<dyn Engine> {
         let engine: Arc<dyn Engine> = TestEngine::echo();
-        engines.put(Member::new(name, engine.clone(), spec(edit), String::new()));
+        engines.put(Member::new(name, engine.clone(), spec(edit), String::new())).unwrap();
         engine
     }
 
@@ -194,7 +213,7 @@ mod tests {
         let names = || engines.members().iter().map(|m| m.name().to_owned()).collect::<Vec<_>>();
         assert_eq!(names(), ["test", "a-foreign-one", "dear"]);
         let own = engines.member("test").unwrap();
-        engines.put(own.with_spec(spec(|spec| spec.cost = 5)));
+        engines.put(own.with_spec(spec(|spec| spec.cost = 5))).unwrap();
         assert_eq!(names(), ["a-foreign-one", "test", "dear"]);
         engines.remove("a-foreign-one");
         assert_eq!(names(), ["test", "dear"]);

@@ -15,12 +15,14 @@ use tokio::sync::{Notify, OnceCell};
 use tokio::time::Instant;
 
 use super::cache::Cache;
-use super::callable::{Callable, Place, Slot, Version, input_error, system_error};
+use super::callable::{Callable, Slot, Version, input_error, system_error};
 use super::deployment::deployment;
 use super::engines::Engines;
 use super::metrics::RunMetrics;
 use super::permits::Permits;
 use super::placed::Placed;
+use super::places::{Place, Places};
+use super::placing::effective;
 use super::schema::Schema;
 use super::secrets::{OpenSealed, OwnSecrets, Values};
 use crate::app::{self, Error};
@@ -91,6 +93,7 @@ impl Loader {
             name: meta.name.clone(),
             image: function.spec.image.clone(),
             serving,
+            placement: Arc::new(effective(&self.store, function).await?),
             versions: BTreeMap::new(),
         };
         for deployed in &function.status.deployments {
@@ -128,7 +131,7 @@ impl Loader {
 
     async fn prepare(&self, callable: &Callable, slot: &Slot) -> app::Result<Version> {
         let (org, spec) = (&callable.org, &slot.spec.spec);
-        let places = self.places(org, slot).await?;
+        let places = self.places(callable, slot).await?;
         let compile = |field: &str, schema: &Option<serde_json::Value>| {
             schema.as_ref().map(|s| Schema::compile(field, s)).transpose()
         };
@@ -149,6 +152,7 @@ impl Loader {
             timeout: Duration::from_millis(spec.timeout_ms_or_default()),
             retries: spec.retries,
             backoff: Duration::from_millis(spec.backoff_ms.unwrap_or(DEFAULT_BACKOFF_MS)),
+            trial: callable.trial(slot.spec.number),
             idempotent: spec.idempotent,
             secret_names: spec.secrets.clone(),
             secrets,
@@ -159,14 +163,15 @@ impl Loader {
 
     /// The engines that have a version, each told of it. One that cannot be told now is left out,
     /// as long as another can.
-    async fn places(&self, org: &OrgName, slot: &Slot) -> app::Result<Vec<Place>> {
-        let deployment = deployment(org, &slot.spec);
-        let engines = slot.engines.iter().filter_map(|name| self.engines.get(name));
-        let ensured = engines.map(async |engine| {
-            engine.ensure(&deployment).await.map(|()| {
-                let metrics = self.metrics.engine(engine.name());
-                Place { engine, metrics }
-            })
+    async fn places(&self, callable: &Callable, slot: &Slot) -> app::Result<Places> {
+        let (org, version) = (&callable.org, &slot.spec);
+        let deployment = deployment(org, version);
+        let members = slot.engines.iter().filter_map(|name| self.engines.member(name));
+        let ensured = members.map(async |member| {
+            let engine = member.engine.clone();
+            engine.ensure(&deployment).await?;
+            let metrics = self.metrics.engine(member.name());
+            Ok(Place::new(engine, member.state().clone(), metrics, version))
         });
         let (mut places, mut failed) = (Vec::new(), None);
         for place in futures::future::join_all(ensured).await {
@@ -176,13 +181,15 @@ impl Loader {
             }
         }
         match failed {
-            Some(error) if places.is_empty() => Err(unavailable(error)),
-            _ if places.is_empty() => {
-                let text = format!("no engine has version {} now", slot.spec.number);
-                Err(Error::unavailable(code::ENGINE009, text))
+            Some(error) if places.is_empty() => return Err(unavailable(error)),
+            None if places.is_empty() => {
+                let text = format!("no engine has version {} now", version.number);
+                return Err(Error::unavailable(code::ENGINE009, text));
             }
-            _ => Ok(places),
+            _ => {}
         }
+        let (engines, placement) = (self.engines.clone(), callable.placement.clone());
+        Ok(Places::new(engines, org.clone(), version.clone(), placement, places))
     }
 
     /// Opens secrets by name.

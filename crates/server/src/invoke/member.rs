@@ -1,11 +1,12 @@
 //! One engine in use, with what placement knows of it. Changed by putting another in its place.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwapOption;
 use dispatch_driver::{Engine, Health};
 use dispatch_model::engine::EngineSpec;
 use dispatch_model::resource::now_ms;
+use dispatch_placement::{EngineSettings, EngineState, Fleet, FleetFull};
 
 /// An engine under its name.
 pub struct Member {
@@ -17,6 +18,8 @@ pub struct Member {
     pub made_of: String,
     /// The place among the engines that are a part of the server; `None` for foreign ones.
     embedded: Option<usize>,
+    /// What calls have taught; set when it is put into use.
+    state: OnceLock<Arc<EngineState>>,
     seen: Arc<ArcSwapOption<Seen>>,
 }
 
@@ -32,7 +35,8 @@ impl Member {
     /// A foreign engine.
     pub fn new(name: &str, engine: Arc<dyn Engine>, spec: EngineSpec, made_of: String) -> Self {
         let (spec, seen) = (facts(spec), Arc::default());
-        Self { name: name.into(), engine, spec, made_of, embedded: None, seen }
+        let state = OnceLock::new();
+        Self { name: name.into(), engine, spec, made_of, embedded: None, state, seen }
     }
 
     /// A part of the server.
@@ -40,7 +44,8 @@ impl Member {
         let name: Arc<str> = engine.name().into();
         let spec = EngineSpec { engine_type: name.to_string(), ..EngineSpec::default() };
         let seen = Arc::default();
-        Self { name, engine, spec, made_of: String::new(), embedded: Some(rank), seen }
+        let (embedded, state) = (Some(rank), OnceLock::new());
+        Self { name, engine, spec, made_of: String::new(), embedded, state, seen }
     }
 
     /// The same engine under another spec.
@@ -51,6 +56,7 @@ impl Member {
             spec: facts(spec),
             made_of: self.made_of.clone(),
             embedded: self.embedded,
+            state: self.state.clone(),
             seen: self.seen.clone(),
         }
     }
@@ -72,9 +78,43 @@ impl Member {
         self.engine.capabilities().languages.iter().any(|l| l.eq_ignore_ascii_case(language))
     }
 
-    /// Calls it serves now, as far as this server knows.
+    /// Puts it into use: what was learned of an engine of its name goes on.
+    pub(super) fn enter(
+        &self,
+        fleet: &Arc<Fleet>,
+        before: Option<&Member>,
+    ) -> Result<(), FleetFull> {
+        let settings = self.settings();
+        let state = match before.map(Member::state).or(self.state.get()) {
+            Some(state) => state.clone(),
+            None => fleet.engine(&self.name, settings.clone())?,
+        };
+        state.configure(settings);
+        // Already there: the same.
+        let _ = self.state.set(state);
+        Ok(())
+    }
+
+    fn settings(&self) -> EngineSettings {
+        let spec = &self.spec;
+        EngineSettings {
+            labels: spec.labels.clone(),
+            cost: spec.cost,
+            max_concurrency: spec.max_concurrency.unwrap_or(0),
+            max_memory_mib: spec.max_memory_mib.unwrap_or(0),
+            cordoned: spec.cordoned,
+            draining: spec.draining,
+        }
+    }
+
+    /// What placement goes by.
+    pub fn state(&self) -> &Arc<EngineState> {
+        self.state.get().expect("members are seen by others only after they entered")
+    }
+
+    /// Calls this server has on it now.
     pub fn in_flight(&self) -> u64 {
-        self.engine.workers().0
+        u64::from(self.state().in_flight())
     }
 
     /// What the last look found; `None` before the first.
@@ -84,6 +124,7 @@ impl Member {
 
     /// Remembers what a look found.
     pub fn saw(&self, health: Health) {
+        self.state().set_health(health.ok, if health.ok { "" } else { &health.message });
         self.seen.store(Some(Arc::new(Seen { health, at_ms: now_ms() })));
     }
 

@@ -4,12 +4,16 @@ use std::sync::Arc;
 
 use dispatch_driver::{Phases, Reached};
 use dispatch_model::function_version::Qualifier;
-use dispatch_model::{InvocationError, InvocationErrorType, Logs, Name, OrgName, Run, State};
+use dispatch_model::{InvocationError, InvocationErrorType, Logs, Name, OrgName, Run, State, code};
+use dispatch_placement::{Ending, Tried};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::attempt::{Attempted, Needs, Then, attempt, finish, now_us};
-use super::callable::{Callable, Version};
+use super::callable::{Callable, Version, system_error};
 use super::invoker::Invoker;
+use super::places::recorded;
+use super::placing::now_ns;
 use super::request::RunRequest;
 use super::secrets::Values;
 use crate::app;
@@ -50,10 +54,11 @@ impl Invoker {
         self.loader.version(callable, number).await
     }
 
-    /// One attempt, made again once when the engine had lost the deployment.
+    /// Attempts until one ends the run for now: elsewhere when an engine failed and the call may
+    /// be made again, and once more where the engine had lost the deployment.
     pub(super) async fn perform(
         &self,
-        version: &Version,
+        version: &Arc<Version>,
         run: &mut Run,
         request_id: &str,
     ) -> Attempted {
@@ -63,21 +68,55 @@ impl Invoker {
         };
         let needs =
             Needs { request_id, secrets: &more, max_output: self.settings.max_payload_bytes };
-        let place = &version.places[0];
-        let mut attempted = attempt(version, place, run, &needs).await;
-        if attempted.then == Then::EnsureAgain {
-            self.callables.forget(run.org.as_str(), run.function_name.as_str());
-            attempted.then = Then::RetryEngine;
-            if let Ok(callable) = self.callable(&run.org, &run.function_name).await
-                && let Ok(version) = self.loader.version(&callable, version.number).await
-            {
-                run.attempts -= 1;
-                attempted = attempt(&version, &version.places[0], run, &needs).await;
+        let (mut version, mut tried) = (version.clone(), Tried::default());
+        let (mut last, mut ensured) = (None, false);
+        let deadline = Instant::now() + version.timeout;
+        let attempted = loop {
+            let picked = match version.places.pick(&tried, deadline).await {
+                Ok(picked) => picked,
+                // What was tried says more than that nothing is left to try.
+                Err(why) => break last.unwrap_or_else(|| no_engine(run, why)),
+            };
+            let Some(place) = version.places.of(&picked) else { continue };
+            run.placement =
+                recorded(picked.reason, version.trial.filter(|_| run.qualifier.is_none()));
+            let here = version.places.enter(place);
+            let attempted = attempt(&version, place, run, &needs).await;
+            drop(here);
+            picked.ticket.settle(now_ns(), attempted.ending);
+            version.places.left();
+            place.metrics.attempted(run, &attempted);
+            match attempted.then {
+                Then::EnsureAgain if !ensured => {
+                    ensured = true;
+                    last = Some(Attempted { then: Then::RetryEngine, ..attempted });
+                    match self.anew(&version, run).await {
+                        Some(found) => version = found,
+                        None => break Attempted { then: Then::RetryEngine, ..attempted },
+                    }
+                    run.attempts -= 1;
+                }
+                Then::EnsureAgain | Then::RetryEngine if may_repeat(&version, run, &attempted) => {
+                    let said = run.error.as_ref().map_or("", |error| error.message.as_str());
+                    tried.add(&place.state, said);
+                    last = Some(Attempted { then: Then::RetryEngine, ..attempted });
+                }
+                _ => break attempted,
             }
-        }
-        place.metrics.attempted(run, &attempted);
+        };
         log(run, request_id);
         attempted
+    }
+
+    /// The version as it is deployed now, after an engine did not have it.
+    async fn anew(&self, version: &Version, run: &Run) -> Option<Arc<Version>> {
+        self.callables.forget(run.org.as_str(), run.function_name.as_str());
+        let callable = self.callable(&run.org, &run.function_name).await.ok()?;
+        match callable.versions.contains_key(&version.number) {
+            true => self.loader.version(&callable, version.number).await.ok(),
+            // It was replaced meanwhile.
+            false => self.version(&callable, run).await.ok(),
+        }
     }
 
     /// The opened secrets a run names beside its function's own.
@@ -90,6 +129,11 @@ impl Invoker {
         let names: Vec<String> = run.secrets.iter().filter(own).cloned().collect();
         self.loader.open_all(&run.org, &names).await
     }
+}
+
+/// Whether a call that failed on one engine may be made on another.
+fn may_repeat(version: &Version, run: &Run, attempted: &Attempted) -> bool {
+    attempted.reached == Reached::No || version.idempotent || !run.blocking
 }
 
 /// Says how an attempt ended, so that it is found by the id of the request behind it.
@@ -115,7 +159,13 @@ pub(super) fn refuse(run: &mut Run, error: InvocationError) -> Attempted {
     run.executed_us = Some(now_us());
     let then = Then::of_failure(&error);
     finish(run, Err(error));
-    Attempted { phases: Phases::default(), then, reached: Reached::No }
+    let (phases, ending) = (Phases::default(), Ending::Abandoned);
+    Attempted { phases, then, reached: Reached::No, ending }
+}
+
+/// Ends a run that no engine takes.
+fn no_engine(run: &mut Run, why: String) -> Attempted {
+    refuse(run, system_error(format!("{}: {why}", code::ENGINE009)))
 }
 
 /// A run as it is accepted. Its secrets are the function's, then the request's own, as in v1.

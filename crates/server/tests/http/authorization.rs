@@ -66,6 +66,7 @@ const TABLE: &[(&str, Asks, &str, u16)] = &[
     ("function_get", Right("get", "function"), "x", 200),
     ("version_list", Right("get", "function"), "x", 200),
     ("version_get", Right("get", "function"), "x", 404),
+    ("placement_get", Right("get", "function"), "x", 404),
     ("rollout", Right("update", "function"), "x", 400),
     ("promote", Right("update", "function"), "x", 400),
     ("undo", Right("update", "function"), "x", 400),

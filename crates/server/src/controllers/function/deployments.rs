@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use dispatch_driver::{Deployment, Engine};
-use dispatch_model::Resource;
 use dispatch_model::function::{Deployed, Function, FunctionStatus, Retiring};
 use dispatch_model::function_version::FunctionVersionSpec;
+use dispatch_model::placement::PlacementSpec;
 use dispatch_model::resource::now_ms;
+use dispatch_model::{Resource, code};
 use futures::future::join_all;
 use uuid::Uuid;
 
@@ -14,7 +15,7 @@ use super::Functions;
 use super::obstacle::{Lacking, Obstacle, Trouble};
 use super::traffic::Wanted;
 use crate::invoke::deployment::deployment;
-use crate::invoke::{GRACE, retire};
+use crate::invoke::{GRACE, Placing, retire};
 
 /// A deployment on one engine.
 pub type At = (String, Uuid);
@@ -25,11 +26,14 @@ impl Functions {
         &self,
         function: &Resource<Function>,
         version: &FunctionVersionSpec,
+        placement: &PlacementSpec,
     ) -> Result<Vec<String>, Obstacle> {
-        let wanted = function.spec.engine.as_deref();
-        let engine =
-            self.0.engines.for_organization(&function.meta.org, &version.language, wanted)?;
-        Ok(vec![engine.name().to_owned()])
+        let (engines, org) = (&self.0.engines, &function.meta.org);
+        let there = function.status.deployed(version.number);
+        let there = there.map_or(&[][..], |deployed| &deployed.engines);
+        let placing = Placing { engines, org, version, placement };
+        let error = |why| Obstacle::Final(format!("{}: {why}", code::ENGINE001));
+        placing.targets(there).map_err(error)
     }
 
     /// Whether one of these engines pulls images.

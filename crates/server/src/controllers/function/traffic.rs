@@ -5,12 +5,14 @@ use dispatch_model::function::{Deployed, Function, Serving};
 use dispatch_model::function_version::{
     FunctionReference, FunctionVersion, FunctionVersionSpec, Qualifier, version_name,
 };
+use dispatch_model::placement::PlacementSpec;
 use dispatch_model::{ListQuery, Name, Resource};
 
 use super::Functions;
 use super::newest::New;
 use super::obstacle::Obstacle;
 use crate::app::Result;
+use crate::invoke::effective;
 
 /// What is wanted of a function.
 #[derive(Default)]
@@ -42,6 +44,7 @@ impl Functions {
         new: Option<&New>,
     ) -> Result<Wanted> {
         let status = &function.status;
+        let placement = effective(&self.0.store, function).await?;
         let mut wanted = Wanted::default();
         let latest = new.map_or(status.latest, |new| new.version.number);
         if latest == 0 {
@@ -51,13 +54,14 @@ impl Functions {
             return Ok(wanted);
         };
         let mut serving = Serving { version: stable.number, ..Serving::default() };
-        self.add(function, &stable, &mut wanted);
+        self.add(function, &stable, &placement, &mut wanted);
         let rollout = &status.rollout;
-        if let Some(canary) = rollout.canary.filter(|canary| canary.version != stable.number) {
+        let canary = rollout.canary.or(placement.canary).filter(|canary| canary.percent > 0);
+        if let Some(canary) = canary.filter(|canary| canary.version != stable.number) {
             match self.find(function, canary.version, new).await? {
                 Some(version) => {
                     serving.canary = Some(canary);
-                    self.add(function, &version, &mut wanted);
+                    self.add(function, &version, &placement, &mut wanted);
                 }
                 None => wanted.lacks(canary.version, "the canary"),
             }
@@ -66,14 +70,14 @@ impl Functions {
             match self.find(function, *number, new).await? {
                 Some(version) => {
                     serving.aliases.insert(alias.clone(), *number);
-                    self.add(function, &version, &mut wanted);
+                    self.add(function, &version, &placement, &mut wanted);
                 }
                 None => wanted.lacks(*number, &format!("the alias {alias}")),
             }
         }
         for number in self.others(function, stable.number).await? {
             if let Some(version) = self.find(function, number, new).await? {
-                self.add(function, &version, &mut wanted);
+                self.add(function, &version, &placement, &mut wanted);
             }
         }
         wanted.serving = Some(serving);
@@ -136,12 +140,13 @@ impl Functions {
         &self,
         function: &Resource<Function>,
         version: &FunctionVersionSpec,
+        placement: &PlacementSpec,
         wanted: &mut Wanted,
     ) {
         if wanted.deployments.iter().any(|deployed| deployed.version == version.number) {
             return;
         }
-        let engines = self.targets(function, version).unwrap_or_else(|obstacle| {
+        let engines = self.targets(function, version, placement).unwrap_or_else(|obstacle| {
             wanted.obstacle.get_or_insert(obstacle);
             Vec::new()
         });

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use dispatch_driver::Engine;
+use dispatch_model::function_version::FunctionVersionSpec;
 use dispatch_model::{InvocationErrorType as Kind, Logs, Name, OrgName, Tags};
 use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
@@ -11,7 +11,9 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::*;
+use crate::invoke::Engines;
 use crate::invoke::metrics::RunMetrics;
+use crate::invoke::places::Places;
 use crate::invoke::schema::Schema;
 use crate::invoke::secrets::OwnSecrets;
 use crate::invoke::testing::{TestEngine, ok, outcome};
@@ -22,10 +24,17 @@ fn version(engine: Arc<TestEngine>) -> Version {
     let faas_id = Uuid::now_v7();
     *engine.ensured.lock().unwrap() = HashSet::from([faas_id]);
     let metrics = RunMetrics::register(&mut Registry::default()).engine("test");
+    let mut engines = Engines::default();
+    engines.add(engine.clone());
+    let state = engines.member("test").unwrap().state().clone();
+    let spec = FunctionVersionSpec { language: "test".to_owned(), ..Default::default() };
+    let place = Place::new(engine, state, metrics, &spec);
+    let org = OrgName::trusted("dispatch");
     Version {
         number: 1,
         faas_id,
-        places: vec![Place { engine: engine as Arc<dyn Engine>, metrics }],
+        places: Places::new(engines, org, spec, Arc::default(), vec![place]),
+        trial: None,
         schema_in: None,
         schema_out: None,
         timeout: Duration::from_secs(1),
@@ -71,7 +80,7 @@ fn run(input: Option<&str>) -> Run {
 
 async fn perform(version: &Version, run: &mut Run) -> Then {
     let needs = Needs { request_id: "r", secrets: &[], max_output: MAX_OUTPUT };
-    attempt(version, &version.places[0], run, &needs).await.then
+    attempt(version, version.places.first(), run, &needs).await.then
 }
 
 async fn failed(version: &Version, run: &mut Run) -> (Kind, String, Then) {
@@ -184,7 +193,7 @@ async fn secrets_reach_the_context_and_nothing_else() {
     version.secrets = Ok(OwnSecrets::new(vec![secret("own")]));
     let mut run = run(None);
     let needs = Needs { request_id: "r-7", secrets: &[secret("more")], max_output: MAX_OUTPUT };
-    attempt(&version, &version.places[0], &mut run, &needs).await;
+    attempt(&version, version.places.first(), &mut run, &needs).await;
     let context: Value = serde_json::from_str(run.output.take().unwrap().get()).unwrap();
     assert_eq!(context["secrets"], json!({"own": "canary", "more": "canary"}));
     assert_eq!((&context["requestId"], &context["attempt"]), (&json!("r-7"), &json!(1)));
