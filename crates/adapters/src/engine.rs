@@ -1,8 +1,14 @@
 //! Engines that are foreign systems.
 
+#[cfg(feature = "remote")]
+pub mod remote;
+
 use dispatch_driver::EngineType;
 
 /// All that were built in.
 pub fn types() -> Vec<Box<dyn EngineType>> {
-    Vec::new()
+    vec![
+        #[cfg(feature = "remote")]
+        Box::new(remote::RemoteType),
+    ]
 }

@@ -1,6 +1,6 @@
 //! Drivers of foreign systems: one module and one cargo feature each. A driver implements one
 //! contract of `dispatch-driver` and passes that contract's conformance suite.
 
+mod client;
 pub mod engine;
-#[allow(dead_code)] // until the first driver lands
 mod runtime;

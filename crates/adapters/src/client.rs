@@ -1,0 +1,54 @@
+//! The HTTP client of a driver: one for each engine, whose connections are used again.
+
+use std::time::Duration;
+
+use dispatch_driver::{Result, engine_type};
+
+/// A client that follows no redirects: what is sent with a call is for its engine alone.
+///
+/// # Errors
+/// When `ca_file`, which holds certificates (PEM) trusted besides the machine's, cannot be used.
+pub fn client(connect_timeout: Duration, ca_file: Option<&str>) -> Result<reqwest::Client> {
+    let mut builder = reqwest::Client::builder()
+        .connect_timeout(connect_timeout)
+        .redirect(reqwest::redirect::Policy::none())
+        .tcp_nodelay(true)
+        .user_agent(concat!("dispatch/", env!("CARGO_PKG_VERSION")));
+    if let Some(path) = ca_file {
+        let refused = |why: String| engine_type::refused(format!("settings.ca_file, {path}: {why}"));
+        let pem = std::fs::read(path).map_err(|error| refused(error.to_string()))?;
+        let all = reqwest::Certificate::from_pem_bundle(&pem);
+        let all = all.map_err(|error| refused(error.to_string()))?;
+        if all.is_empty() {
+            return Err(refused("there is no certificate (PEM) in it".to_owned()));
+        }
+        for certificate in all {
+            builder = builder.add_root_certificate(certificate);
+        }
+    }
+    builder.build().map_err(|error| engine_type::refused(error.to_string()))
+}
+
+/// Counts the calls under way for as long as each is waited for.
+#[derive(Debug, Default)]
+pub struct InFlight(std::sync::atomic::AtomicU64);
+
+impl InFlight {
+    pub fn enter(&self) -> Entered<'_> {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Entered(self)
+    }
+
+    pub fn count(&self) -> u64 {
+        self.0.load(std::sync::atomic::Ordering::Relaxed)
+    }
+}
+
+/// One call under way, also when its future is dropped.
+pub struct Entered<'a>(&'a InFlight);
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,6 @@
+//! Engines of anybody's making: the one of the examples keeps the contract.
+
+#[path = "remote/example.rs"]
+mod example;
+#[path = "remote/wrong.rs"]
+mod wrong;
