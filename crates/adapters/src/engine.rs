@@ -2,7 +2,13 @@
 
 use dispatch_driver::EngineType;
 
+#[cfg(feature = "kubernetes")]
+pub mod kubernetes;
+
 /// All that were built in.
 pub fn types() -> Vec<Box<dyn EngineType>> {
-    Vec::new()
+    vec![
+        #[cfg(feature = "kubernetes")]
+        Box::new(kubernetes::Kubernetes),
+    ]
 }

@@ -2,5 +2,7 @@
 //! contract of `dispatch-driver` and passes that contract's conformance suite.
 
 pub mod engine;
+#[cfg(feature = "kubernetes")]
+mod kubernetes;
 #[allow(dead_code)] // until the first driver lands
 mod runtime;
