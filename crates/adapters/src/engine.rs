@@ -1,5 +1,7 @@
 //! Engines that are foreign systems.
 
+#[cfg(feature = "kubernetes")]
+pub mod kubernetes;
 #[cfg(feature = "remote")]
 pub mod remote;
 
@@ -8,6 +10,8 @@ use dispatch_driver::EngineType;
 /// All that were built in.
 pub fn types() -> Vec<Box<dyn EngineType>> {
     vec![
+        #[cfg(feature = "kubernetes")]
+        Box::new(kubernetes::Kubernetes),
         #[cfg(feature = "remote")]
         Box::new(remote::RemoteType),
     ]

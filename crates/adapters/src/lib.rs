@@ -3,4 +3,6 @@
 
 mod client;
 pub mod engine;
+#[cfg(feature = "kubernetes")]
+mod kubernetes;
 mod runtime;

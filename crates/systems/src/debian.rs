@@ -136,7 +136,7 @@ fn slim(root: &Path) {
 }
 
 /// A value of this machine's os-release.
-fn release(name: &str) -> Option<String> {
+pub(crate) fn release(name: &str) -> Option<String> {
     let text = fs::read_to_string("/etc/os-release").unwrap_or_default();
     let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
     if value.is_none() {
@@ -146,7 +146,7 @@ fn release(name: &str) -> Option<String> {
 }
 
 /// The mirror that this machine has the release itself from.
-fn mirror(suite: &str) -> Option<Url> {
+pub(crate) fn mirror(suite: &str) -> Option<Url> {
     let parts = fs::read_dir("/etc/apt/sources.list.d").into_iter().flatten().flatten();
     let mut files: Vec<_> = parts.map(|part| part.path()).collect();
     files.sort();
@@ -192,7 +192,7 @@ fn stanza_mirror(stanza: &str, suite: &str) -> Option<String> {
 }
 
 /// The proxy this machine reaches its mirror by: of the environment, or of apt's settings.
-fn proxy(scheme: &str) -> Option<Url> {
+pub(crate) fn proxy(scheme: &str) -> Option<Url> {
     let names = [format!("{scheme}_proxy"), format!("{scheme}_proxy").to_uppercase()];
     let of_environment = names.iter().find_map(|name| std::env::var(name).ok());
     let text = of_environment.filter(|text| !text.is_empty()).or_else(|| {
@@ -205,7 +205,7 @@ fn proxy(scheme: &str) -> Option<Url> {
     Url::parse(&text).ok()
 }
 
-fn reach(url: &Url) -> Result<(), String> {
+pub(crate) fn reach(url: &Url) -> Result<(), String> {
     let host = url.host_str().ok_or_else(|| format!("{url} has no host"))?;
     let place = (host, url.port_or_known_default().unwrap_or(80));
     let addresses = place.to_socket_addrs().map_err(|e| format!("{host}: {e}"))?;

@@ -7,5 +7,6 @@ pub mod debian;
 pub mod docker;
 pub mod function_image;
 pub mod image;
+pub mod kubernetes;
 pub mod programs;
 pub mod registry;

@@ -1,0 +1,385 @@
+//! One engine over whatever kind of object a driver keeps in a cluster for each deployment.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use dashmap::DashMap;
+use dispatch_driver::{
+    Beside, Call, Capabilities, Deployment, Engine, Error, Health, Observed, Outcome, Phases,
+    Result, Retry,
+};
+use dispatch_model::code;
+use reqwest::StatusCode;
+use reqwest::header::{CONTENT_TYPE, HOST, HeaderValue};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::cluster::{Cluster, PODS, Resource};
+use super::pod::{self, CONTAINER, DEPLOYMENT_LABEL, Trouble};
+use super::settings::Options;
+use super::wait::{Waited, until};
+use crate::runtime::{self, Reply};
+
+/// How long a deployment that says it failed may take to come round: images are pulled again, and
+/// controllers write what they saw in between.
+const GRACE: Duration = Duration::from_secs(3);
+/// Longest time of a health check.
+const HEALTH: Duration = Duration::from_secs(2);
+/// What is waited for a pod that is on its way, where nobody says how long.
+const SOON: Duration = Duration::from_secs(1);
+
+/// A kind of objects that deployments are kept as.
+pub trait Kind: Send + Sync + 'static {
+    /// The object whose state is the deployment's; what hangs on it goes with it.
+    fn primary(&self) -> Resource;
+
+    /// Everything made for a deployment, in order.
+    fn objects(&self, deployment: &Deployment, image: &str) -> Vec<(Resource, Value)>;
+
+    /// How the deployment is, by its primary object.
+    fn judge(&self, object: &Value) -> Observed;
+
+    /// Where it is called; the object is one judged ready.
+    ///
+    /// # Errors
+    /// When it does not say.
+    fn address(&self, cluster: &Cluster, object: &Value) -> Result<Address>;
+
+    /// Of everything made, what does not go with the primary object.
+    fn beside(&self) -> Vec<Resource> {
+        Vec::new()
+    }
+}
+
+/// Where a deployment is called.
+pub struct Address {
+    pub url: String,
+    /// Instead of that of the URL.
+    pub host: Option<String>,
+    /// Through the API server, with its credentials.
+    pub proxied: bool,
+}
+
+impl Address {
+    /// A URL whose host name is, with an ingress, only told to that.
+    pub fn by_host(url: &str, ingress: Option<&str>) -> Self {
+        let host = reqwest::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
+        match ingress {
+            Some(ingress) => Self { url: format!("{ingress}/"), host, proxied: false },
+            None => Self { url: url.to_owned(), host: None, proxied: false },
+        }
+    }
+}
+
+/// An engine over a cluster.
+pub struct Foreign<K> {
+    pub name: String,
+    pub cluster: Cluster,
+    pub kind: K,
+    pub options: Options,
+    pub http: reqwest::Client,
+    languages: Vec<String>,
+    targets: DashMap<Uuid, Arc<Target>>,
+}
+
+struct Target {
+    url: reqwest::Url,
+    host: Option<HeaderValue>,
+    proxied: bool,
+}
+
+impl<K: Kind> Foreign<K> {
+    pub fn new(
+        name: String,
+        cluster: Cluster,
+        kind: K,
+        options: Options,
+        beside: &Beside,
+    ) -> Result<Self> {
+        let http = reqwest::Client::builder()
+            .http1_only()
+            .connect_timeout(Duration::from_secs(5))
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(|error| Error::ours(code::ENGINE006, error.to_string()))?;
+        let languages = beside.languages.iter().map(|l| l.name.clone()).collect();
+        let targets = DashMap::new();
+        Ok(Self { name, cluster, kind, options, http, languages, targets })
+    }
+
+    fn remember(&self, id: Uuid, object: &Value) -> Result<()> {
+        let address = self.kind.address(&self.cluster, object)?;
+        let unusable = |what: &str| {
+            let text = format!("Kubernetes names {what} of {}, which is unusable", pod::name(id));
+            Error::backend(code::ENGINE006, Retry::Never, text)
+        };
+        let url = reqwest::Url::parse(&address.url).map_err(|_| unusable(&address.url))?;
+        let host = address.host.map(|host| HeaderValue::from_str(&host)).transpose();
+        let host = host.map_err(|_| unusable("a host name"))?;
+        self.targets.insert(id, Arc::new(Target { url, host, proxied: address.proxied }));
+        Ok(())
+    }
+
+    async fn wait(&self, id: Uuid) -> Result<Value> {
+        let deadline = tokio::time::Instant::now() + self.options.ready_timeout;
+        let (name, primary) = (pod::name(id), self.kind.primary());
+        // A failure that stays for the grace period is the end; one that goes away was none.
+        let mut failing: Option<Instant> = None;
+        let mut pending = String::new();
+        let waited = until(&self.cluster, &primary, &name, deadline, |object| {
+            let object = object.unwrap_or_default();
+            let seen = self.kind.judge(&object);
+            match &seen {
+                Observed::Failed { .. } => failing = failing.or(Some(Instant::now())),
+                Observed::Pending { message } => {
+                    (failing, pending) = (None, message.clone());
+                }
+                _ => failing = None,
+            }
+            let over = failing.is_some_and(|since| since.elapsed() >= GRACE);
+            async move {
+                match seen {
+                    Observed::Ready { .. } => Some(Ok(object)),
+                    Observed::Failed { message } if over => {
+                        Some(Err(self.why(&name_of(id), message).await))
+                    }
+                    Observed::Failed { .. } => None,
+                    _ => match self.trouble(&name_of(id)).await? {
+                        Trouble::Ended(text) => Some(Err(Error::caller(code::ENGINE003, text))),
+                        Trouble::NotStarted(_) => None,
+                    },
+                }
+            }
+        });
+        match waited.await {
+            Waited::Until(end) => end,
+            Waited::Over(Some(failure)) => Err(failure.error(self.cluster.server(), "a watch")),
+            Waited::Over(None) => {
+                let after = self.options.ready_timeout.as_secs();
+                let text = format!("{name} is not ready after {after} s");
+                let text = if pending.is_empty() { text } else { format!("{text}: {pending}") };
+                Err(self.why(&name, text).await)
+            }
+        }
+    }
+
+    /// What pods say of themselves; nothing where they cannot be asked.
+    async fn trouble(&self, name: &str) -> Option<Trouble> {
+        let selector = format!("{DEPLOYMENT_LABEL}={name}");
+        let list = self.cluster.list(&PODS, &[("labelSelector", &selector)]).await.ok()?;
+        pod::trouble(&list.items)
+    }
+
+    /// The error of a deployment that cannot serve: the author's, when the container ended by
+    /// itself.
+    async fn why(&self, name: &str, told: String) -> Error {
+        match self.trouble(name).await {
+            Some(Trouble::Ended(text)) => Error::caller(code::ENGINE003, text),
+            Some(Trouble::NotStarted(text)) => failed(format!("{told}: {text}")),
+            // Without the right to see pods, or when they are gone: Knative's own words.
+            None if told.contains("Container failed with") => Error::caller(code::ENGINE003, told),
+            None => failed(told),
+        }
+    }
+
+    async fn forget(&self, id: Uuid) -> Result<()> {
+        self.targets.remove(&id);
+        let name = pod::name(id);
+        self.cluster.delete(&self.kind.primary(), &name).await?;
+        for resource in self.kind.beside() {
+            self.cluster.delete(&resource, &name).await?;
+        }
+        Ok(())
+    }
+
+    fn answered(&self, reply: &Reply, phases: Phases) -> Result<Outcome> {
+        match reply.status {
+            StatusCode::OK | StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE => {
+                runtime::outcome(reply, phases)
+            }
+            StatusCode::INTERNAL_SERVER_ERROR => runtime::outcome(reply, phases),
+            StatusCode::NOT_FOUND => {
+                let text = "the cluster has no such deployment any more";
+                let retry = Retry::Now;
+                Err(Error::backend(code::ENGINE007, retry, text).unreached())
+            }
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Err(busy(reply)),
+            status => {
+                let text = format!("{status}: {}", runtime::shown(&reply.body));
+                Err(Error::backend(code::ENGINE006, Retry::Now, text))
+            }
+        }
+    }
+}
+
+fn name_of(id: Uuid) -> String {
+    pod::name(id)
+}
+
+fn failed(text: String) -> Error {
+    Error::backend(code::ENGINE006, Retry::After(Duration::from_secs(10)), text)
+}
+
+/// Sentences by which proxies of a cluster say that nothing was sent to a pod.
+const UNSENT: [&str; 6] = [
+    "no endpoints available",
+    "connection refused",
+    "no route to host",
+    "no healthy upstream",
+    "overload",
+    "queue full",
+];
+
+fn busy(reply: &Reply) -> Error {
+    let said = runtime::shown(&reply.body);
+    let after = reply.headers.get(reqwest::header::RETRY_AFTER);
+    let after = after.and_then(|value| value.to_str().ok()?.parse().ok()).map(Duration::from_secs);
+    let text = format!("the cluster has no pod that takes the call: {}: {said}", reply.status);
+    let unsent = reply.status == StatusCode::TOO_MANY_REQUESTS
+        || UNSENT.iter().any(|sentence| said.contains(sentence));
+    match unsent {
+        true => {
+            let retry = Retry::After(after.unwrap_or(SOON));
+            Error::backend(code::ENGINE005, retry, text).unreached()
+        }
+        false => Error::backend(code::ENGINE006, Retry::After(after.unwrap_or(SOON)), text),
+    }
+}
+
+#[async_trait]
+impl<K: Kind> Engine for Foreign<K> {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let languages = self.languages.clone();
+        Capabilities { languages, pulls_images: true, ..Capabilities::default() }
+    }
+
+    async fn build(&self, deployment: &Deployment) -> Result<()> {
+        let image = deployment.function_image.as_deref().ok_or_else(|| {
+            let text = "the function has no image of its own: set images.registry of the server, \
+                        so that a cluster can pull it";
+            Error::caller(code::ENGINE003, text)
+        })?;
+        let made = async {
+            for (resource, object) in self.kind.objects(deployment, image) {
+                self.cluster.apply(&resource, &object).await?;
+            }
+            let object = self.wait(deployment.id).await?;
+            self.remember(deployment.id, &object)
+        };
+        let made = made.await;
+        if made.is_err() {
+            // The failure says more than that the rest could not be removed either.
+            let _ = self.forget(deployment.id).await;
+        }
+        made
+    }
+
+    async fn ensure(&self, deployment: &Deployment) -> Result<()> {
+        let name = pod::name(deployment.id);
+        match self.cluster.get(&self.kind.primary(), &name).await? {
+            Some(object) => match self.kind.judge(&object) {
+                Observed::Pending { .. } => {
+                    let object = self.wait(deployment.id).await?;
+                    self.remember(deployment.id, &object)
+                }
+                _ => self.remember(deployment.id, &object),
+            },
+            None => self.build(deployment).await,
+        }
+    }
+
+    async fn observe(&self, id: Uuid) -> Result<Observed> {
+        let object = self.cluster.get(&self.kind.primary(), &pod::name(id)).await?;
+        let Some(object) = object else { return Ok(Observed::Absent) };
+        let seen = self.kind.judge(&object);
+        if let Observed::Pending { message } = &seen
+            && let Some(trouble) = self.trouble(&pod::name(id)).await
+        {
+            let (Trouble::Ended(text) | Trouble::NotStarted(text)) = trouble;
+            let message = if message.is_empty() { text } else { format!("{message}: {text}") };
+            return Ok(Observed::Pending { message });
+        }
+        Ok(seen)
+    }
+
+    async fn remove(&self, id: Uuid) -> Result<()> {
+        self.forget(id).await
+    }
+
+    async fn invoke(&self, id: Uuid, call: Call) -> Result<Outcome> {
+        let target = self.targets.get(&id).map(|target| Arc::clone(&target)).ok_or_else(|| {
+            let text = format!("{} is not known here", pod::name(id));
+            Error::backend(code::ENGINE007, Retry::Now, text).unreached()
+        })?;
+        let begun = Instant::now();
+        let limit = call.deadline.saturating_duration_since(begun);
+        let mut request = match target.proxied {
+            true => self.cluster.call(target.url.as_str()).await?,
+            false => self.http.post(target.url.clone()),
+        };
+        if let Some(host) = &target.host {
+            request = request.header(HOST, host.clone());
+        }
+        let json = HeaderValue::from_static("application/json");
+        let request = request.header(CONTENT_TYPE, json).body(runtime::body(&call));
+        let reply = runtime::send(request, &call).await;
+        let phases = runtime::handled(begun);
+        match reply {
+            Ok(reply) => self.answered(&reply, phases),
+            Err(_) if Instant::now() >= call.deadline => Ok(runtime::timed_out(limit, phases)),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn logs(&self, id: Uuid, lines: usize) -> Result<Vec<String>> {
+        let selector = format!("{DEPLOYMENT_LABEL}={}", pod::name(id));
+        let failed = |f: super::failure::Failure| f.error(self.cluster.server(), "pods' logs");
+        let pods =
+            self.cluster.list(&PODS, &[("labelSelector", &selector)]).await.map_err(failed)?;
+        let mut all = Vec::new();
+        for pod in &pods.items {
+            let name = pod["metadata"]["name"].as_str().unwrap_or_default();
+            // A pod that has not begun has no log, and is no reason to withhold others'.
+            if let Ok(text) = self.cluster.log(name, CONTAINER, lines).await {
+                all.extend(text.lines().map(str::to_owned));
+            }
+        }
+        let first = all.len().saturating_sub(lines);
+        Ok(all.split_off(first))
+    }
+
+    async fn health(&self) -> Health {
+        let resource = self.kind.primary();
+        let asked = self.cluster.list(&resource, &[("limit", "1")]);
+        let server = self.cluster.server();
+        match tokio::time::timeout(HEALTH, asked).await {
+            Ok(Ok(_)) => Health { ok: true, message: format!("Kubernetes at {server} answers") },
+            Ok(Err(failure)) if failure.is(StatusCode::NOT_FOUND) => {
+                let Resource { version, kind, .. } = resource;
+                let message = format!("Kubernetes at {server} has no {kind} of {version}");
+                Health { ok: false, message }
+            }
+            Ok(Err(failure)) => {
+                let asked = format!("a list of {}", resource.plural);
+                Health { ok: false, message: failure.error(server, &asked).message }
+            }
+            Err(_) => {
+                let seconds = HEALTH.as_secs();
+                let message = format!("Kubernetes at {server} does not answer within {seconds} s");
+                Health { ok: false, message }
+            }
+        }
+    }
+
+    fn workers(&self) -> (u64, u64) {
+        // The cluster's own; who asks how many there are is answered by `observe`.
+        (0, 0)
+    }
+
+    async fn shutdown(&self) {}
+}
