@@ -2,5 +2,4 @@
 //! contract of `dispatch-driver` and passes that contract's conformance suite.
 
 pub mod engine;
-#[allow(dead_code)] // until the first driver lands
 mod runtime;

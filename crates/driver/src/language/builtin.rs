@@ -27,6 +27,6 @@ pub const FOLDERS: &[Folder] = &[
     folder!("nodejs" "host.js" "serve.js"),
     folder!("php" "host.php" "serve.php"),
     folder!("powershell" "host.ps1" "handler.ps1" "serve.ps1"),
-    folder!("python3" "host.py" "serve.py"),
+    folder!("python3" "host.py" "serve.py" "managed.py"),
     folder!("ruby" "host.rb" "serve.rb"),
 ];
