@@ -4,7 +4,9 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.io.PrintStream;
+import java.net.HttpURLConnection;
 import java.net.InetSocketAddress;
+import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -31,11 +33,17 @@ import java.util.function.BiFunction;
  *
  * <p>Calls run in threads of this machine: DISPATCH_CONCURRENCY at the same time, more wait. What a
  * call's thread prints, and threads it starts, is that call's log.
+ *
+ * <p>On AWS Lambda it does not listen, but asks for calls: the Lambda Runtime API.
  */
 final class Serve {
     /** Of a request's body besides its payload: the context. */
     private static final int SLACK_BYTES = 1 << 20;
     private static final int MAX_CONNECTIONS = 256;
+    /** Where the Lambda Runtime API is. */
+    private static final String LAMBDA = System.getenv("AWS_LAMBDA_RUNTIME_API");
+    /** An event that is no call: whether the handler is loaded. */
+    private static final String HEALTHZ = "\"healthz\"";
     /** A stop lets calls end; orchestrators wait less than this. */
     private static final int STOP_SECONDS = 3600;
 
@@ -61,15 +69,23 @@ final class Serve {
             handler = Host.find(directory, System.getenv("DISPATCH_HANDLER"), kept, classes -> { });
         } catch (Throwable error) {
             error.printStackTrace();
+            if (LAMBDA != null) {
+                fail("init/error", String.valueOf(error));
+            }
             Runtime.getRuntime().halt(1);
             return;
         }
-        new Serve(handler).listen(port);
+        Serve serve = new Serve(handler);
+        System.setOut(serve.stream(System.out, true));
+        System.setErr(serve.stream(System.err, false));
+        if (LAMBDA != null) {
+            serve.ask();
+        } else {
+            serve.listen(port);
+        }
     }
 
     private void listen(int port) throws IOException {
-        System.setOut(stream(System.out, true));
-        System.setErr(stream(System.err, false));
         // An answer is sent at once, not when the caller has confirmed its head.
         System.setProperty("sun.net.httpserver.nodelay", "true");
         HttpServer server = HttpServer.create(new InetSocketAddress(port), MAX_CONNECTIONS);
@@ -129,40 +145,109 @@ final class Serve {
     }
 
     private void call(HttpExchange exchange) throws IOException {
-        Object context;
-        Object payload;
         try {
-            Map<?, ?> call = parse(body(exchange));
-            context = call.get("context") == null ? new LinkedHashMap<>() : call.get("context");
-            if (!(context instanceof Map)) {
-                throw new Refused(400, "the context is no JSON object");
-            }
-            payload = call.get("payload");
+            answer(exchange, 200, answered(body(exchange)));
         } catch (Refused refused) {
-            Map<String, Object> error = new LinkedHashMap<>();
-            error.put("type", "InputError");
-            error.put("message", refused.getMessage());
-            error.put("stacktrace", List.of());
-            answer(exchange, refused.status, reply(error, "null", new Logs()));
-            return;
+            answer(exchange, refused.status, refused(refused));
+        }
+    }
+
+    /** The answer to a call. */
+    private String answered(byte[] body) throws Refused {
+        Map<?, ?> call = parse(body);
+        Object context = call.get("context");
+        context = context == null ? new LinkedHashMap<>() : context;
+        if (!(context instanceof Map)) {
+            throw new Refused(400, "the context is no JSON object");
         }
         Logs logs = new Logs();
         turns.acquireUninterruptibly();
         current.set(logs);
-        String answer;
         try {
-            String value = Host.result(handler, context, payload, maxPayloadBytes);
-            answer = reply(null, value, logs);
+            String value = Host.result(handler, context, call.get("payload"), maxPayloadBytes);
+            return reply(null, value, logs);
         } catch (Throwable problem) {
             Map<String, Object> error = new LinkedHashMap<>();
             error.put("type", "FunctionError");
             error.putAll(asObject(Json.parse(Host.describe(problem))));
-            answer = reply(error, "null", logs);
+            return reply(error, "null", logs);
         } finally {
             current.remove();
             turns.release();
         }
-        answer(exchange, 200, answer);
+    }
+
+    private String refused(Refused refused) {
+        Map<String, Object> error = new LinkedHashMap<>();
+        error.put("type", "InputError");
+        error.put("message", refused.getMessage());
+        error.put("stacktrace", List.of());
+        return reply(error, "null", new Logs());
+    }
+
+    /** Asks Lambda for calls, one after the other. A call that takes too long ends all. */
+    private void ask() throws IOException {
+        while (true) {
+            HttpURLConnection next = request("invocation/next");
+            byte[] event = bytes(next);
+            if (next.getResponseCode() != 200) {
+                throw new IOException("the Lambda Runtime API answered " + next.getResponseCode());
+            }
+            String id = next.getHeaderField("Lambda-Runtime-Aws-Request-Id");
+            byte[] answer = lambdaAnswer(event).getBytes(StandardCharsets.UTF_8);
+            if (post("invocation/" + id + "/response", answer, false) == 413) {
+                fail("invocation/" + id + "/error",
+                        "the answer has " + answer.length + " bytes, which Lambda does not take");
+            }
+        }
+    }
+
+    private String lambdaAnswer(byte[] event) {
+        if (event.length < 16 && new String(event, StandardCharsets.UTF_8).trim().equals(HEALTHZ)) {
+            return "{}";
+        }
+        try {
+            return answered(event);
+        } catch (Refused refused) {
+            return refused(refused);
+        }
+    }
+
+    private static void fail(String path, String message) throws IOException {
+        Map<String, Object> error = new LinkedHashMap<>();
+        error.put("errorType", "FunctionError");
+        error.put("errorMessage", message);
+        error.put("stackTrace", List.of());
+        post(path, Json.write(error).getBytes(StandardCharsets.UTF_8), true);
+    }
+
+    private static HttpURLConnection request(String path) throws IOException {
+        URI uri = URI.create("http://" + LAMBDA + "/2018-06-01/runtime/" + path);
+        return (HttpURLConnection) uri.toURL().openConnection();
+    }
+
+    private static int post(String path, byte[] body, boolean failed) throws IOException {
+        HttpURLConnection request = request(path);
+        request.setRequestMethod("POST");
+        request.setRequestProperty("Content-Type", "application/json");
+        if (failed) {
+            request.setRequestProperty("Lambda-Runtime-Function-Error-Type", "FunctionError");
+        }
+        request.setDoOutput(true);
+        request.setFixedLengthStreamingMode(body.length);
+        try (OutputStream out = request.getOutputStream()) {
+            out.write(body);
+        }
+        bytes(request);
+        return request.getResponseCode();
+    }
+
+    /** The body of an answer, so that its connection can be used again. */
+    private static byte[] bytes(HttpURLConnection request) throws IOException {
+        boolean good = request.getResponseCode() < 400;
+        try (var in = good ? request.getInputStream() : request.getErrorStream()) {
+            return in == null ? new byte[0] : in.readAllBytes();
+        }
     }
 
     private byte[] body(HttpExchange exchange) throws IOException, Refused {

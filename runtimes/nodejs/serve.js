@@ -7,6 +7,8 @@
 // Handlers run in workers: host.js, started by this file and spoken to by ../PROTOCOL.md. So a
 // handler that ends its process fails one call and no more, and what it prints is that call's log.
 // DISPATCH_CONCURRENCY says how many calls run at the same time; more wait.
+//
+// On AWS Lambda it does not listen, but asks for calls: the Lambda Runtime API.
 "use strict";
 
 const childProcess = require("node:child_process");
@@ -25,6 +27,13 @@ const MAX_CONNECTIONS = 256;
 const IDLE_MS = 30_000;
 // How long the streams of a worker that ended may take to close.
 const DEATH_MS = 500;
+// Names the server of the Lambda Runtime API. Handlers do not see it: a call is not theirs to ask
+// for.
+const RUNTIME_API = "AWS_LAMBDA_RUNTIME_API";
+// Kept of the time Lambda gives a call, to answer that it took too long.
+const MARGIN_MS = 100;
+// An event that is no call: whether the handler is loaded.
+const HEALTHZ = '"healthz"';
 
 const PORT = number("PORT", 8080);
 const MAX_PAYLOAD_BYTES = number("DISPATCH_MAX_PAYLOAD_BYTES", 6 << 20);
@@ -128,7 +137,7 @@ class Worker {
       steps: [],
       handler: process.env.DISPATCH_HANDLER || "",
       directory: process.env.DISPATCH_FUNCTION || "/function",
-      environment: process.env,
+      environment: { ...process.env, [RUNTIME_API]: undefined },
       max_payload_bytes: MAX_PAYLOAD_BYTES,
       load_timeout_ms: 0,
     };
@@ -252,17 +261,37 @@ function split(text) {
   }
 }
 
-function answer(response, status, ...parts) {
-  const body = Buffer.concat(parts.map((part) => Buffer.from(part)));
+// Status and body of the answer to a call; `leftMs` is what it may take at most.
+async function answered(text, leftMs = null) {
+  try {
+    const [context, payload, limitMs] = split(text);
+    const limits = [limitMs, leftMs].filter((limit) => limit !== null);
+    const limit = limits.length ? Math.min(...limits) : null;
+    const { kind, body, logs } = await call(context, payload, limit);
+    if (kind === RESULT) return [200, reply(null, body, logs)];
+    return [200, reply({ type: "FunctionError", ...JSON.parse(body) }, "null", logs)];
+  } catch (error) {
+    return failed(error);
+  }
+}
+
+function failed(error) {
+  const type = error instanceof Refused ? "InputError" : "SystemError";
+  const failure = { type, message: error.message, stacktrace: [] };
+  return [error.status || 500, reply(failure, "null", [[], []])];
+}
+
+function reply(error, payload, [stdout, stderr]) {
+  const context = JSON.stringify({ error, logs: { stdout, stderr } });
+  const parts = ['{"context":', context, ',"payload":', payload, "}"];
+  return Buffer.concat(parts.map((part) => Buffer.from(part)));
+}
+
+function answer(response, status, body) {
   const headers = { "content-type": "application/json", "content-length": body.length };
   // What is left of a refused body would be taken for the next request.
   if (stopping || status >= 400) headers.connection = "close";
   response.writeHead(status, headers).end(body);
-}
-
-function answerCall(response, status, error, payload, [stdout, stderr]) {
-  const context = JSON.stringify({ error, logs: { stdout, stderr } });
-  answer(response, status, '{"context":', context, ',"payload":', payload, "}");
 }
 
 async function serve(request, response) {
@@ -271,41 +300,110 @@ async function serve(request, response) {
   if (method !== "POST") {
     return answer(response, 404, '{"message": "GET /healthz, or POST a call"}');
   }
-  try {
-    const { kind, body, logs } = await call(...split(await bodyOf(request)));
-    if (kind === RESULT) return answerCall(response, 200, null, body, logs);
-    answerCall(response, 200, { type: "FunctionError", ...JSON.parse(body) }, "null", logs);
-  } catch (error) {
-    const type = error instanceof Refused ? "InputError" : "SystemError";
-    const failure = { type, message: error.message, stacktrace: [] };
-    answerCall(response, error.status || 500, failure, "null", [[], []]);
-  }
+  const done = await bodyOf(request).then(answered, failed);
+  answer(response, ...done);
 }
 
+let stopping = false;
 const server = http.createServer({ keepAliveTimeout: IDLE_MS, requestTimeout: 0 }, serve);
 server.maxConnections = MAX_CONNECTIONS;
 // Between two parts of a body; a call itself may take longer, and then nothing is awaited here.
 server.on("connection", (socket) => socket.setTimeout(IDLE_MS));
 server.on("request", (request) => request.once("end", () => request.socket.setTimeout(0)));
-let stopping = false;
 
-process.on("SIGTERM", () => {
+function stop() {
   stopping = true;
   server.close(() => {
     idle.forEach((worker) => worker.end());
     process.exit(0);
   });
   server.closeIdleConnections();
-});
+}
 
-async function main() {
+// -- AWS Lambda ---------------------------------------------------------------------------------
+
+// One request to the Lambda Runtime API, of which a function is the client.
+function ask(address, method, path, body = "", headers = {}) {
+  const [host, port = "80"] = address.split(":");
+  const options = { method, host, port, path: `/2018-06-01/runtime/${path}`, agent, headers };
+  return new Promise((done, fail) => {
+    const request = http.request(options, (response) => {
+      const parts = [];
+      response.on("data", (part) => parts.push(part));
+      response.on("error", fail);
+      response.on("end", () => {
+        const text = Buffer.concat(parts).toString("utf8");
+        done({ status: response.statusCode, headers: response.headers, body: text });
+      });
+    });
+    request.on("error", fail);
+    if (method === "POST") request.setHeader("content-length", Buffer.byteLength(body));
+    request.end(body);
+  });
+}
+
+const agent = new http.Agent({ keepAlive: true });
+
+function tellFailure(address, path, message) {
+  const body = JSON.stringify({ errorType: "FunctionError", errorMessage: message, stackTrace: [] });
+  const headers = { "lambda-runtime-function-error-type": "FunctionError" };
+  return ask(address, "POST", path, body, headers);
+}
+
+// What is left until a time, less what it takes to answer; null where there is no limit.
+function leftMs(ends) {
+  return ends ? Math.max(1, ends - Date.now() - MARGIN_MS) : null;
+}
+
+async function lambdaAnswer(text, left) {
+  return text.trim() === HEALTHZ ? Buffer.from("{}") : (await answered(text, left))[1];
+}
+
+async function serveLambda(address) {
+  try {
+    await load();
+  } catch (error) {
+    await tellFailure(address, "init/error", error.message);
+    throw error;
+  }
+  for (;;) {
+    const next = await ask(address, "GET", "invocation/next");
+    if (next.status !== 200) {
+      throw new Error(`the Lambda Runtime API answered ${next.status}: ${next.body.slice(0, 500)}`);
+    }
+    const id = next.headers["lambda-runtime-aws-request-id"];
+    const left = leftMs(Number(next.headers["lambda-runtime-deadline-ms"]));
+    const body = await lambdaAnswer(next.body, left);
+    const told = await ask(address, "POST", `invocation/${id}/response`, body);
+    if (told.status === 413) {
+      const message = `the answer has ${body.length} bytes, which Lambda does not take`;
+      await tellFailure(address, `invocation/${id}/error`, message);
+    }
+  }
+}
+
+// The first worker; it fails when the handler does not load.
+async function load() {
   const worker = new Worker();
   await worker.load();
   idle.push(worker);
+}
+
+async function main() {
+  const address = process.env[RUNTIME_API];
+  if (address) {
+    process.on("SIGTERM", () => process.exit(0));
+    return serveLambda(address);
+  }
+  process.on("SIGTERM", stop);
+  await load();
   server.listen(PORT);
 }
 
-main().catch((error) => {
-  console.error(error.message);
-  process.exit(1);
-});
+module.exports = { load, lambdaAnswer, leftMs };
+if (require.main === module) {
+  main().catch((error) => {
+    console.error(error.message);
+    process.exit(1);
+  });
+}

@@ -9,6 +9,8 @@
 // handler that ends its process fails one call and no more, and what it prints is that call's log.
 // DISPATCH_CONCURRENCY says how many calls run at the same time; more wait. This file itself is one
 // loop over everything that can be read or written. It stops gracefully where PHP has pcntl.
+//
+// On AWS Lambda it does not listen, but asks for calls: the Lambda Runtime API.
 
 declare(strict_types=1);
 
@@ -28,6 +30,13 @@ const MAX_HEAD_BYTES = 64 << 10;
 const MAX_CONNECTIONS = 256;
 // A connection on which nothing moves for so long is closed, unless its call runs.
 const IDLE_SECONDS = 30;
+// Names the server of the Lambda Runtime API. Handlers do not see it: a call is not theirs to ask
+// for.
+const RUNTIME_API = 'AWS_LAMBDA_RUNTIME_API';
+// Kept of the time Lambda gives a call, to answer that it took too long.
+const MARGIN_MS = 100;
+// An event that is no call: whether the handler is loaded.
+const HEALTHZ = '"healthz"';
 const JSON = JSON_UNESCAPED_UNICODE | JSON_UNESCAPED_SLASHES | JSON_PRESERVE_ZERO_FRACTION
     | JSON_INVALID_UTF8_SUBSTITUTE;
 const REASONS = [200 => 'OK', 400 => 'Bad Request', 404 => 'Not Found', 413 => 'Content Too Large',
@@ -43,9 +52,58 @@ function number(string $name, int $usual): int
     return (int) $text;
 }
 
+/** @return array{payload: int, log: int} */
+function settings(): array
+{
+    return ['payload' => number('DISPATCH_MAX_PAYLOAD_BYTES', 6 << 20),
+        'log' => number('DISPATCH_MAX_LOG_BYTES', 64 << 10)];
+}
+
+/** @param list<list<string>> $logs */
+function envelope(?array $error, string $payload = 'null', array $logs = [[], []]): string
+{
+    $error = $error === null ? null : $error + ['stacktrace' => []];
+    $logs = ['stdout' => $logs[0], 'stderr' => $logs[1]];
+    $context = json_encode(['error' => $error, 'logs' => $logs], JSON);
+    return "{\"context\":$context,\"payload\":$payload}";
+}
+
+/** @param list<list<string>> $logs */
+function answered(int $kind, string $body, array $logs): string
+{
+    if (($kind & ~LAST) === RESULT) {
+        return envelope(null, $body, $logs);
+    }
+    return envelope(['type' => 'FunctionError'] + json_decode($body, true), 'null', $logs);
+}
+
 /** A request that is answered with this status; the handler is not called. */
 final class Refused extends \Exception
 {
+}
+
+/**
+ * The context and the payload of a call as JSON, and its limit in milliseconds.
+ *
+ * @return array{string, string, float|null}
+ */
+function split(string $body): array
+{
+    try {
+        $call = json_decode($body, false, 512, JSON_THROW_ON_ERROR | JSON_BIGINT_AS_STRING);
+    } catch (\JsonException $error) {
+        throw new Refused('the request is not JSON: ' . $error->getMessage(), 400);
+    }
+    if (!$call instanceof \stdClass) {
+        throw new Refused('the request is no JSON object with context and payload', 400);
+    }
+    $context = $call->context ?? new \stdClass();
+    if (!$context instanceof \stdClass) {
+        throw new Refused('the context is no JSON object', 400);
+    }
+    $limit = $context->timeout ?? null;
+    $limit = is_numeric($limit) && $limit > 0 && $limit < 1e9 ? (float) $limit : null;
+    return [json_encode($context, JSON), json_encode($call->payload ?? null, JSON), $limit];
 }
 
 /** One output stream of a worker, cut at a limit. */
@@ -124,7 +182,7 @@ final class Worker
     {
         $order = ['steps' => [], 'handler' => (string) getenv('DISPATCH_HANDLER'),
             'directory' => getenv('DISPATCH_FUNCTION') ?: '/function',
-            'environment' => (object) getenv(),
+            'environment' => (object) array_diff_key(getenv(), [RUNTIME_API => '']),
             'max_payload_bytes' => $this->settings['payload'], 'load_timeout_ms' => 0];
         $hello = $this->wait();
         if ($hello !== null && $hello[0] === HELLO) {
@@ -186,7 +244,7 @@ final class Worker
         }
     }
 
-    public function call(Connection $caller, string $context, string $payload, ?float $limit): void
+    public function call(?Connection $caller, string $context, string $payload, ?float $limit): void
     {
         $this->limit = $limit;
         $this->ends = $limit === null ? null : hrtime(true) / 1e9 + $limit / 1000;
@@ -393,8 +451,7 @@ final class Server
 
     public function __construct()
     {
-        $this->settings = ['payload' => number('DISPATCH_MAX_PAYLOAD_BYTES', 6 << 20),
-            'log' => number('DISPATCH_MAX_LOG_BYTES', 64 << 10)];
+        $this->settings = settings();
         $this->concurrency = number('DISPATCH_CONCURRENCY', 1);
         $port = number('PORT', 8080);
         $this->idle[] = new Worker($this->settings);
@@ -513,39 +570,15 @@ final class Server
                 $message = '{"message": "GET /healthz, or POST a call"}';
                 $connection->answer(404, $message, !$this->stopping);
             } else {
-                $this->waiting[] = [$connection, ...self::split($body)];
+                $this->waiting[] = [$connection, ...split($body)];
                 $connection->called = true;
             }
         } catch (Refused $refused) {
             // What is left of the body would be taken for the next request.
             $connection->read = '';
             $error = ['type' => 'InputError', 'message' => $refused->getMessage()];
-            $this->answer($connection, $refused->getCode(), $error, 'null', [[], []], false);
+            $connection->answer($refused->getCode(), envelope($error), false);
         }
-    }
-
-    /**
-     * The context and the payload of a call as JSON, and its limit in milliseconds.
-     *
-     * @return array{string, string, float|null}
-     */
-    private static function split(string $body): array
-    {
-        try {
-            $call = json_decode($body, false, 512, JSON_THROW_ON_ERROR | JSON_BIGINT_AS_STRING);
-        } catch (\JsonException $error) {
-            throw new Refused('the request is not JSON: ' . $error->getMessage(), 400);
-        }
-        if (!$call instanceof \stdClass) {
-            throw new Refused('the request is no JSON object with context and payload', 400);
-        }
-        $context = $call->context ?? new \stdClass();
-        if (!$context instanceof \stdClass) {
-            throw new Refused('the context is no JSON object', 400);
-        }
-        $limit = $context->timeout ?? null;
-        $limit = is_numeric($limit) && $limit > 0 && $limit < 1e9 ? (float) $limit : null;
-        return [json_encode($context, JSON), json_encode($call->payload ?? null, JSON), $limit];
     }
 
     /** Gives waiting calls to workers, as many as there may be. */
@@ -557,7 +590,7 @@ final class Server
                 $worker = array_pop($this->idle) ?? new Worker($this->settings);
             } catch (\RuntimeException $problem) {
                 $error = ['type' => 'SystemError', 'message' => $problem->getMessage()];
-                $this->answer($connection, 500, $error, 'null', [[], []], false);
+                $connection->answer(500, envelope($error), false);
                 continue;
             }
             $worker->call($connection, $context, $payload, $limit);
@@ -578,33 +611,122 @@ final class Server
         } else {
             $this->idle[] = $worker;
         }
-        $keep = !$this->stopping;
-        if (($kind & ~LAST) === RESULT) {
-            $this->answer($worker->caller, 200, null, $body, $logs, $keep);
-        } else {
-            $error = ['type' => 'FunctionError'] + json_decode($body, true);
-            $this->answer($worker->caller, 200, $error, 'null', $logs, $keep);
-        }
-    }
-
-    /** @param list<list<string>> $logs */
-    private function answer(
-        Connection $connection,
-        int $status,
-        ?array $error,
-        string $payload,
-        array $logs,
-        bool $keep
-    ): void {
-        $error = $error === null ? null : $error + ['stacktrace' => []];
-        $logs = ['stdout' => $logs[0], 'stderr' => $logs[1]];
-        $context = json_encode(['error' => $error, 'logs' => $logs], JSON);
-        $connection->answer($status, "{\"context\":$context,\"payload\":$payload}", $keep);
+        $worker->caller->answer(200, answered($kind, $body, $logs), !$this->stopping);
     }
 }
 
+/** The Lambda Runtime API, of which a function is the client. */
+final class LambdaRuntime
+{
+    private ?Worker $worker = null;
+
+    public function __construct(private string $address, private array $settings)
+    {
+    }
+
+    public function run(): void
+    {
+        try {
+            $this->worker = new Worker($this->settings);
+        } catch (\RuntimeException $error) {
+            $this->fail('init/error', $error->getMessage());
+            throw $error;
+        }
+        while (true) {
+            [$status, $fields, $event] = $this->ask('GET', 'invocation/next');
+            if ($status !== 200) {
+                $shown = substr($event, 0, 500);
+                throw new \RuntimeException("the Lambda Runtime API answered $status: $shown");
+            }
+            $id = $fields['lambda-runtime-aws-request-id'];
+            $answer = $this->answer($event, left((float) $fields['lambda-runtime-deadline-ms']));
+            [$status] = $this->ask('POST', "invocation/$id/response", $answer);
+            if ($status === 413) {
+                $length = strlen($answer);
+                $message = "the answer has $length bytes, which Lambda does not take";
+                $this->fail("invocation/$id/error", $message);
+            }
+        }
+    }
+
+    private function answer(string $event, ?float $left): string
+    {
+        if (trim($event) === HEALTHZ) {
+            return '{}';
+        }
+        try {
+            [$context, $payload, $limit] = split($event);
+        } catch (Refused $refused) {
+            return envelope(['type' => 'InputError', 'message' => $refused->getMessage()]);
+        }
+        $limits = array_filter([$limit, $left], fn ($limit) => $limit !== null);
+        try {
+            $worker = $this->worker ?? new Worker($this->settings);
+        } catch (\RuntimeException $problem) {
+            return envelope(['type' => 'SystemError', 'message' => $problem->getMessage()]);
+        }
+        $worker->call(null, $context, $payload, $limits === [] ? null : min($limits));
+        [$kind, $body, $logs] = $this->follow($worker);
+        $this->worker = $worker;
+        if ($kind & LAST) {
+            $worker->end();
+            $this->worker = null;
+        }
+        return answered($kind, $body, $logs);
+    }
+
+    /** @return array{int, string, list<list<string>>} */
+    private function follow(Worker $worker): array
+    {
+        while (($answer = $worker->follow()) === null) {
+            $read = [$worker->socket, $worker->logs[0]->pipe, $worker->logs[1]->pipe];
+            $none = null;
+            $wait = $worker->ends === null ? 1 : max(0, min(1, $worker->ends - hrtime(true) / 1e9));
+            @stream_select($read, $none, $none, 0, (int) ceil($wait * 1e6));
+        }
+        return $answer;
+    }
+
+    private function fail(string $path, string $message): void
+    {
+        $error = ['errorType' => 'FunctionError', 'errorMessage' => $message, 'stackTrace' => []];
+        $fields = ['Lambda-Runtime-Function-Error-Type: FunctionError'];
+        $this->ask('POST', $path, json_encode($error, JSON), $fields);
+    }
+
+    /**
+     * The status, the fields and the body of an answer.
+     *
+     * @return array{int, array<string, string>, string}
+     */
+    private function ask(string $method, string $path, string $body = '', array $fields = []): array
+    {
+        // It answers when there is a call, which may take days.
+        $http = ['method' => $method, 'content' => $body, 'ignore_errors' => true,
+            'timeout' => 1e8, 'header' => ['Content-Type: application/json', ...$fields]];
+        $url = "http://$this->address/2018-06-01/runtime/$path";
+        $text = @file_get_contents($url, false, stream_context_create(['http' => $http]));
+        if ($text === false) {
+            throw new \RuntimeException("the Lambda Runtime API does not answer at $this->address");
+        }
+        $told = [];
+        foreach ($http_response_header as $line) {
+            [$name, $value] = explode(':', $line, 2) + ['', ''];
+            $told[strtolower($name)] = trim($value);
+        }
+        return [(int) explode(' ', $http_response_header[0])[1], $told, $text];
+    }
+}
+
+/** What is left until a time, less what it takes to answer; null where there is no limit. */
+function left(float $ends_ms): ?float
+{
+    return $ends_ms > 0 ? max(1, $ends_ms - microtime(true) * 1000 - MARGIN_MS) : null;
+}
+
 try {
-    (new Server())->run();
+    $address = (string) getenv(RUNTIME_API);
+    $address === '' ? (new Server())->run() : (new LambdaRuntime($address, settings()))->run();
 } catch (\RuntimeException $error) {
     fwrite(STDERR, $error->getMessage() . "\n");
     exit(1);

@@ -7,9 +7,12 @@
 Handlers run in workers: host.py, started by this file and spoken to by ../PROTOCOL.md. So a handler
 that ends its process fails one call and no more, and what it prints is that call's log.
 DISPATCH_CONCURRENCY says how many calls run at the same time; more wait.
+
+On AWS Lambda it does not listen, but asks for calls: the Lambda Runtime API.
 """
 
 import contextlib
+import http.client
 import http.server
 import json
 import os
@@ -30,6 +33,12 @@ SLACK_BYTES = 1 << 20
 MAX_CONNECTIONS = 256
 # A connection on which nothing comes for so long is closed.
 IDLE_SECONDS = 30
+# Names the server of the Lambda Runtime API. Handlers do not see it: a call is not theirs to ask for.
+RUNTIME_API = "AWS_LAMBDA_RUNTIME_API"
+# Kept of the time Lambda gives a call, to answer that it took too long.
+MARGIN_MS = 100
+# An event that is no call: whether the handler is loaded.
+HEALTHZ = b'"healthz"'
 HOST = os.path.join(os.path.dirname(os.path.abspath(__file__)), "host.py")
 
 
@@ -122,7 +131,7 @@ class Worker:
             "steps": [],
             "handler": os.environ.get("DISPATCH_HANDLER", ""),
             "directory": os.environ.get("DISPATCH_FUNCTION", "/function"),
-            "environment": dict(os.environ),
+            "environment": {k: v for k, v in os.environ.items() if k != RUNTIME_API},
             "max_payload_bytes": MAX_PAYLOAD_BYTES,
             "load_timeout_ms": 0,
         }
@@ -247,6 +256,10 @@ class Refused(Exception):
         super().__init__(message)
         self.status = status
 
+    def answer(self):
+        error = {"type": "InputError", "message": str(self), "stacktrace": []}
+        return self.status, reply(error, b"null", ([], []))
+
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -275,27 +288,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         try:
-            call = split(self.body())
+            status, answer = answered(self.server.pool, self.body())
         except Refused as refused:
-            # What is left of the body would be taken for the next request.
-            self.close_connection = True
-            error = {"type": "InputError", "message": str(refused), "stacktrace": []}
-            self.answer(refused.status, reply(error, b"null", ([], [])))
-            return
+            status, answer = refused.answer()
         except ConnectionError:
             self.close_connection = True
             return
-        try:
-            kind, body, logs = self.server.pool.call(*call)
-        except Exception as problem:
-            error = {"type": "SystemError", "message": str(problem), "stacktrace": []}
-            self.answer(500, reply(error, b"null", ([], [])))
-            return
-        if kind == RESULT:
-            self.answer(200, reply(None, body, logs))
-        else:
-            error = {"type": "FunctionError", **json.loads(body)}
-            self.answer(200, reply(error, b"null", logs))
+        if status in (400, 413):
+            # What is left of the body would be taken for the next request.
+            self.close_connection = True
+        self.answer(status, answer)
 
     def body(self):
         most = MAX_PAYLOAD_BYTES + SLACK_BYTES
@@ -348,6 +350,23 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *words):
         pass
+
+
+def answered(pool, body, left_ms=None):
+    """Status and body of the answer to a call."""
+    try:
+        context, payload, limit_ms = split(body)
+    except Refused as refused:
+        return refused.answer()
+    limits = [limit for limit in (limit_ms, left_ms) if limit]
+    try:
+        kind, body, logs = pool.call(context, payload, min(limits, default=None))
+    except Exception as problem:
+        error = {"type": "SystemError", "message": str(problem), "stacktrace": []}
+        return 500, reply(error, b"null", ([], []))
+    if kind == RESULT:
+        return 200, reply(None, body, logs)
+    return 200, reply({"type": "FunctionError", **json.loads(body)}, b"null", logs)
 
 
 def split(body):
@@ -420,7 +439,66 @@ class Server(http.server.ThreadingHTTPServer):
         os._exit(0)
 
 
+# -- AWS Lambda -------------------------------------------------------------------------------
+
+
+class LambdaRuntime:
+    """The Lambda Runtime API, of which a function is the client."""
+
+    def __init__(self, address):
+        self.connection = http.client.HTTPConnection(address)
+
+    def request(self, method, path, body=None, headers=None):
+        self.connection.request(method, "/2018-06-01/runtime/" + path, body, headers or {})
+        response = self.connection.getresponse()
+        return response, response.read()
+
+    def fail(self, path, kind, message):
+        error = {"errorType": kind, "errorMessage": message, "stackTrace": []}
+        headers = {"Lambda-Runtime-Function-Error-Type": kind}
+        return self.request("POST", path, json.dumps(error).encode(), headers)
+
+    def next(self):
+        """A call: its id, its body, and the milliseconds it has."""
+        response, body = self.request("GET", "invocation/next")
+        if response.status != 200:
+            sys.exit(f"the Lambda Runtime API answered {response.status}: {body[:500]!r}")
+        ends = int(response.headers.get("Lambda-Runtime-Deadline-Ms") or 0) / 1000
+        return response.headers["Lambda-Runtime-Aws-Request-Id"], body, left_ms(ends)
+
+    def serve(self, pool):
+        while True:
+            call, body, left = self.next()
+            answer = lambda_answer(pool, body, left)
+            response, _ = self.request("POST", f"invocation/{call}/response", answer)
+            if response.status == 413:
+                message = f"the answer has {len(answer)} bytes, which Lambda does not take"
+                self.fail(f"invocation/{call}/error", "FunctionError", message)
+
+
+def left_ms(ends):
+    """What is left until a time, less what it takes to answer; None where there is no limit."""
+    return max(1, (ends - time.time()) * 1000 - MARGIN_MS) if ends else None
+
+
+def lambda_answer(pool, body, left):
+    return b"{}" if body.strip() == HEALTHZ else answered(pool, body, left)[1]
+
+
+def serve_lambda(address):
+    runtime = LambdaRuntime(address)
+    try:
+        pool = Pool()
+    except RuntimeError as error:
+        runtime.fail("init/error", "FunctionError", str(error))
+        sys.exit(str(error))
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    runtime.serve(pool)
+
+
 def main():
+    if os.environ.get(RUNTIME_API):
+        serve_lambda(os.environ[RUNTIME_API])
     try:
         pool = Pool()
     except RuntimeError as error:

@@ -7,6 +7,8 @@
 # Handlers run in workers: host.rb, started by this file and spoken to by ../PROTOCOL.md. So a
 # handler that ends its process fails one call and no more, and what it prints is that call's log.
 # DISPATCH_CONCURRENCY says how many calls run at the same time; more wait.
+#
+# On AWS Lambda it does not listen, but asks for calls: the Lambda Runtime API.
 # frozen_string_literal: true
 
 require "json"
@@ -30,6 +32,13 @@ module DispatchServe
   MAX_CONNECTIONS = 256
   # A connection on which nothing comes for so long is closed.
   IDLE_SECONDS = 30
+  # Names the server of the Lambda Runtime API. Handlers do not see it: a call is not theirs to ask
+  # for.
+  RUNTIME_API = "AWS_LAMBDA_RUNTIME_API"
+  # Kept of the time Lambda gives a call, to answer that it took too long.
+  MARGIN_MS = 100
+  # An event that is no call: whether the handler is loaded.
+  HEALTHZ = '"healthz"'
   REASONS = { 200 => "OK", 400 => "Bad Request", 404 => "Not Found", 413 => "Content Too Large",
               431 => "Request Header Fields Too Large", 500 => "Internal Server Error" }.freeze
 
@@ -57,6 +66,11 @@ module DispatchServe
     def initialize(status, message)
       super(message)
       @status = status
+    end
+
+    def answer
+      error = { type: "InputError", message: message, stacktrace: [] }
+      [@status, DispatchServe.envelope(error)]
     end
   end
 
@@ -141,8 +155,8 @@ module DispatchServe
       raise "the worker did not say hello" unless kind == HELLO
 
       order = { steps: [], handler: ENV.fetch("DISPATCH_HANDLER", ""),
-                directory: ENV.fetch("DISPATCH_FUNCTION", "/function"), environment: ENV.to_h,
-                max_payload_bytes: MAX_PAYLOAD_BYTES, load_timeout_ms: 0 }
+                directory: ENV.fetch("DISPATCH_FUNCTION", "/function"),
+                environment: ENV.to_h.except(RUNTIME_API), max_payload_bytes: MAX_PAYLOAD_BYTES, load_timeout_ms: 0 }
       send_frame(LOAD, JSON.generate(order))
       kind, body = receive
       return if kind == LOADED
@@ -266,24 +280,15 @@ module DispatchServe
       return answer(200, "{}") if method == "GET" && path == "/healthz"
       return answer(404, '{"message": "GET /healthz, or POST a call"}') if method != "POST"
 
-      run(fields)
+      reply(DispatchServe.answered(@server.pool, body(fields)))
     rescue Refused => e
-      # What is left of the body would be taken for the next request.
-      @keep = false
-      answer_call(e.status, { type: "InputError", message: e.message, stacktrace: [] })
+      reply(e.answer)
     end
 
-    def run(fields)
-      call = split(body(fields))
-      kind, text, logs = begin
-        @server.pool.call(*call)
-      rescue StandardError => e
-        @keep = false
-        return answer_call(500, { type: "SystemError", message: e.message, stacktrace: [] })
-      end
-      return answer_call(200, nil, text, logs) if kind == RESULT
-
-      answer_call(200, { type: "FunctionError", **JSON.parse(text) }, "null", logs)
+    def reply(status_and_body)
+      # What is left of a refused body would be taken for the next request.
+      @keep &&= status_and_body[0] == 200
+      answer(*status_and_body)
     end
 
     def lines
@@ -337,29 +342,6 @@ module DispatchServe
       raise IOError, "the request is cut short" if body.nil? || body.bytesize < length
 
       body
-    end
-
-    # The context and the payload of a call as JSON, and its limit in milliseconds.
-    def split(body)
-      call = JSON.parse(body.dup.force_encoding("UTF-8"))
-      unless call.is_a?(Hash)
-        raise Refused.new(400, "the request is no JSON object with context and payload")
-      end
-
-      context = call["context"] || {}
-      raise Refused.new(400, "the context is no JSON object") unless context.is_a?(Hash)
-
-      limit = context["timeout"]
-      limit = nil unless limit.is_a?(Numeric) && limit.positive? && limit < 1e9
-      [*[context, call["payload"]].map { |part| JSON.generate(part).b }, limit]
-    rescue JSON::ParserError, JSON::GeneratorError, EncodingError => e
-      raise Refused.new(400, "the request is not JSON: #{e.message.scrub[0, 200]}")
-    end
-
-    def answer_call(status, error, payload = "null", logs = [[], []])
-      context = { error: error, logs: { stdout: logs[0], stderr: logs[1] } }
-      context = JSON.generate(context)
-      answer(status, "{\"context\":#{context},\"payload\":#{payload.dup.force_encoding('UTF-8')}}")
     end
 
     def answer(status, body)
@@ -422,7 +404,112 @@ module DispatchServe
     end
   end
 
+  # Status and body of the answer to a call; `left_ms` is what it may take at most.
+  def self.answered(pool, body, left_ms = nil)
+    context, payload, limit_ms = split(body)
+    begin
+      kind, text, logs = pool.call(context, payload, [limit_ms, left_ms].compact.min)
+    rescue StandardError => e
+      return [500, envelope({ type: "SystemError", message: e.message, stacktrace: [] })]
+    end
+    return [200, envelope(nil, text, logs)] if kind == RESULT
+
+    [200, envelope({ type: "FunctionError", **JSON.parse(text) }, "null", logs)]
+  rescue Refused => e
+    e.answer
+  end
+
+  # The context and the payload of a call as JSON, and its limit in milliseconds.
+  def self.split(body)
+    call = JSON.parse(body.dup.force_encoding("UTF-8"))
+    unless call.is_a?(Hash)
+      raise Refused.new(400, "the request is no JSON object with context and payload")
+    end
+
+    context = call["context"] || {}
+    raise Refused.new(400, "the context is no JSON object") unless context.is_a?(Hash)
+
+    limit = context["timeout"]
+    limit = nil unless limit.is_a?(Numeric) && limit.positive? && limit < 1e9
+    [*[context, call["payload"]].map { |part| JSON.generate(part).b }, limit]
+  rescue JSON::ParserError, JSON::GeneratorError, EncodingError => e
+    raise Refused.new(400, "the request is not JSON: #{e.message.scrub[0, 200]}")
+  end
+
+  def self.envelope(error, payload = "null", logs = [[], []])
+    context = { error: error, logs: { stdout: logs[0], stderr: logs[1] } }
+    context = JSON.generate(context)
+    "{\"context\":#{context},\"payload\":#{payload.dup.force_encoding('UTF-8')}}"
+  end
+
+  # The Lambda Runtime API, of which a function is the client.
+  class LambdaRuntime
+    def initialize(address)
+      require "net/http"
+      host, port = address.split(":")
+      # It answers when there is a call, which may take days.
+      options = { read_timeout: nil, write_timeout: nil, keep_alive_timeout: 86_400 }
+      @http = Net::HTTP.start(host, (port || 80).to_i, nil, nil, nil, nil, options)
+    end
+
+    def serve(pool)
+      loop do
+        call, body, ends = take
+        answer = DispatchServe.lambda_answer(pool, body, DispatchServe.left_ms(ends))
+        told = post("invocation/#{call}/response", answer)
+        next unless told.code == "413"
+
+        message = "the answer has #{answer.bytesize} bytes, which Lambda does not take"
+        fail_with("invocation/#{call}/error", message)
+      end
+    end
+
+    def fail_with(path, message)
+      error = { errorType: "FunctionError", errorMessage: message, stackTrace: [] }
+      headers = { "Lambda-Runtime-Function-Error-Type" => "FunctionError" }
+      post(path, JSON.generate(error), headers)
+    end
+
+    private
+
+    # A call: its id, its body, and when it has to end.
+    def take
+      told = @http.get("/2018-06-01/runtime/invocation/next")
+      unless told.code == "200"
+        abort "the Lambda Runtime API answered #{told.code}: #{told.body[0, 500].inspect}"
+      end
+      ends = told["Lambda-Runtime-Deadline-Ms"]
+      [told["Lambda-Runtime-Aws-Request-Id"], told.body, ends && ends.to_i / 1000.0]
+    end
+
+    def post(path, body, headers = {})
+      headers = { "Content-Type" => "application/json", **headers }
+      @http.post("/2018-06-01/runtime/#{path}", body, headers)
+    end
+  end
+
+  # What is left until a time, less what it takes to answer; nil where there is no limit.
+  def self.left_ms(ends) = ends && [1, (ends - Time.now.to_f) * 1000 - MARGIN_MS].max
+
+  def self.lambda_answer(pool, body, left)
+    body.strip == HEALTHZ ? "{}" : answered(pool, body, left)[1]
+  end
+
+  def self.serve_lambda(address)
+    runtime = LambdaRuntime.new(address)
+    begin
+      pool = Pool.new
+    rescue RuntimeError => e
+      runtime.fail_with("init/error", e.message)
+      abort e.message
+    end
+    trap(:TERM) { exit!(0) }
+    runtime.serve(pool)
+  end
+
   def self.main
+    return serve_lambda(ENV[RUNTIME_API]) unless ENV[RUNTIME_API].to_s.empty?
+
     pool = begin
       Pool.new
     rescue RuntimeError => e
@@ -433,4 +520,4 @@ module DispatchServe
   end
 end
 
-DispatchServe.main
+DispatchServe.main if $PROGRAM_NAME == __FILE__

@@ -10,6 +10,8 @@ use dispatch_driver::EngineType;
 /// All that were built in.
 pub fn types() -> Vec<Box<dyn EngineType>> {
     vec![
+        #[cfg(feature = "aws-lambda")]
+        Box::new(aws_lambda::AwsLambdaType),
         #[cfg(feature = "kubernetes")]
         Box::new(kubernetes::Kubernetes),
         #[cfg(feature = "remote")]

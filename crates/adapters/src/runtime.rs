@@ -21,14 +21,18 @@ const MAX_SHOWN: usize = 2_000;
 
 /// `{"context": …, "payload": …}` of a call; neither is copied.
 pub fn body(call: &Call) -> reqwest::Body {
-    let parts = [
+    reqwest::Body::wrap(Parts(parts(call).into()))
+}
+
+/// What the body of a call is made of.
+pub fn parts(call: &Call) -> [Bytes; 5] {
+    [
         Bytes::from_static(br#"{"context":"#),
         call.context.clone(),
         Bytes::from_static(br#","payload":"#),
         call.payload.clone(),
         Bytes::from_static(b"}"),
-    ];
-    reqwest::Body::wrap(Parts(parts.into()))
+    ]
 }
 
 struct Parts(VecDeque<Bytes>);

@@ -55,7 +55,19 @@ pub struct Language {
     pub run: Run,
     pub serve: Serve,
     #[serde(default)]
+    pub lambda: Option<Lambda>,
+    #[serde(default)]
     pub dependencies: Option<Dependencies>,
+}
+
+/// How AWS Lambda's own runtime of a language calls a function.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lambda {
+    /// As Lambda names it: `python3.13`.
+    pub runtime: String,
+    /// As Lambda names it, with the host's files at the top: `managed.handler`.
+    pub handler: String,
 }
 
 /// A file of a language's host.

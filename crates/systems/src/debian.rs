@@ -48,7 +48,7 @@ impl Debian {
             return None;
         };
         let proxy = proxy(mirror.scheme());
-        let tools = tools();
+        let tools = programs::tools();
         let layout = tools.join(format!("image-{os}-{suite}-{EDITION}"));
         let debian = Self { layout, os, mirror, proxy };
         // It is there as a whole or not at all, for users who may not write beside it too.

@@ -2,6 +2,7 @@
 //! temporary directories; else small servers that speak the true protocol and really run functions.
 //! Knows nothing of the Dispatch server.
 
+pub mod aws;
 pub mod containers;
 pub mod debian;
 pub mod docker;

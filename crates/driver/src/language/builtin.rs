@@ -24,9 +24,9 @@ macro_rules! folder {
 pub const FOLDERS: &[Folder] = &[
     folder!("binary"),
     folder!("java" "Host.java" "Serve.java" "Json.java"),
-    folder!("nodejs" "host.js" "serve.js"),
+    folder!("nodejs" "host.js" "serve.js" "managed.js"),
     folder!("php" "host.php" "serve.php"),
     folder!("powershell" "host.ps1" "handler.ps1" "serve.ps1"),
-    folder!("python3" "host.py" "serve.py"),
-    folder!("ruby" "host.rb" "serve.rb"),
+    folder!("python3" "host.py" "serve.py" "managed.py"),
+    folder!("ruby" "host.rb" "serve.rb" "managed.rb"),
 ];

@@ -1,0 +1,162 @@
+//! AWS Lambda's API on loopback: ministack, which really runs functions as processes of this
+//! machine and holds every request's signature against the key it was made with.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::programs::{self, free_address};
+
+/// The region it is in.
+pub const REGION: &str = "eu-central-1";
+/// The role that functions run with.
+pub const ROLE: &str = "arn:aws:iam::000000000000:role/dispatch-functions";
+const ROLE_NAME: &str = "dispatch-functions";
+/// Longest time to its first answer.
+const START: Duration = Duration::from_secs(60);
+/// Who owns the account; its requests are not held against a signature.
+const OWNER: &str = "AWS4-HMAC-SHA256 Credential=test/20260101/eu-central-1/iam/aws4_request, \
+                     SignedHeaders=host, Signature=0";
+
+/// Ministack; ended when dropped.
+pub struct Ministack {
+    /// `http://127.0.0.1:PORT`.
+    pub url: String,
+    port: u16,
+    child: Option<Child>,
+    // The last field: it has ended when its directory goes.
+    state: TempDir,
+}
+
+/// The access key of a user.
+#[derive(Clone)]
+pub struct AccessKey {
+    pub id: String,
+    pub secret: String,
+}
+
+impl Ministack {
+    /// None, plainly said, where it is not installed.
+    pub fn start() -> Option<Self> {
+        program()?;
+        let port = free_address().port();
+        let state = tempfile::tempdir().expect("a temporary directory");
+        let url = format!("http://127.0.0.1:{port}");
+        let mut ministack = Self { url, port, child: None, state };
+        ministack.resume();
+        let trust = json!({"Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow",
+            "Principal": {"Service": "lambda.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }]});
+        let trust = trust.to_string();
+        let trust = ("AssumeRolePolicyDocument", trust.as_str());
+        ministack.iam(&[("Action", "CreateRole"), ("RoleName", ROLE_NAME), trust]);
+        Some(ministack)
+    }
+
+    /// Starts it, again with the port and the state it had.
+    pub fn resume(&mut self) {
+        let place = |name: &str| self.state.path().join(name);
+        let log = File::create(place("log")).expect("a log");
+        let mut command = Command::new(program().expect("it was there before"));
+        // Nothing of this machine's own account, and a home without anybody's files.
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("HOME", self.state.path()).env("TMPDIR", self.state.path());
+        command.env("BIND_HOST", "127.0.0.1").env("GATEWAY_PORT", self.port.to_string());
+        command.env("MINISTACK_REGION", REGION).env("AUTH", "true");
+        command.env("PERSIST_STATE", "1").env("STATE_DIR", place("state"));
+        command.stdout(Stdio::null()).stderr(log);
+        self.child = Some(command.spawn().expect("ministack starts"));
+        let deadline = Instant::now() + START;
+        while !self.answers() {
+            if Instant::now() > deadline {
+                let log = std::fs::read_to_string(place("log")).unwrap_or_default();
+                panic!("ministack does not answer; its log:\n{log}");
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Ends it; what it knows stays for [`Ministack::resume`].
+    pub fn stop(&mut self) {
+        let Some(mut child) = self.child.take() else { return };
+        // It writes its state down when it is asked to end.
+        let asked = Command::new("kill").arg(child.id().to_string()).status();
+        let deadline = Instant::now() + START;
+        let mut ended = false;
+        while asked.is_ok() && !ended && Instant::now() < deadline {
+            ended = child.try_wait().is_ok_and(|status| status.is_some());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+
+    /// A new user who may do what the policy says.
+    pub fn user(&self, name: &str, policy: &Value) -> AccessKey {
+        self.iam(&[("Action", "CreateUser"), ("UserName", name)]);
+        let document = policy.to_string();
+        let policy = [
+            ("Action", "PutUserPolicy"),
+            ("UserName", name),
+            ("PolicyName", "all"),
+            ("PolicyDocument", &document),
+        ];
+        self.iam(&policy);
+        let told = self.iam(&[("Action", "CreateAccessKey"), ("UserName", name)]);
+        let value = |name: &str| {
+            let (_, rest) = told.split_once(&format!("<{name}>")).expect("it answers with a key");
+            rest.split('<').next().unwrap_or_default().to_owned()
+        };
+        AccessKey { id: value("AccessKeyId"), secret: value("SecretAccessKey") }
+    }
+
+    /// What it printed.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.state.path().join("log")).unwrap_or_default()
+    }
+
+    fn answers(&self) -> bool {
+        self.curl(&["--fail", &format!("{}/_ministack/health", self.url)]).is_some()
+    }
+
+    #[track_caller]
+    fn iam(&self, parameters: &[(&str, &str)]) -> String {
+        let mut words = vec!["--fail-with-body".to_owned(), self.url.clone()];
+        words.extend(["--header".to_owned(), format!("Authorization: {OWNER}")]);
+        for (name, value) in parameters {
+            words.extend(["--data-urlencode".to_owned(), format!("{name}={value}")]);
+        }
+        let words: Vec<_> = words.iter().map(String::as_str).collect();
+        self.curl(&words).unwrap_or_else(|| panic!("{parameters:?} failed"))
+    }
+
+    fn curl(&self, words: &[&str]) -> Option<String> {
+        let mut command = Command::new("curl");
+        command.args(["--silent", "--noproxy", "*"]).args(words);
+        let output = command.output().expect("curl starts");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        output.status.success().then_some(text)
+    }
+}
+
+impl Drop for Ministack {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Where `cargo xtask setup` puts it.
+fn program() -> Option<PathBuf> {
+    let program = programs::tools().join("aws/bin/ministack");
+    if !program.is_file() {
+        println!("could not run: ministack is not here; `cargo xtask test` installs it");
+        return None;
+    }
+    Some(program)
+}
