@@ -1,6 +1,8 @@
 //! Containers: made, started and waited for until they serve.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dispatch_driver::{Deployment, Error, Result, Retry};
@@ -17,6 +19,8 @@ use super::settings::Settings;
 
 /// Label with the deployment of a container.
 pub const DEPLOYMENT: &str = "io.dispatch.deployment";
+/// Label with the longest time of one call, in seconds.
+pub const TIMEOUT: &str = "io.dispatch.timeout";
 /// Port that images serve on where each container has an address of its own.
 const PORT: u16 = 8080;
 /// Lines of a container that does not serve which its author is shown.
@@ -43,6 +47,8 @@ pub struct Starter {
     pub settings: Settings,
     pub owner: Owner,
     pub http: reqwest::Client,
+    /// Ids of the containers that somebody here stops when it is time.
+    pub cared: Mutex<HashSet<String>>,
 }
 
 /// What containers of one deployment are made of.
@@ -81,6 +87,7 @@ impl Plan {
             "io.dispatch.function": deployment.function,
             "io.dispatch.version": deployment.version.to_string(),
             DEPLOYMENT: deployment.id,
+            TIMEOUT: deployment.timeout.as_secs_f64().ceil().to_string(),
             super::owner::SERVER: owner.instance,
         })
     }
@@ -109,10 +116,12 @@ impl Starter {
         };
         let number = port.as_ref().map_or(PORT, |port| port.address.port());
         let id = self.create(plan, number).await?;
+        self.cared().insert(id.clone());
         let served = self.serve(plan, &id, port.as_ref()).await;
         if served.is_err() {
-            // What is left of it goes with this server's lease.
+            // Else it is found later, for nobody cares any more.
             let _ = self.api.remove(&id).await;
+            self.cared().remove(&id);
         }
         Ok(Container { id, url: served?, _port: port })
     }
@@ -250,6 +259,11 @@ impl Starter {
             let error = failure.error("cannot stop a container");
             tracing::warn!(container = container.id, message = error.message);
         }
+        self.cared().remove(&container.id);
+    }
+
+    pub fn cared(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.cared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

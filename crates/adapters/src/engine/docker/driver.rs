@@ -1,5 +1,6 @@
 //! The engine: deployments, calls, and the care for containers beside them.
 
+use std::collections::HashSet;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
@@ -13,8 +14,8 @@ use dispatch_model::{InvocationError, InvocationErrorType, Logs, code};
 use reqwest::StatusCode;
 use uuid::Uuid;
 
-use super::api::{Api, Listed};
-use super::container::{DEPLOYMENT, GRACE, Plan, Starter};
+use super::api::{Answer, Api, Listed};
+use super::container::{DEPLOYMENT, GRACE, Plan, Starter, TIMEOUT};
 use super::ending;
 use super::owner::{Owner, SERVER, Seen};
 use super::pool::{Pool, Slot};
@@ -26,6 +27,8 @@ use crate::runtime::{self, Reply};
 const TRIES: u32 = 5;
 /// Hosts of languages close a connection that is idle for 30 seconds.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
+/// Longest time that a stop of the server waits for containers.
+const END: Duration = Duration::from_secs(10);
 const CONNECT: Duration = Duration::from_secs(5);
 
 pub struct Docker {
@@ -49,7 +52,8 @@ impl Docker {
             Error::ours(code::ENGINE006, format!("no HTTP client can be made: {error}"))
         })?;
         let api = Api::new(config).await?;
-        let starter = Arc::new(Starter { api, settings, owner: Owner::new(), http });
+        let (owner, cared) = (Owner::new(), Default::default());
+        let starter = Arc::new(Starter { api, settings, owner, http, cared });
         let languages = beside.languages.iter().map(|language| language.name.clone()).collect();
         let inner = Arc::new(Inner { starter, pools: DashMap::new() });
         Ok(Self { name: config.name.clone(), languages, inner, kept: OnceLock::new() })
@@ -128,13 +132,12 @@ impl Engine for Docker {
         if let Some(pool) = &pool {
             pool.close();
         }
-        let limit = pool.as_ref().map_or(GRACE, |pool| pool.plan.deployment.timeout);
-        let others = listed?.into_iter().filter(|listed| !starter.owner.owns(listed));
-        let others: Vec<String> = others.map(|listed| listed.id).collect();
+        let mut others = listed?;
+        others.retain(|listed| !starter.owner.owns(listed));
         let inner = self.inner.clone();
         // Calls under way are let finish, here and at other servers.
         tokio::spawn(async move {
-            let stops = others.iter().map(|id| starter.api.stop(id, limit));
+            let stops = others.iter().map(|other| starter.api.stop(&other.id, timeout(other)));
             futures::future::join_all(stops).await;
             let Some(pool) = pool else { return };
             pool.empty().await;
@@ -195,6 +198,10 @@ impl Engine for Docker {
         let listed = starter.api.containers(&own).await.unwrap_or_default();
         let removals = listed.iter().map(|listed| starter.api.stop(&listed.id, GRACE));
         futures::future::join_all(removals).await;
+        let empty = futures::future::join_all(pools.iter().map(|pool| pool.empty()));
+        if tokio::time::timeout(END, empty).await.is_err() {
+            tracing::warn!("containers are left behind; another server removes them");
+        }
         starter.owner.release(&starter.api).await;
     }
 }
@@ -255,9 +262,16 @@ fn outcome(reply: &Reply, phases: Phases) -> Result<Outcome> {
     }
 }
 
-/// Renews this server's lease, finds its containers that ended, and removes what dead servers left.
+/// Longest time a call in a container may still take.
+fn timeout(listed: &Listed) -> Duration {
+    let seconds = listed.labels.get(TIMEOUT).and_then(|seconds| seconds.parse().ok());
+    seconds.map_or(GRACE, Duration::from_secs)
+}
+
+/// Renews this server's lease, finds its containers that ended, and removes those that nobody
+/// cares for: its own and of dead servers.
 async fn keep(inner: Weak<Inner>, lease: Duration) {
-    let mut seen = Seen::new();
+    let (mut seen, mut before) = (Seen::new(), HashSet::new());
     let mut turns = tokio::time::interval(lease / 4);
     turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -267,14 +281,32 @@ async fn keep(inner: Weak<Inner>, lease: Duration) {
         let done = async {
             owner.renew(api).await?;
             let containers = api.containers(SERVER).await?;
-            let ended = |listed: &&Listed| matches!(&*listed.state, "exited" | "dead");
-            for container in containers.iter().filter(ended).filter(|l| owner.owns(l)) {
-                inner.pools.iter().for_each(|pool| pool.lost(&container.id));
-            }
+            inner.tidy(&containers, &mut before).await?;
             owner.sweep(api, &containers, &mut seen, lease).await
         };
         if let Err(failure) = done.await {
             tracing::debug!(message = failure.error("keeping containers").message);
         }
+    }
+}
+
+impl Inner {
+    async fn tidy(&self, containers: &[Listed], before: &mut HashSet<String>) -> Answer<()> {
+        let own = containers.iter().filter(|listed| self.starter.owner.owns(listed));
+        let mut left = HashSet::new();
+        for Listed { id, state, .. } in own {
+            if matches!(&**state, "exited" | "dead") {
+                self.pools.iter().for_each(|pool| pool.lost(id));
+            }
+            if !self.starter.cared().contains(id) {
+                left.insert(id.clone());
+            }
+        }
+        // Twice: one that is just made is not cared for yet.
+        for id in left.intersection(before) {
+            self.starter.api.remove(id).await?;
+        }
+        *before = left;
+        Ok(())
     }
 }

@@ -132,6 +132,9 @@ impl Pool {
     /// # Errors
     /// Why it does not serve.
     pub async fn warm(self: &Arc<Self>) -> Result<()> {
+        if self.state().live.iter().any(|live| !live.retired) {
+            return Ok(());
+        }
         let limit = self.starter.settings.start_timeout * 2;
         self.acquire(Instant::now() + limit).await.map(drop)
     }
