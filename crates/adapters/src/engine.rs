@@ -1,5 +1,7 @@
 //! Engines that are foreign systems.
 
+#[cfg(feature = "docker")]
+pub mod docker;
 #[cfg(feature = "kubernetes")]
 pub mod kubernetes;
 #[cfg(feature = "remote")]
@@ -12,6 +14,8 @@ pub fn types() -> Vec<Box<dyn EngineType>> {
     vec![
         #[cfg(feature = "aws-lambda")]
         Box::new(aws_lambda::AwsLambdaType),
+        #[cfg(feature = "docker")]
+        Box::new(docker::DockerType),
         #[cfg(feature = "kubernetes")]
         Box::new(kubernetes::Kubernetes),
         #[cfg(feature = "remote")]

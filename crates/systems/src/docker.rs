@@ -34,7 +34,14 @@ impl Docker {
         let state = tempfile::tempdir().expect("a temporary directory");
         let name = state.path().file_name().expect("it has a name").to_string_lossy();
         let group = format!("dispatch-test-{}", name.trim_start_matches('.'));
-        let place = |name: &str| state.path().join(name).display().to_string();
+        let child = Self::spawn(state.path(), &group);
+        let docker = Self { child, group, state };
+        docker.wait();
+        docker
+    }
+
+    fn spawn(state: &Path, group: &str) -> Child {
+        let place = |name: &str| state.join(name).display().to_string();
         let log = fs::File::create(place("log")).expect("a log");
         let mut command = Command::new("unshare");
         command.args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "dockerd"]);
@@ -46,10 +53,28 @@ impl Docker {
         command.args(["--cgroup-parent", &format!("/{group}"), "--config-file", &place("none")]);
         fs::write(place("none"), "{}").expect("its settings");
         command.stdout(Stdio::null()).stderr(log);
-        let child = command.spawn().expect("unshare starts");
-        let docker = Self { child, group, state };
-        docker.wait();
-        docker
+        command.spawn().expect("unshare starts")
+    }
+
+    /// Ends it with all that runs, as a machine that loses its power.
+    pub fn halt(&mut self) {
+        // Both fail only when it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        // Of no use any more, and in its way when it comes back.
+        let _ = fs::remove_file(self.path().join("pid"));
+        let _ = fs::remove_dir_all(self.path().join("run"));
+    }
+
+    /// Starts it again with the images and the ended containers it had.
+    pub fn resume(&mut self) {
+        self.child = Self::spawn(self.path(), &self.group);
+        self.wait();
+    }
+
+    /// As clients name it: `unix:///PATH`.
+    pub fn host(&self) -> String {
+        format!("unix://{}", self.path().join("socket").display())
     }
 
     fn wait(&self) {
@@ -72,7 +97,7 @@ impl Docker {
         let mut command = Command::new(if debian { CLIENT } else { "docker" });
         // Nobody's credentials and contexts.
         command.env("DOCKER_CONFIG", self.path().join("client")).env_remove("DOCKER_CONTEXT");
-        command.arg("--host").arg(format!("unix://{}", self.path().join("socket").display()));
+        command.arg("--host").arg(self.host());
         command
     }
 

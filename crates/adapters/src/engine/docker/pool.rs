@@ -1,0 +1,324 @@
+//! The containers of one deployment on this server: who has room, who waits for it, who goes.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use dispatch_driver::{Error, Result, Retry};
+use dispatch_model::code;
+use tokio::sync::{Notify, oneshot};
+
+use super::container::{Container, Plan, Starter};
+
+/// Calls that may wait for a container of one deployment.
+const MAX_WAITING: usize = 10_000;
+
+pub struct Pool {
+    pub plan: Plan,
+    starter: Arc<Starter>,
+    state: Mutex<State>,
+    /// Told when the last container has gone after the pool was closed.
+    emptied: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    /// The newest last; those before are taken first, so that surplus ones become idle.
+    live: Vec<Live>,
+    starting: usize,
+    /// Containers that are being stopped.
+    stopping: usize,
+    waiting: VecDeque<oneshot::Sender<Result<Slot>>>,
+    closed: bool,
+    failure: Option<Error>,
+}
+
+struct Live {
+    container: Arc<Container>,
+    calls: u32,
+    /// Takes no more calls, and goes with its last.
+    retired: bool,
+    /// When its last call ended.
+    since: Instant,
+}
+
+/// Room for one call in a container; given back when it is dropped.
+pub struct Slot {
+    pool: Arc<Pool>,
+    pub container: Arc<Container>,
+    /// Whether the container was started for this call.
+    pub cold: bool,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.pool.release(&self.container);
+    }
+}
+
+impl Slot {
+    /// The container takes no more calls.
+    pub fn retire(&self) {
+        let mut state = self.pool.state();
+        if let Some(live) = state.find(&self.container) {
+            live.retired = true;
+        }
+        self.pool.settle(state);
+    }
+
+    /// The container cannot be reached any more.
+    pub fn lost(&self) {
+        self.pool.lost(&self.container.id);
+    }
+}
+
+impl State {
+    fn find(&mut self, container: &Arc<Container>) -> Option<&mut Live> {
+        self.live.iter_mut().find(|live| Arc::ptr_eq(&live.container, container))
+    }
+
+    fn room(&self, calls: u32) -> Option<usize> {
+        self.live.iter().position(|live| !live.retired && live.calls < calls)
+    }
+
+    fn count(&self) -> usize {
+        self.starting + self.live.iter().filter(|live| !live.retired).count()
+    }
+}
+
+impl Pool {
+    pub fn new(plan: Plan, starter: Arc<Starter>) -> Arc<Self> {
+        let (state, emptied) = (Mutex::default(), Notify::new());
+        Arc::new(Self { plan, starter, state, emptied })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Room for a call, at once where a warm container has some. Starts a container when none has,
+    /// unless enough are there or on their way.
+    pub async fn acquire(self: &Arc<Self>, deadline: Instant) -> Result<Slot> {
+        let waiting = {
+            let mut state = self.state();
+            if state.closed {
+                return Err(closed());
+            }
+            if let Some(index) = state.room(self.plan.calls) {
+                return Ok(self.take(&mut state, index, false));
+            }
+            let coming = state.starting * self.plan.calls as usize;
+            if state.waiting.len() >= coming && state.count() < self.plan.containers {
+                self.start(&mut state);
+            }
+            if state.waiting.len() >= MAX_WAITING {
+                let text = format!("{MAX_WAITING} calls wait for a container already");
+                let retry = Retry::After(Duration::from_secs(1));
+                return Err(Error::backend(code::ENGINE005, retry, text).unreached());
+            }
+            let (waiter, waiting) = oneshot::channel();
+            state.waiting.push_back(waiter);
+            waiting
+        };
+        match tokio::time::timeout_at(deadline.into(), waiting).await {
+            Ok(Ok(given)) => given,
+            Ok(Err(_)) => Err(closed()),
+            Err(_) => Err(self.full()),
+        }
+    }
+
+    /// One container more, where there is none.
+    ///
+    /// # Errors
+    /// Why it does not serve.
+    pub async fn warm(self: &Arc<Self>) -> Result<()> {
+        if self.state().live.iter().any(|live| !live.retired) {
+            return Ok(());
+        }
+        let limit = self.starter.settings.start_timeout * 2;
+        self.acquire(Instant::now() + limit).await.map(drop)
+    }
+
+    fn full(&self) -> Error {
+        let state = self.state();
+        let text = match state.live.is_empty() {
+            true => "no container had started until the call's deadline".to_owned(),
+            false => {
+                let (live, calls) = (state.live.len(), self.plan.calls);
+                format!("all {live} containers ran {calls} calls each until the call's deadline")
+            }
+        };
+        Error::backend(code::ENGINE005, Retry::Now, text).unreached()
+    }
+
+    fn take(self: &Arc<Self>, state: &mut State, index: usize, cold: bool) -> Slot {
+        let live = &mut state.live[index];
+        live.calls += 1;
+        Slot { pool: self.clone(), container: live.container.clone(), cold }
+    }
+
+    /// In a task of its own: a caller that leaves stops no start.
+    fn start(self: &Arc<Self>, state: &mut State) {
+        state.starting += 1;
+        let pool = self.clone();
+        tokio::spawn(async move {
+            let started = pool.starter.start(&pool.plan).await;
+            pool.started(started);
+        });
+    }
+
+    fn started(self: &Arc<Self>, started: Result<Container>) {
+        let mut state = self.state();
+        state.starting -= 1;
+        match started {
+            Ok(container) => {
+                let container = Arc::new(container);
+                let (retired, since) = (state.closed, Instant::now());
+                state.failure = None;
+                let live = Live { container: container.clone(), calls: 0, retired, since };
+                state.live.push(live);
+                self.idle(container);
+                let index = state.live.len() - 1;
+                let first = state.waiting.pop_front().filter(|_| !retired);
+                let refused = first.and_then(|waiter| {
+                    waiter.send(Ok(self.take(&mut state, index, true))).err()
+                });
+                self.settle(state);
+                // Now that the state is free: its room goes to the next who waits.
+                drop(refused);
+            }
+            Err(error) => {
+                state.failure = Some(error.clone());
+                if state.count() == 0 {
+                    for waiter in state.waiting.drain(..) {
+                        let _ = waiter.send(Err(error.clone()));
+                    }
+                }
+                self.settle(state);
+            }
+        }
+    }
+
+    fn release(self: &Arc<Self>, container: &Arc<Container>) {
+        let mut state = self.state();
+        if let Some(live) = state.find(container) {
+            live.calls -= 1;
+            live.since = Instant::now();
+        }
+        self.settle(state);
+    }
+
+    /// Gives room to who waits, and lets go who is retired and has no call.
+    fn settle(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
+        let mut refused = Vec::new();
+        while let Some(index) = state.room(self.plan.calls) {
+            let Some(waiter) = state.waiting.pop_front() else { break };
+            let slot = self.take(&mut state, index, false);
+            refused.extend(waiter.send(Ok(slot)).err());
+        }
+        while let Some(index) = state.live.iter().position(|l| l.retired && l.calls == 0) {
+            let live = state.live.remove(index);
+            state.stopping += 1;
+            self.stop(live.container);
+        }
+        // Containers that went may leave callers without one on its way.
+        let coming = state.starting * self.plan.calls as usize;
+        let more = state.failure.is_none() && !state.closed;
+        if more && state.waiting.len() > coming && state.count() < self.plan.containers {
+            self.start(&mut state);
+        }
+        if state.closed && state.starting + state.stopping + state.live.len() == 0 {
+            self.emptied.notify_waiters();
+        }
+        drop(state);
+        drop(refused);
+    }
+
+    fn stop(self: &Arc<Self>, container: Arc<Container>) {
+        let pool = self.clone();
+        tokio::spawn(async move {
+            pool.starter.stop(&container).await;
+            let mut state = pool.state();
+            state.stopping -= 1;
+            pool.settle(state);
+        });
+    }
+
+    /// Stops the container once it had no call for the deployment's idle time.
+    fn idle(self: &Arc<Self>, container: Arc<Container>) {
+        let (pool, limit) = (Arc::downgrade(self), self.plan.deployment.idle);
+        tokio::spawn(async move {
+            let mut next = Instant::now() + limit;
+            loop {
+                tokio::time::sleep_until(next.into()).await;
+                let Some(pool) = pool.upgrade() else { return };
+                let mut state = pool.state();
+                let Some(live) = state.find(&container) else { return };
+                next = match live.calls {
+                    0 => live.since + limit,
+                    _ => Instant::now() + limit,
+                };
+                if next <= Instant::now() {
+                    live.retired = true;
+                    pool.settle(state);
+                    return;
+                }
+            }
+        });
+    }
+
+    /// Forgets a container that runs no more, and removes what is left of it.
+    pub fn lost(self: &Arc<Self>, id: &str) {
+        let mut state = self.state();
+        if let Some(index) = state.live.iter().position(|live| live.container.id == id) {
+            let live = state.live.remove(index);
+            state.stopping += 1;
+            self.stop(live.container);
+        }
+        self.settle(state);
+    }
+
+    /// Takes no more calls; containers go with their last.
+    pub fn close(self: &Arc<Self>) {
+        let mut state = self.state();
+        state.closed = true;
+        for live in &mut state.live {
+            live.retired = true;
+        }
+        for waiter in state.waiting.drain(..) {
+            let _ = waiter.send(Err(closed()));
+        }
+        self.settle(state);
+    }
+
+    /// Waits until a closed pool has no container any more.
+    pub async fn empty(&self) {
+        let emptied = self.emptied.notified();
+        tokio::pin!(emptied);
+        emptied.as_mut().enable();
+        {
+            let state = self.state();
+            if state.starting + state.stopping + state.live.len() == 0 {
+                return;
+            }
+        }
+        emptied.await;
+    }
+
+    /// Containers with and without calls.
+    pub fn containers(&self) -> (u64, u64) {
+        let state = self.state();
+        let busy = state.live.iter().filter(|live| live.calls > 0).count();
+        (busy as u64, (state.live.len() - busy) as u64)
+    }
+
+    /// Why the last container did not start, if none did since.
+    pub fn failure(&self) -> Option<Error> {
+        self.state().failure.clone()
+    }
+}
+
+fn closed() -> Error {
+    let text = "the deployment was removed from this server";
+    Error::backend(code::ENGINE007, Retry::Now, text).unreached()
+}

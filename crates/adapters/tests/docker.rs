@@ -1,0 +1,10 @@
+//! The `docker` engine, on Debian's Docker engine.
+
+#[path = "docker/bed.rs"]
+mod bed;
+#[path = "docker/conformance.rs"]
+mod conformance;
+#[path = "docker/containers.rs"]
+mod containers;
+#[path = "docker/servers.rs"]
+mod servers;
