@@ -15,7 +15,8 @@ pub fn client(connect_timeout: Duration, ca_file: Option<&str>) -> Result<reqwes
         .tcp_nodelay(true)
         .user_agent(concat!("dispatch/", env!("CARGO_PKG_VERSION")));
     if let Some(path) = ca_file {
-        let refused = |why: String| engine_type::refused(format!("settings.ca_file, {path}: {why}"));
+        let refused =
+            |why: String| engine_type::refused(format!("settings.ca_file, {path}: {why}"));
         let pem = std::fs::read(path).map_err(|error| refused(error.to_string()))?;
         let all = reqwest::Certificate::from_pem_bundle(&pem);
         let all = all.map_err(|error| refused(error.to_string()))?;

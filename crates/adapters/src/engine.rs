@@ -1,5 +1,7 @@
 //! Engines that are foreign systems.
 
+#[cfg(feature = "aws-lambda")]
+pub mod aws_lambda;
 #[cfg(feature = "docker")]
 pub mod docker;
 #[cfg(feature = "kubernetes")]

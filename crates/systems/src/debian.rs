@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use reqwest::Url;
 
-use crate::programs::{self, finished, run, tools};
+use crate::programs::{self, finished, run};
 
 /// What it takes to make it; only root may.
 const PROGRAMS: &[&str] = &["debootstrap", "umoci"];

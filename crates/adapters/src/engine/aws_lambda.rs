@@ -161,7 +161,8 @@ impl Engine for AwsLambda {
         let those = known.filter(|language| image || self.settings.runtime(language).is_some());
         let languages: Vec<_> = those.map(|language| language.name.clone()).collect();
         let on_images = if image { languages.clone() } else { Vec::new() };
-        Capabilities { languages, on_images, missing: Vec::new(), pulls_images: image }
+        let missing = Vec::new();
+        Capabilities { languages, on_images, missing, pulls_images: image, lasting: true }
     }
 
     async fn build(&self, deployment: &Deployment) -> Result<()> {

@@ -167,7 +167,9 @@ impl RemoteEngine {
                     self.known.insert(id);
                     return Ok(());
                 }
-                Observed::Failed { message } => return Err(Error::caller(code::ENGINE003, message)),
+                Observed::Failed { message } => {
+                    return Err(Error::caller(code::ENGINE003, message));
+                }
                 Observed::Absent => {
                     let text = format!("the engine {} has lost what it was given", self.name);
                     return Err(Error::backend(code::ENGINE006, Retry::Now, text));

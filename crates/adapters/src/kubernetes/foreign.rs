@@ -255,7 +255,7 @@ impl<K: Kind> Engine for Foreign<K> {
 
     fn capabilities(&self) -> Capabilities {
         let languages = self.languages.clone();
-        Capabilities { languages, pulls_images: true, ..Capabilities::default() }
+        Capabilities { languages, pulls_images: true, lasting: true, ..Capabilities::default() }
     }
 
     async fn build(&self, deployment: &Deployment) -> Result<()> {

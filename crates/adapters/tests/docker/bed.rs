@@ -58,7 +58,8 @@ impl Bed {
         engine: &dyn Engine,
         change: impl FnOnce(&mut Deployment),
     ) -> Deployment {
-        let mut deployment = self.deployment(&Program::Conformance.source("python3").unwrap()).await;
+        let mut deployment =
+            self.deployment(&Program::Conformance.source("python3").unwrap()).await;
         change(&mut deployment);
         engine.build(&deployment).await.unwrap();
         deployment

@@ -82,7 +82,8 @@ pub async fn load(client: &Client, path: &str, patience: Duration) -> Result<()>
 
 fn unloaded(failure: &Failure, tail: &[String]) -> Error {
     let lines = failure.stack_trace.iter().chain(tail);
-    let words: Vec<_> = std::iter::once(&failure.message).chain(lines).map(String::as_str).collect();
+    let words: Vec<_> =
+        std::iter::once(&failure.message).chain(lines).map(String::as_str).collect();
     Error::caller(code::ENGINE003, words.join("\n"))
 }
 
@@ -135,10 +136,12 @@ impl Failure {
 
 fn failure(reply: &Reply) -> Option<Failure> {
     reply.headers.get("x-amz-function-error")?;
-    Some(serde_json::from_slice(&reply.body).unwrap_or_else(|_| Failure {
-        message: runtime::shown(&reply.body),
-        ..Failure::default()
-    }))
+    Some(
+        serde_json::from_slice(&reply.body).unwrap_or_else(|_| Failure {
+            message: runtime::shown(&reply.body),
+            ..Failure::default()
+        }),
+    )
 }
 
 /// The end of the function's log, without what Lambda itself writes there.

@@ -50,12 +50,8 @@ pub const SETTINGS: &[Setting] = &[
         "Processors that functions run on.",
     )
     .default("x86_64"),
-    Setting::new(
-        "ephemeralStorageMib",
-        Value::Number,
-        "Size of /tmp in MiB, from 512 to 10240.",
-    )
-    .default("512"),
+    Setting::new("ephemeralStorageMib", Value::Number, "Size of /tmp in MiB, from 512 to 10240.")
+        .default("512"),
     Setting::new("subnets", Value::List, "Subnets of a VPC that functions connect from."),
     Setting::new("securityGroups", Value::List, "Security groups in that VPC."),
     Setting::new(

@@ -37,7 +37,10 @@ pub struct Api {
 #[derive(Debug)]
 pub enum Failure {
     /// Docker's answer.
-    Refused { status: StatusCode, message: String },
+    Refused {
+        status: StatusCode,
+        message: String,
+    },
     Unreachable(String),
 }
 

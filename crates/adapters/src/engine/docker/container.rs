@@ -145,8 +145,12 @@ impl Starter {
     fn body(&self, plan: &Plan, port: u16) -> Value {
         let settings = &self.settings;
         let memory = (plan.deployment.memory_mib << 20) * u64::from(plan.calls);
-        let mut environment: Vec<String> =
-            plan.deployment.environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let mut environment: Vec<String> = plan
+            .deployment
+            .environment
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
         environment.push(format!("PORT={port}"));
         environment.push(format!("DISPATCH_CONCURRENCY={}", plan.calls));
         let mut host = json!({

@@ -118,9 +118,11 @@ impl Engine for Docker {
         if let Some(error) = pool.failure().filter(|_| workers == 0) {
             return Ok(Observed::Failed { message: error.message });
         }
-        let there = workers > 0 || api.has_image(&pool.plan.image).await.map_err(|failure| {
-            failure.error("cannot look for the image")
-        })?;
+        let there = workers > 0
+            || api
+                .has_image(&pool.plan.image)
+                .await
+                .map_err(|failure| failure.error("cannot look for the image"))?;
         Ok(if there { Observed::Ready { workers } } else { Observed::Absent })
     }
 

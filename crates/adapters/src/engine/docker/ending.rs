@@ -15,12 +15,11 @@ const SOON: Duration = Duration::from_secs(2);
 /// # Errors
 /// When the engine does not answer, or has no such container any more.
 pub async fn of(api: &Api, id: &str) -> Result<Option<String>> {
-    let inspected = api.inspect(id).await.map_err(|failure| {
-        match failure.is(StatusCode::NOT_FOUND) {
+    let inspected =
+        api.inspect(id).await.map_err(|failure| match failure.is(StatusCode::NOT_FOUND) {
             true => failure.error("the container was removed while the function ran"),
             false => failure.error("cannot look at the function's container"),
-        }
-    })?;
+        })?;
     Ok((!inspected.state.running).then(|| text(&inspected.state)))
 }
 

@@ -180,9 +180,8 @@ impl Pool {
                 self.idle(container);
                 let index = state.live.len() - 1;
                 let first = state.waiting.pop_front().filter(|_| !retired);
-                let refused = first.and_then(|waiter| {
-                    waiter.send(Ok(self.take(&mut state, index, true))).err()
-                });
+                let refused = first
+                    .and_then(|waiter| waiter.send(Ok(self.take(&mut state, index, true))).err());
                 self.settle(state);
                 // Now that the state is free: its room goes to the next who waits.
                 drop(refused);

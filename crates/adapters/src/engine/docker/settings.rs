@@ -6,12 +6,8 @@ use std::time::Duration;
 use dispatch_driver::{EngineConfig, Result, Setting, Value, engine_type};
 
 pub const SETTINGS: &[Setting] = &[
-    Setting::new(
-        "host",
-        Value::Text,
-        "Where the engine listens: unix:///PATH or tcp://HOST:PORT.",
-    )
-    .default("unix:///var/run/docker.sock"),
+    Setting::new("host", Value::Text, "Where the engine listens: unix:///PATH or tcp://HOST:PORT.")
+        .default("unix:///var/run/docker.sock"),
     Setting::new(
         "ca_file",
         Value::Text,
@@ -62,12 +58,8 @@ pub const SETTINGS: &[Setting] = &[
     .default("1"),
     Setting::new("pids", Value::Number, "Processes and threads a container may have.")
         .default("256"),
-    Setting::new(
-        "cpus",
-        Value::Number,
-        "Processors one container may use; 0 for no limit.",
-    )
-    .default("0"),
+    Setting::new("cpus", Value::Number, "Processors one container may use; 0 for no limit.")
+        .default("0"),
     Setting::new(
         "start_timeout",
         Value::Duration,

@@ -214,7 +214,8 @@ fn foreign(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Error {
         }
         // Not ENGINE007, which the engine itself says: a wrong URL is no lost deployment.
         StatusCode::NOT_FOUND => {
-            let text = format!("{status}, and it is not the engine's own: is the URL right? {shown}");
+            let text =
+                format!("{status}, and it is not the engine's own: is the URL right? {shown}");
             Error::backend(code::ENGINE006, after, text).unreached()
         }
         _ => Error::backend(code::ENGINE006, Retry::Now, format!("{status}: {shown}")),
