@@ -4,6 +4,7 @@
 //! what it starts run on the first core, the load on the second.
 
 mod baseline;
+mod fleet;
 mod http;
 mod images;
 mod load;
@@ -60,6 +61,8 @@ const MEASURES: &[(&str, Measure)] = &[
     ("images-call", images::call),
     ("images-bill", images::bill::measure),
     ("images-users", images::users::measure),
+    ("fleet-failover", fleet::failover),
+    ("fleet-burst", fleet::burst),
 ];
 /// Those of them whose load comes from wrk.
 const WITH_WRK: &[&str] = &["wasm", "python", "accept"];

@@ -5,6 +5,7 @@ pub mod bootstrap;
 pub mod context;
 pub mod create;
 pub mod create_engine;
+pub mod create_placement;
 pub mod delete;
 pub mod difference;
 pub mod docs;

@@ -26,6 +26,8 @@ mod limits;
 mod list;
 #[path = "http/openapi.rs"]
 mod openapi;
+#[path = "http/placement.rs"]
+mod placement;
 #[path = "http/random.rs"]
 mod random;
 #[path = "http/restart.rs"]
@@ -44,5 +46,7 @@ mod secret;
 mod telemetry;
 #[path = "http/v1.rs"]
 mod v1;
+#[path = "http/version.rs"]
+mod version;
 #[path = "http/watch.rs"]
 mod watch;

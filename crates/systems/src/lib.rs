@@ -11,3 +11,4 @@ pub mod image;
 pub mod kubernetes;
 pub mod programs;
 pub mod registry;
+pub mod remote_engine;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::api_object::{self, Beside, FromFile, Waiting};
 use super::create_engine::{self, CreateEngine};
+use super::create_placement::Placement;
 use super::{Context, seed};
 use crate::complete;
 use crate::document::{Document, tag};
@@ -54,7 +55,9 @@ Examples:
   dispatch create function hello hello.py --image python3 --handler hello.handle
   dispatch create function vault vault --image nodejs --handler ./index.js --secret open-sesame
   dispatch create function sum sum.py --image python3 --handler sum.handle \\
-      --schema-in in.json --timeout 5000 --env LOG=debug --retries 3";
+      --schema-in in.json --timeout 5000 --env LOG=debug --retries 3
+  dispatch create function infer infer.py --image science --handler infer.run \\
+      --require gpu=a100 --burst-to lambda-eu --idempotent";
 
 const SECRET_EXAMPLES: &str = "\
 Examples:
@@ -182,6 +185,8 @@ struct Function {
     #[arg(long, add = complete::names(Noun::Engine))]
     engine: Option<String>,
     #[command(flatten)]
+    placement: Placement,
+    #[command(flatten)]
     common: Common,
 }
 
@@ -288,6 +293,7 @@ impl Function {
             "services": self.services, "timeout": self.timeout, "memoryMib": self.memory,
             "concurrency": self.concurrency, "environment": environment,
             "retries": self.retries, "egress": self.egress, "engine": self.engine,
+            "placement": self.placement.value(), "idempotent": self.placement.idempotent,
         });
         for (field, file) in [("in", &self.schema_in), ("out", &self.schema_out)] {
             if let Some(file) = file {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use dispatch_model::{InvocationErrorType, Run};
+use dispatch_placement::Word;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -24,6 +25,12 @@ struct Phase {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Placed {
+    engine: String,
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfEngine {
     engine: String,
 }
@@ -34,6 +41,7 @@ pub struct RunMetrics {
     attempts: Family<Outcome, Counter>,
     seconds: Family<Phase, Histogram, fn() -> Histogram>,
     cold: Family<OfEngine, Counter>,
+    placed: Family<Placed, Counter>,
     /// Queued runs that failed and wait to be tried again.
     pub(super) retries: Counter,
     /// Queued runs that failed for good.
@@ -53,6 +61,8 @@ pub struct EngineMetrics {
     handler: Histogram,
     own: Histogram,
     total: Histogram,
+    /// By the place of the reason among [`Word::ALL`].
+    placed: Vec<Counter>,
 }
 
 /// 50 µs to 52 s, each twice the one before.
@@ -66,6 +76,7 @@ impl RunMetrics {
             attempts: Family::default(),
             seconds: Family::new_with_constructor(histogram),
             cold: Family::default(),
+            placed: Family::default(),
             retries: Counter::default(),
             dead: Counter::default(),
         };
@@ -76,11 +87,18 @@ impl RunMetrics {
         registry.register("dispatch_run_seconds", help, metrics.seconds.clone());
         let help = "Attempts for which a worker had to be started";
         registry.register("dispatch_run_cold_starts", help, metrics.cold.clone());
+        let help = "Calls sent to an engine, by why it was chosen";
+        registry.register("dispatch_run_placements", help, metrics.placed.clone());
         let help = "Queued runs put back to be tried again";
         registry.register("dispatch_run_retries", help, metrics.retries.clone());
         let help = "Queued runs that failed for good";
         registry.register("dispatch_run_dead_letters", help, metrics.dead.clone());
         metrics
+    }
+
+    fn placement(&self, engine: &str, word: Word) -> Counter {
+        let (engine, reason) = (engine.to_owned(), word.as_str());
+        self.placed.get_or_create_owned(&Placed { engine, reason })
     }
 
     pub fn engine(&self, name: &str) -> EngineMetrics {
@@ -99,11 +117,18 @@ impl RunMetrics {
             handler: phase("handler"),
             own: phase("own"),
             total: phase("total"),
+            placed: Word::ALL.map(|word| self.placement(name, word)).into(),
         }
     }
 }
 
 impl EngineMetrics {
+    /// Counts a call that goes to the engine.
+    pub fn placed(&self, word: Word) {
+        let at = Word::ALL.iter().position(|other| *other == word);
+        at.and_then(|at| self.placed.get(at)).map(Counter::inc);
+    }
+
     /// Counts an attempt that has ended.
     pub fn attempted(&self, run: &Run, attempted: &Attempted) {
         let outcome = match run.error.as_ref().map(|error| error.kind) {

@@ -78,6 +78,7 @@ impl Invoker {
                 Err(why) => break last.unwrap_or_else(|| no_engine(run, why)),
             };
             let Some(place) = version.places.of(&picked) else { continue };
+            place.metrics.placed(picked.reason.word());
             run.placement =
                 recorded(picked.reason, version.trial.filter(|_| run.qualifier.is_none()));
             let here = version.places.enter(place);

@@ -121,10 +121,10 @@ impl Places {
         picked
     }
 
-    /// The place a plan chose. Engines may have left the fleet since it was made.
+    /// The place a plan chose.
     pub fn of(&self, picked: &Picked) -> Option<&Place> {
-        let engine = picked.ticket.engine();
-        self.all.iter().find(|place| Arc::ptr_eq(&place.state, engine))
+        let engine = picked.ticket.engine().name();
+        self.all.iter().find(|place| place.state.name() == engine)
     }
 
     #[cfg(test)]

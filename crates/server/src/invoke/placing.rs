@@ -138,9 +138,12 @@ impl Placing<'_> {
 
     /// The same with every engine there is, for people.
     pub fn for_people(&self, places: &BTreeSet<&str>, queue: &Arc<Queue>) -> Plan {
+        // What placement says against an engine comes first: then none is made there.
+        let all = self.plan(queue, self.candidates(|_| None)).explain(now_ns());
+        let fits = |name: &str| all.iter().any(|l| l.engine == name && l.role != Role::Unfit);
         let absent = |member: &Member| {
             let text = || format!("has no deployment of version {}", self.version.number);
-            (!places.contains(member.name())).then(text)
+            (!places.contains(member.name()) && fits(member.name())).then(text)
         };
         self.plan(queue, self.candidates(absent))
     }

@@ -128,6 +128,9 @@ fn all_but(action: &str, resource: &str) -> Value {
 
 /// A body that the operation takes, so that only the caller can be what is wrong.
 fn body(path: &str, method: &Method) -> Value {
+    if path.ends_with("/rollout") {
+        return json!({});
+    }
     let noun = path.trim_start_matches("/v1/").trim_start_matches("iam/").split('/').next();
     let mut body = match noun.unwrap() {
         "baseimage" => json!({"dockerUrl": "host:wasm", "language": "wasm"}),

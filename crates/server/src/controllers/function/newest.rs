@@ -191,7 +191,7 @@ fn version(function: &Resource<Function>, image: &ImageStatus) -> FunctionVersio
 /// Names everything a version is made of. Where it is placed is no part of it.
 fn hash(version: &FunctionVersionSpec) -> String {
     let FunctionVersionSpec { language, image_url, image_digest, spec, .. } = version;
-    let spec = FunctionSpec { engine: None, ..spec.clone() };
+    let spec = FunctionSpec { engine: None, placement: None, ..spec.clone() };
     let parts = json!([language, image_url, image_digest, spec]);
     let digest = Sha256::digest(parts.to_string().as_bytes());
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
