@@ -10,6 +10,8 @@ mod base_image;
 mod content;
 #[path = "http/edge.rs"]
 mod edge;
+#[path = "http/engine.rs"]
+mod engine;
 #[path = "http/fault.rs"]
 mod fault;
 #[path = "http/function.rs"]

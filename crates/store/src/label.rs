@@ -12,7 +12,7 @@ pub(crate) fn fields(kind: ResourceKind) -> &'static [&'static str] {
         ResourceKind::BaseImage => &["language", "secret", "digest"],
         ResourceKind::Image => &["base_image_name", "language", "digest"],
         ResourceKind::Function => {
-            &["image", "engine", "secrets", "digest", "image_digest", RETIRING]
+            &["image", "engine", "secrets", "digest", "image_digest", RETIRING, ON]
         }
         ResourceKind::FunctionVersion => &["function"],
         ResourceKind::Api => &["function", "tls"],
@@ -47,6 +47,9 @@ const KEPT: &str = "kept";
 /// The field by which functions are found that have deployments to be removed; `true` where there
 /// are some.
 pub const RETIRING: &str = "retiring";
+
+/// The field by which functions are found that an engine holds something of, or may.
+pub const ON: &str = "on";
 
 pub(crate) fn tag(key: &str) -> String {
     format!("tag:{key}")
@@ -89,13 +92,10 @@ pub(crate) fn labels(
         };
         labels.extend(text(source).map(|digest| (BLOB.to_owned(), digest)));
         labels.extend(image.map(|digest| (KEPT.to_owned(), digest)));
-        let deployments = status.get("deployments").and_then(Value::as_array);
-        let retiring = status.get("retiring").and_then(Value::as_array);
-        let there = deployments.into_iter().flatten().filter_map(|d| d["engines"].as_array());
-        let leaving = retiring.into_iter().flatten().map(|r| &r["engine"]);
-        let engines = there.flatten().chain(leaving).filter_map(Value::as_str);
-        labels.extend(engines.map(|engine| (field("engine"), engine.to_owned())));
-        if retiring.is_some() {
+        for engine in engines(&status) {
+            labels.extend(["engine", ON].map(|name| (field(name), engine.to_owned())));
+        }
+        if status.get("retiring").is_some() {
             labels.push((field(RETIRING), true.to_string()));
         }
     }
@@ -110,4 +110,12 @@ fn one<'a>(kind: ResourceKind, field: &str, value: &'a str) -> &'a str {
         (ResourceKind::Api, "function") => FunctionReference::function_of(value),
         _ => value,
     }
+}
+
+/// The engines that hold something of a function, or may.
+fn engines(status: &Value) -> impl Iterator<Item = &str> {
+    let list = |name: &str| status.get(name).and_then(Value::as_array).into_iter().flatten();
+    let there = list("deployments").filter_map(|deployed| deployed.get("engines")?.as_array());
+    let leaving = list("retiring").filter_map(|retiring| retiring.get("engine"));
+    there.flatten().chain(leaving).filter_map(Value::as_str)
 }

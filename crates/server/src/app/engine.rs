@@ -5,7 +5,7 @@ use dispatch_model::engine::{Engine, EngineSpec};
 use dispatch_model::function::Function;
 use dispatch_model::list::MAX_LIMIT;
 use dispatch_model::{Kind as _, ListQuery, Name, OrgName, Page, Resource, State, Violation};
-use dispatch_store::Store;
+use dispatch_store::{ON, Store};
 use dispatch_wire as wire;
 use dispatch_wire::{FromModel as _, ToModel as _};
 
@@ -19,10 +19,19 @@ pub const RESOURCE: &str = "engine";
 /// Functions on an engine that are named.
 const MAX_USERS: u32 = 100;
 
-/// Functions of all organizations that are on an engine or ask for it, as `function acme/hello`; at
+/// Functions of all organizations that an engine holds something of, as `function acme/hello`; at
 /// most a hundred.
-pub async fn users(store: &Store, engine: &Name) -> Result<Vec<String>> {
-    let spec = vec![("engine".to_owned(), engine.to_string())];
+pub async fn held(store: &Store, engine: &Name) -> Result<Vec<String>> {
+    functions(store, ON, engine).await
+}
+
+/// The same with those that only ask for the engine.
+async fn users(store: &Store, engine: &Name) -> Result<Vec<String>> {
+    functions(store, "engine", engine).await
+}
+
+async fn functions(store: &Store, field: &str, engine: &Name) -> Result<Vec<String>> {
+    let spec = vec![(field.to_owned(), engine.to_string())];
     let query = ListQuery { spec, limit: Some(MAX_USERS), ..ListQuery::default() };
     let functions = store.list_all::<Function>(&query).await?.items;
     let named = functions.iter().map(|f| format!("function {}/{}", f.meta.org, f.meta.name));

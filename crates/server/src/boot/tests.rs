@@ -2,6 +2,9 @@
 //! of, repeated, ends as if nothing had happened, and nothing is left over.
 
 mod bed;
+mod engine;
+mod engine_seen;
+mod scripted;
 
 use std::sync::atomic::Ordering;
 

@@ -18,7 +18,7 @@ use tokio_util::task::TaskTracker;
 
 use super::queue::Key;
 use super::reconcile::{Controller, Step, again, settle};
-use crate::app::engine::users;
+use crate::app::engine::held;
 use crate::app::{Error, Result};
 use crate::invoke::engine_maker::{EngineMaker, operators};
 use crate::invoke::{Engines, Invoker, Member};
@@ -116,7 +116,7 @@ impl Controller for EngineController {
 impl EngineController {
     /// Puts the engine that is stored into use, if it is not in use already.
     async fn make(&self, engine: &Resource<Engine>) -> Result<dispatch_driver::Result<()>> {
-        let (name, spec) = (engine.meta.name.as_str(), &engine.spec);
+        let (name, spec) = (engine.meta.name.as_str(), &spec(engine));
         let before = self.engines.member(name);
         if let Some(own) = before.as_ref().filter(|member| member.is_embedded()) {
             return Ok(self.put(own.with_spec(spec.clone())).map(drop));
@@ -153,15 +153,14 @@ impl EngineController {
         self.leaving.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone());
         // Functions leave it as one that is drained.
         if let Some(member) = self.engines.member(name.as_str()) {
-            let spec = EngineSpec { draining: true, ..member.spec.clone() };
-            let _ = self.put(member.with_spec(spec));
+            let _ = self.put(member.with_spec(spec(&engine)));
         }
-        let users = users(&self.store, &name).await?;
-        if users.is_empty() {
+        let held = held(&self.store, &name).await?;
+        if held.is_empty() {
             self.store.remove(&engine).await?;
             return Ok(Step::Done);
         }
-        let reason = format!("it goes when no function is on it any more: {}", users.join(", "));
+        let reason = format!("it goes when no function is on it any more: {}", held.join(", "));
         settle(&self.store, &mut engine, State::Deleting, vec![reason]).await?;
         Ok(Step::Done)
     }
@@ -181,4 +180,11 @@ impl EngineController {
             engine.shutdown().await;
         });
     }
+}
+
+/// What is asked of an engine; one that is to go takes nothing new.
+fn spec(engine: &Resource<Engine>) -> EngineSpec {
+    let mut spec = engine.spec.clone();
+    spec.draining |= engine.meta.state == State::Deleting;
+    spec
 }

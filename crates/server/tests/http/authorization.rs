@@ -41,7 +41,18 @@ const TABLE: &[(&str, Asks, &str, u16)] = &[
     ("image_policy_get", Right("get", "imagepolicy"), "x", 200),
     ("image_policy_update", Right("update", "imagepolicy"), "x", 200),
     ("image_policy_delete", Right("delete", "imagepolicy"), "x", 200),
-    ("engine_list", Right("get", "baseimage"), "", 200),
+    // Only parts of the server can be had here without a foreign system.
+    ("engine_create", Everywhere("create", "engine"), "", 400),
+    ("engine_list", Right("get", "engine"), "", 200),
+    ("engine_get", Right("get", "engine"), "wasm", 200),
+    ("engine_update", Everywhere("update", "engine"), "wasm", 200),
+    ("engine_cordon", Everywhere("update", "engine"), "wasm", 200),
+    ("engine_uncordon", Everywhere("update", "engine"), "wasm", 200),
+    ("engine_drain", Everywhere("update", "engine"), "wasm", 200),
+    ("engine_undrain", Everywhere("update", "engine"), "wasm", 200),
+    ("engine_delete", Everywhere("delete", "engine"), "wasm", 400),
+    ("engine_type_list", Right("get", "engine"), "", 200),
+    ("engine_type_get", Right("get", "engine"), "wasm", 200),
     ("package_list", Right("get", "image"), "", 200),
     ("package_users", Right("get", "image"), "?name=openssl", 200),
     ("base_image_create", Right("create", "baseimage"), "", 201),
@@ -134,6 +145,7 @@ fn body(path: &str, method: &Method) -> Value {
     let noun = path.trim_start_matches("/v1/").trim_start_matches("iam/").split('/').next();
     let mut body = match noun.unwrap() {
         "baseimage" => json!({"dockerUrl": "host:wasm", "language": "wasm"}),
+        "engine" => json!({"type": "wasm"}),
         "image" => json!({"baseImageName": "wasm-base"}),
         "function" => json!({"image": "wasm", "source": "YQ=="}),
         "secret" => json!({"secrets": {"k": "v"}}),

@@ -36,6 +36,9 @@ fn a_shell_is_told_the_names_on_the_server() {
         ("create api a ech", "echo"),
         ("create function f code --image wa", "wasm"),
         ("get func", "function"),
+        ("cordon engine wa", "wasm"),
+        ("get engine pro", "process"),
+        ("create engine x --type wa", "wasm"),
     ] {
         assert!(words(line).contains(&name.to_owned()), "{line}: {:?}", words(line));
     }

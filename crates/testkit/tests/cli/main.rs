@@ -6,6 +6,7 @@ mod complete;
 mod context;
 mod create;
 mod documents;
+mod engine;
 mod errors;
 mod exec;
 mod get;

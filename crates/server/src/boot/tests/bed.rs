@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use dispatch_driver::EngineType;
 use dispatch_model::function::Function;
 use dispatch_model::{ListQuery, code};
 use dispatch_store::testing::Faults;
@@ -18,7 +19,7 @@ use crate::invoke::testing::{TestEngine, function_error, ok, outcome};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Bed {
-    running: Running,
+    pub running: Running,
     pub engine: Arc<TestEngine>,
     pub faults: Faults,
     http: reqwest::Client,
@@ -29,10 +30,16 @@ impl Bed {
     /// A server with a base image, an image, and a function that echoes, or fails for good when its
     /// payload is "die".
     pub async fn start(database: String) -> Self {
+        Self::with(database, Vec::new()).await
+    }
+
+    /// The same with types of engines that can be added.
+    pub async fn with(database: String, types: Vec<Box<dyn EngineType>>) -> Self {
         prepare();
         let data = tempfile::tempdir().unwrap();
         let mut layers = Layers::default();
         layers.toml("[runs]\nlease_s = 1\npoll_ms = 50").unwrap();
+        layers.toml("[engines]\nhealth_interval_ms = 100").unwrap();
         layers.text("server", "data_dir", &data.path().display().to_string()).unwrap();
         layers.text("server", "database", &database).unwrap();
         for (section, key) in [("api", "listen"), ("gateway", "http"), ("gateway", "https")] {
@@ -48,7 +55,7 @@ impl Bed {
         });
         let made = engine.clone();
         let engines = async move |_: &_, _: &_, _: &_| {
-            let mut all = Made::default();
+            let mut all = Made { types, ..Made::default() };
             all.engines.add(made);
             Ok(all)
         };
@@ -151,7 +158,7 @@ impl Bed {
         .await
     }
 
-    async fn eventually<T>(&self, mut look: impl AsyncFnMut() -> Result<T, String>) -> T {
+    pub async fn eventually<T>(&self, mut look: impl AsyncFnMut() -> Result<T, String>) -> T {
         let deadline = Instant::now() + PATIENCE;
         loop {
             match look().await {
