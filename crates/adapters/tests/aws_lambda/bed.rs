@@ -56,9 +56,8 @@ pub struct Local {
     pub ministack: Arc<Mutex<Ministack>>,
     pub sources: Arc<Sources>,
     pub language: &'static str,
-    pub broken: &'static str,
-    settings: BTreeMap<String, String>,
-    secrets: BTreeMap<String, String>,
+    pub settings: BTreeMap<String, String>,
+    pub secrets: BTreeMap<String, String>,
     engine: Mutex<Arc<dyn Engine>>,
 }
 
@@ -77,13 +76,18 @@ pub fn policy() -> Value {
 
 impl Local {
     /// None, plainly said, where ministack is not installed.
-    pub async fn new(
+    pub async fn new(language: &'static str, more: &[(&str, &str)]) -> Option<Self> {
+        Self::with(language, more, &[]).await
+    }
+
+    /// The same, with settings of ministack's own.
+    pub async fn with(
         language: &'static str,
-        broken: &'static str,
         more: &[(&str, &str)],
+        variables: &'static [(&'static str, &'static str)],
     ) -> Option<Self> {
-        let started = tokio::task::spawn_blocking(|| {
-            let ministack = Ministack::start()?;
+        let started = tokio::task::spawn_blocking(move || {
+            let ministack = Ministack::start_with(variables)?;
             let key = ministack.user("dispatch", &policy());
             Some((ministack, key))
         });
@@ -95,7 +99,20 @@ impl Local {
         let sources = Arc::new(Sources::default());
         let engine = make(settings.clone(), secrets.clone(), sources.clone()).await.unwrap();
         let (ministack, engine) = (Arc::new(Mutex::new(ministack)), Mutex::new(engine));
-        Some(Self { ministack, sources, language, broken, settings, secrets, engine })
+        Some(Self { ministack, sources, language, settings, secrets, engine })
+    }
+
+    /// What boto3 is told, as the account's owner.
+    pub async fn boto3(&self, method: &'static str, arguments: Value) -> Value {
+        let ministack = self.ministack.clone();
+        let told = move || ministack.lock().unwrap().boto3(method, &arguments);
+        tokio::task::spawn_blocking(told).await.unwrap()
+    }
+
+    pub async fn built(&self) -> Deployment {
+        let deployment = self.deployment(Program::Conformance).await.unwrap();
+        self.engine().build(&deployment).await.unwrap();
+        deployment
     }
 
     pub async fn another(&self) -> Arc<dyn Engine> {
@@ -135,7 +152,7 @@ impl Bed for Local {
             payload_bytes: (6 << 20) - (256 << 10),
             calls: 8,
             patience: Duration::from_secs(60),
-            broken: self.broken,
+            broken: "SyntaxError",
             ..Limits::default()
         }
     }

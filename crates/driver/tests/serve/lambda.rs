@@ -3,7 +3,10 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -40,13 +43,11 @@ impl Lambda {
         let address = listener.local_addr().unwrap().to_string();
         let (calls, next) = mpsc::channel();
         let (tell, told) = mpsc::channel();
-        // A function has one connection at a time, and may open another.
+        let (next, number) = (Arc::new(Mutex::new(next)), Arc::new(AtomicU64::new(0)));
         thread::spawn(move || {
-            let mut number = 0;
             for stream in listener.incoming() {
-                if !serve(stream.unwrap(), &next, &tell, &mut number) {
-                    return;
-                }
+                let side = Side { next: next.clone(), tell: tell.clone(), number: number.clone() };
+                thread::spawn(move || side.serve(&stream.unwrap()));
             }
         });
         Self { address, calls, told }
@@ -72,44 +73,49 @@ impl Lambda {
     }
 }
 
-/// Serves one connection; false when the test has ended.
-fn serve(
-    stream: TcpStream,
-    next: &Receiver<(String, u64)>,
-    tell: &Sender<Told>,
-    number: &mut u64,
-) -> bool {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    while let Some((method, path, fields, body)) = request(&mut reader) {
-        let path = path.strip_prefix("/2018-06-01/runtime/").expect("the API's prefix").to_owned();
-        if method == "GET" {
-            assert_eq!(path, "invocation/next");
-            let (event, ends) = match next.recv_timeout(PATIENCE) {
-                Ok(call) => call,
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return false,
-            };
-            *number += 1;
-            let fields = format!(
-                "Lambda-Runtime-Aws-Request-Id: call-{number}\r\n\
-                 Lambda-Runtime-Deadline-Ms: {ends}\r\n"
-            );
-            respond(&stream, "200 OK", &fields, &event);
-            continue;
-        }
-        assert!(path == "init/error" || path.contains(&format!("call-{number}/")), "{path}");
-        if path.ends_with("/response") && body.len() > MAX_ANSWER {
-            respond(&stream, "413 Content Too Large", "", "{}");
-            continue;
-        }
-        respond(&stream, "202 Accepted", "", r#"{"status":"OK"}"#);
-        let kind = fields.iter().find_map(|line| {
-            line.strip_prefix("lambda-runtime-function-error-type:").map(|v| v.trim().to_owned())
-        });
-        if tell.send(Told { path, kind, body }).is_err() {
-            return false;
+/// The server's side of one connection.
+struct Side {
+    next: Arc<Mutex<Receiver<(String, u64)>>>,
+    tell: Sender<Told>,
+    number: Arc<AtomicU64>,
+}
+
+impl Side {
+    fn serve(&self, stream: &TcpStream) {
+        let mut reader = BufReader::new(stream.try_clone().unwrap());
+        while let Some((method, path, fields, body)) = request(&mut reader) {
+            let path = path.strip_prefix("/2018-06-01/runtime/").expect("the prefix").to_owned();
+            if method == "GET" {
+                assert_eq!(path, "invocation/next");
+                let Ok(call) = self.next.lock().unwrap().recv_timeout(PATIENCE) else { return };
+                self.give(stream, &call);
+                continue;
+            }
+            let number = self.number.load(Ordering::SeqCst);
+            assert!(path == "init/error" || path.contains(&format!("call-{number}/")), "{path}");
+            if path.ends_with("/response") && body.len() > MAX_ANSWER {
+                respond(stream, "413 Content Too Large", "", "{}");
+                continue;
+            }
+            respond(stream, "202 Accepted", "", r#"{"status":"OK"}"#);
+            let kind = fields.iter().find_map(|line| {
+                let value = line.strip_prefix("lambda-runtime-function-error-type:")?;
+                Some(value.trim().to_owned())
+            });
+            if self.tell.send(Told { path, kind, body }).is_err() {
+                return;
+            }
         }
     }
-    true
+
+    fn give(&self, stream: &TcpStream, (event, ends): &(String, u64)) {
+        let number = self.number.fetch_add(1, Ordering::SeqCst) + 1;
+        let fields = format!(
+            "Lambda-Runtime-Aws-Request-Id: call-{number}\r\n\
+             Lambda-Runtime-Deadline-Ms: {ends}\r\n"
+        );
+        respond(stream, "200 OK", &fields, event);
+    }
 }
 
 type Request = (String, String, Vec<String>, String);
@@ -228,5 +234,79 @@ impl Case<'_> {
         assert!(error["errorMessage"].as_str().unwrap().contains(words), "{error}");
         let (code, said) = image.ended();
         assert!(code != Some(0) && said.contains(words), "{code:?} {said}");
+    }
+}
+
+/// Calls `handler` of `managed.*` as Lambda's own runtime of a language does: the events are on
+/// the standard input, the answers on the standard output.
+const PYTHON: &str = "
+import json, sys, managed
+class Context:
+    def get_remaining_time_in_millis(self): return 1500
+print(json.dumps([managed.handler(event, Context()) for event in json.load(sys.stdin)]))
+";
+const NODE: &str = r#"
+const managed = require("./managed.js");
+const events = JSON.parse(require("node:fs").readFileSync(0));
+(async () => {
+  const answers = [];
+  const context = { getRemainingTimeInMillis: () => 1500 };
+  for (const event of events) answers.push(await managed.handler(event, context));
+  console.log(JSON.stringify(answers));
+  process.exit(0);
+})();
+"#;
+const RUBY: &str = r#"
+require "json"
+require_relative "managed"
+context = Class.new { def get_remaining_time_in_millis = 1500 }.new
+answers = JSON.parse($stdin.read).map do |event|
+  DispatchManaged.handler(event: event, context: context)
+end
+puts JSON.generate(answers)
+"#;
+
+impl Case<'_> {
+    /// Lambda's own runtime gives calls to the same workers.
+    pub fn is_called_by_lambdas_own_runtime(&self) {
+        let script = match self.language.name.as_str() {
+            "python3" => PYTHON,
+            "nodejs" => NODE,
+            _ => RUBY,
+        };
+        let directory = tempfile::tempdir().unwrap();
+        let function = directory.path().join("function");
+        std::fs::create_dir(&function).unwrap();
+        for file in &self.language.files {
+            std::fs::write(directory.path().join(&file.name), &*file.text).unwrap();
+        }
+        let name = self.language.source.file_name(self.handler);
+        std::fs::write(function.join(name), self.source).unwrap();
+        let script_at = directory.path().join("runtime");
+        std::fs::write(&script_at, script).unwrap();
+        let wait = json!({"wait": directory.path().join("never"), "mark": function.join("mark")});
+        let events = json!(["healthz", {"payload": {"log": "said", "echo": "ü"}},
+            {"payload": wait}, {"context": {"secrets": {"k": "v"}}, "payload": {"secret": "k"}}]);
+        let mut child = Command::new(self.language.program())
+            .arg(&script_at)
+            .current_dir(directory.path())
+            .env("DISPATCH_HANDLER", self.handler)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(events.to_string().as_bytes()).unwrap();
+        drop(stdin);
+        let output = child.wait_with_output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let answers: Value = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"));
+        assert_eq!(answers[0], json!({}));
+        let logs = json!({"stdout": ["said out"], "stderr": ["said err"]});
+        let context = json!({"error": null, "logs": logs});
+        assert_eq!(answers[1], json!({"context": context, "payload": "ü"}));
+        let message = answers[2]["context"]["error"]["message"].as_str().unwrap();
+        assert!(message.starts_with("the function timed out after 1"), "{message}");
+        assert_eq!(answers[3]["payload"], "v");
     }
 }

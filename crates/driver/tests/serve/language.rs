@@ -102,6 +102,17 @@ mod on_lambda {
     asks!(ruby "f.handle" "f.rb" "syntax error");
     asks!(php "f.handle" "f.php" "defines no function");
 
+    #[test]
+    fn its_own_runtimes_call_handlers() {
+        for (name, handler, source) in [
+            ("python3", "f.handle", include_str!("functions/f.py")),
+            ("nodejs", "./f.js", include_str!("functions/f.js")),
+            ("ruby", "f.handle", include_str!("functions/f.rb")),
+        ] {
+            super::on(name, handler, source, |case| case.is_called_by_lambdas_own_runtime());
+        }
+    }
+
     /// Its calls are threads, which nothing can end: Lambda ends the whole function.
     mod java {
         use crate::language::on;
