@@ -695,26 +695,50 @@ final class LambdaRuntime
     }
 
     /**
-     * The status, the fields and the body of an answer.
+     * The status, the fields and the body of an answer. Each has a connection of its own.
      *
      * @return array{int, array<string, string>, string}
      */
     private function ask(string $method, string $path, string $body = '', array $fields = []): array
     {
-        // It answers when there is a call, which may take days.
-        $http = ['method' => $method, 'content' => $body, 'ignore_errors' => true,
-            'timeout' => 1e8, 'header' => ['Content-Type: application/json', ...$fields]];
-        $url = "http://$this->address/2018-06-01/runtime/$path";
-        $text = @file_get_contents($url, false, stream_context_create(['http' => $http]));
-        if ($text === false) {
-            throw new \RuntimeException("the Lambda Runtime API does not answer at $this->address");
+        $wire = @stream_socket_client("tcp://$this->address", $number, $reason);
+        if ($wire === false) {
+            throw new \RuntimeException("the Lambda Runtime API at $this->address: $reason");
         }
+        // It answers when there is a call, which may take days.
+        stream_set_timeout($wire, 1 << 30);
+        $lines = ["$method /2018-06-01/runtime/$path HTTP/1.1", "Host: $this->address",
+            'Connection: close', 'Content-Type: application/json',
+            'Content-Length: ' . strlen($body), ...$fields];
+        $request = implode("\r\n", $lines) . "\r\n\r\n" . $body;
+        for ($sent = 0; $sent < strlen($request); $sent += $written) {
+            $written = @fwrite($wire, substr($request, $sent, 1 << 20));
+            if (!$written) {
+                break;
+            }
+        }
+        $status = (int) (explode(' ', (string) fgets($wire))[1] ?? 0);
         $told = [];
-        foreach ($http_response_header as $line) {
+        while (($line = rtrim((string) fgets($wire))) !== '') {
             [$name, $value] = explode(':', $line, 2) + ['', ''];
             $told[strtolower($name)] = trim($value);
         }
-        return [(int) explode(' ', $http_response_header[0])[1], $told, $text];
+        $chunked = strtolower($told['transfer-encoding'] ?? '') === 'chunked';
+        $length = (int) ($told['content-length'] ?? 0);
+        $text = $chunked ? self::chunks($wire) : (string) stream_get_contents($wire, $length);
+        fclose($wire);
+        return [$status, $told, $text];
+    }
+
+    /** @param resource $wire */
+    private static function chunks($wire): string
+    {
+        $text = '';
+        while (($length = hexdec(trim((string) fgets($wire)))) > 0) {
+            $text .= stream_get_contents($wire, $length);
+            fgets($wire);
+        }
+        return $text;
     }
 }
 

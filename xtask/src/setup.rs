@@ -78,6 +78,9 @@ pub fn run(what: For) -> Result<Missing> {
         install(&missing)?;
     }
     component_tools();
+    if what == For::Tests {
+        aws_tools();
+    }
     Ok(Missing(needed().map(|package| package.name).collect()))
 }
 
@@ -150,24 +153,37 @@ fn install(missing: &[&Package]) -> Result<()> {
     Ok(())
 }
 
+/// Stand-ins of AWS, and its own library to hold them and us against.
+fn aws_tools() {
+    let packages = ["ministack==1.5.33", "moto[server]==5.2.5", "boto3==1.43.106", "docker==7.2.0"];
+    python_tools("aws", "moto_server", &packages, "tests of AWS Lambda");
+}
+
+/// A virtual environment with packages of Python; `shows` is a program that is in it then.
+fn python_tools(folder: &str, shows: &str, packages: &[&str], why: &str) {
+    let python = tools().join(folder);
+    if python.join("bin").join(shows).is_file()
+        || !answers("python3", &["-c", "import venv, ensurepip"])
+    {
+        return;
+    }
+    shell::say(&format!("installing {} ({why})", packages.join(", ")));
+    let made = shell::run_quietly(
+        "making a virtual environment",
+        Command::new("python3").args(["-m", "venv"]).arg(&python),
+    );
+    let installed = made.and_then(|_| {
+        let mut pip = Command::new(python.join("bin/pip"));
+        pip.args(["install", "--quiet"]).args(packages);
+        shell::run_quietly("installing them", &mut pip)
+    });
+    report(packages[0], installed);
+}
+
 /// componentize-py and componentize-js; functions of other kinds work without them.
 fn component_tools() {
-    let python = tools().join("python");
-    if !python.join("bin/componentize-py").is_file()
-        && answers("python3", &["-c", "import venv, ensurepip"])
-    {
-        shell::say("installing componentize-py (Python functions on the wasm engine)");
-        let made = shell::run_quietly(
-            "making a virtual environment",
-            Command::new("python3").args(["-m", "venv"]).arg(&python),
-        );
-        let installed = made.and_then(|_| {
-            let mut pip = Command::new(python.join("bin/pip"));
-            pip.args(["install", "--quiet", "componentize-py==0.25.1"]);
-            shell::run_quietly("installing componentize-py", &mut pip)
-        });
-        report("componentize-py", installed);
-    }
+    let why = "Python functions on the wasm engine";
+    python_tools("python", "componentize-py", &["componentize-py==0.25.1"], why);
     let node = tools().join("node");
     if !node.join("node_modules/@bytecodealliance/componentize-js").is_dir() && shell::has("npm") {
         shell::say("installing componentize-js (JavaScript functions on the wasm engine)");

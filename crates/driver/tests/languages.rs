@@ -12,6 +12,8 @@ mod http;
 mod image;
 #[path = "dependencies/install.rs"]
 mod install;
+#[path = "serve/lambda.rs"]
+mod lambda;
 #[path = "serve/language.rs"]
 mod language;
 #[path = "dependencies/mirror.rs"]

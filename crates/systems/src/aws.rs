@@ -1,7 +1,10 @@
 //! AWS Lambda's API on loopback: ministack, which really runs functions as processes of this
 //! machine and holds every request's signature against the key it was made with.
 
+mod moto;
+
 use std::fs::File;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -10,6 +13,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::programs::{self, free_address};
+
+pub use moto::Moto;
 
 /// The region it is in.
 pub const REGION: &str = "eu-central-1";
@@ -27,6 +32,7 @@ pub struct Ministack {
     /// `http://127.0.0.1:PORT`.
     pub url: String,
     port: u16,
+    variables: &'static [(&'static str, &'static str)],
     child: Option<Child>,
     // The last field: it has ended when its directory goes.
     state: TempDir,
@@ -42,11 +48,16 @@ pub struct AccessKey {
 impl Ministack {
     /// None, plainly said, where it is not installed.
     pub fn start() -> Option<Self> {
-        program()?;
+        Self::start_with(&[])
+    }
+
+    /// The same, with some of its own settings.
+    pub fn start_with(variables: &'static [(&'static str, &'static str)]) -> Option<Self> {
+        program("ministack")?;
         let port = free_address().port();
         let state = tempfile::tempdir().expect("a temporary directory");
         let url = format!("http://127.0.0.1:{port}");
-        let mut ministack = Self { url, port, child: None, state };
+        let mut ministack = Self { url, port, variables, child: None, state };
         ministack.resume();
         let trust = json!({"Version": "2012-10-17", "Statement": [{
             "Effect": "Allow",
@@ -63,13 +74,14 @@ impl Ministack {
     pub fn resume(&mut self) {
         let place = |name: &str| self.state.path().join(name);
         let log = File::create(place("log")).expect("a log");
-        let mut command = Command::new(program().expect("it was there before"));
+        let mut command = Command::new(program("ministack").expect("it was there before"));
         // Nothing of this machine's own account, and a home without anybody's files.
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("HOME", self.state.path()).env("TMPDIR", self.state.path());
         command.env("BIND_HOST", "127.0.0.1").env("GATEWAY_PORT", self.port.to_string());
         command.env("MINISTACK_REGION", REGION).env("AUTH", "true");
         command.env("PERSIST_STATE", "1").env("STATE_DIR", place("state"));
+        command.envs(self.variables.iter().copied());
         command.stdout(Stdio::null()).stderr(log);
         self.child = Some(command.spawn().expect("ministack starts"));
         let deadline = Instant::now() + START;
@@ -116,6 +128,16 @@ impl Ministack {
         AccessKey { id: value("AccessKeyId"), secret: value("SecretAccessKey") }
     }
 
+    /// What boto3's Lambda client is told as the account's owner: `get_function`, with its
+    /// arguments.
+    #[track_caller]
+    pub fn boto3(&self, method: &str, arguments: &Value) -> Value {
+        let arguments = arguments.to_string();
+        let words = [self.url.as_str(), REGION, method, &arguments];
+        let told = python(include_str!("aws/call.py"), &words, "");
+        serde_json::from_str(&told.expect("it is beside ministack")).expect("it tells JSON")
+    }
+
     /// What it printed.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.state.path().join("log")).unwrap_or_default()
@@ -151,11 +173,37 @@ impl Drop for Ministack {
     }
 }
 
-/// Where `cargo xtask setup` puts it.
-fn program() -> Option<PathBuf> {
-    let program = programs::tools().join("aws/bin/ministack");
+/// The values of `Authorization` that botocore, the library of AWS's own tools, gives requests: a
+/// list of objects with `stamp`, `id`, `secret`, `token`, `service`, `region`, `method`, `url`,
+/// `headers` and `body`. None, plainly said, where it is not installed.
+pub fn botocore_signatures(requests: &Value) -> Option<Vec<String>> {
+    let told = python(include_str!("aws/sign.py"), &[], &requests.to_string())?;
+    Some(serde_json::from_str(&told).expect("it tells a list of texts"))
+}
+
+#[track_caller]
+fn python(script: &str, words: &[&str], input: &str) -> Option<String> {
+    let mut command = Command::new(program("python3")?);
+    command.args(["-c", script]).args(words).env_remove("AWS_PROFILE");
+    // A library that finds no files of this machine's own account.
+    command.env("AWS_CONFIG_FILE", "/dev/null").env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
+    command.env("AWS_EC2_METADATA_DISABLED", "true").env("NO_PROXY", "*");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().expect("python3 starts");
+    let mut stdin = child.stdin.take().expect("it is a pipe");
+    stdin.write_all(input.as_bytes()).expect("python3 reads");
+    drop(stdin);
+    let output = child.wait_with_output().expect("python3 ends");
+    let text = String::from_utf8(output.stdout).expect("it prints JSON");
+    assert!(output.status.success(), "python3: {}\n{text}", output.status);
+    Some(text)
+}
+
+/// A program of the virtual environment that `cargo xtask setup` makes.
+fn program(name: &str) -> Option<PathBuf> {
+    let program = programs::tools().join("aws/bin").join(name);
     if !program.is_file() {
-        println!("could not run: ministack is not here; `cargo xtask test` installs it");
+        println!("could not run: AWS's stand-ins are not here; `cargo xtask test` installs them");
         return None;
     }
     Some(program)

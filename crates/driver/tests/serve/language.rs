@@ -60,6 +60,77 @@ macro_rules! forked {
     };
 }
 
+/// And of those that ask AWS Lambda for calls.
+macro_rules! asks {
+    ($language:ident $handler:literal $source:literal $broken:literal) => {
+        mod $language {
+            use crate::language::on;
+
+            const SOURCE: &str = include_str!(concat!("functions/", $source));
+
+            #[test]
+            fn asks_for_calls() {
+                on(stringify!($language), $handler, SOURCE, |case| case.asks_lambda_for_calls());
+            }
+
+            #[test]
+            fn keeps_to_what_lambda_takes() {
+                let check = |case: crate::conformance::Case<'_>| case.keeps_to_what_lambda_takes();
+                on(stringify!($language), $handler, SOURCE, check);
+            }
+
+            #[test]
+            fn ends_a_call_before_lambda_does() {
+                let check =
+                    |case: crate::conformance::Case<'_>| case.ends_a_call_before_lambda_does();
+                on(stringify!($language), $handler, SOURCE, check);
+            }
+
+            #[test]
+            fn tells_why_it_does_not_load() {
+                on(stringify!($language), $handler, SOURCE, |case| {
+                    case.tells_lambda_why_it_does_not_load($broken);
+                });
+            }
+        }
+    };
+}
+
+mod on_lambda {
+    asks!(python3 "f.handle" "f.py" "SyntaxError");
+    asks!(nodejs "./f.js" "f.js" "SyntaxError");
+    asks!(ruby "f.handle" "f.rb" "syntax error");
+    asks!(php "f.handle" "f.php" "defines no function");
+
+    #[test]
+    fn its_own_runtimes_call_handlers() {
+        for (name, handler, source) in [
+            ("python3", "f.handle", include_str!("functions/f.py")),
+            ("nodejs", "./f.js", include_str!("functions/f.js")),
+            ("ruby", "f.handle", include_str!("functions/f.rb")),
+        ] {
+            super::on(name, handler, source, |case| case.is_called_by_lambdas_own_runtime());
+        }
+    }
+
+    /// Its calls are threads, which nothing can end: Lambda ends the whole function.
+    mod java {
+        use crate::language::on;
+
+        const SOURCE: &str = include_str!("functions/f.java");
+
+        #[test]
+        fn asks_for_calls() {
+            on("java", "f", SOURCE, |case| case.asks_lambda_for_calls());
+        }
+
+        #[test]
+        fn keeps_to_what_lambda_takes() {
+            on("java", "f", SOURCE, |case| case.keeps_to_what_lambda_takes());
+        }
+    }
+}
+
 forked!(python3 "f.handle" "f.py" "SyntaxError");
 forked!(nodejs "./f.js" "f.js" "SyntaxError");
 forked!(ruby "f.handle" "f.rb" "syntax error");

@@ -44,8 +44,8 @@ pub async fn code(deployment: &Deployment, settings: &Settings, beside: &Beside)
 /// The function's own image, where Lambda finds it.
 fn image(deployment: &Deployment, settings: &Settings) -> Result<String> {
     let Some(image) = &deployment.function_image else {
-        let text = "the function has no image of its own; have the server publish functions \
-                    (`images.publish`), or set `package` of the engine to zip";
+        let text = "the function has no image of its own in a registry; set `images.registry` \
+                    of the server, or `package` of the engine to zip";
         return Err(Error::caller(code::ENGINE001, text));
     };
     Ok(match (&settings.repository, image.split_once('/')) {
