@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::command::{
-    api_object, context, create, delete, edit, exec, explain, get, iam, init, inspect, log, login,
-    manage, prune, rebuild, replay, rollout, scan, service, version,
+    api_object, context, create, delete, edit, engine, exec, explain, get, iam, init, inspect, log,
+    login, manage, prune, rebuild, replay, rollout, scan, service, version,
 };
 use crate::printer::Format;
 use crate::value;
@@ -120,6 +120,8 @@ pub enum Command {
     Context(context::Context),
     /// Set up a server and its contexts
     Manage(manage::Manage),
+    /// Engines of your own making
+    Engine(engine::Engine),
     /// Tell what an error code means
     Explain(explain::Explain),
     /// Versions of the command and of the server

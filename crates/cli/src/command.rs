@@ -10,6 +10,7 @@ pub mod delete;
 pub mod difference;
 pub mod docs;
 pub mod edit;
+pub mod engine;
 pub mod exec;
 pub mod explain;
 pub mod get;
@@ -54,6 +55,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
     match arguments.command {
         // These need no server.
         Command::Completion { shell } => return complete::print_script(shell),
+        Command::Engine(engine) => return engine.run(printer).await,
         Command::Explain(explain) => return explain.run(printer),
         Command::Init(init) => return init.run(printer),
         Command::Server { words } => return server::run(&words),
@@ -98,6 +100,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         Command::Manage(manage) => manage.run(context, global).await,
         Command::Version(version) => version.run(&context).await,
         Command::Completion { .. }
+        | Command::Engine(_)
         | Command::Explain(_)
         | Command::Init(_)
         | Command::Server { .. }

@@ -8,15 +8,15 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use dispatch_adapters::engine::remote::bed::RemoteBed;
-use dispatch_driver::conformance::{self, Bed, Limits, Program, Tried};
+use dispatch_driver::conformance::{self, Bed, Program, Tried};
 use dispatch_driver::{Deployment, Engine};
 use dispatch_systems::programs::{free_address, has};
 
-const TOKEN: &str = "a token of the tests";
+pub const TOKEN: &str = "a token of the tests";
 const START: Duration = Duration::from_secs(30);
 
 /// The example, and a way to take it away.
-struct Example {
+pub struct Example {
     address: SocketAddr,
     child: Mutex<Child>,
     bed: Option<RemoteBed>,
@@ -24,17 +24,17 @@ struct Example {
 }
 
 impl Example {
-    async fn start() -> Self {
+    pub async fn start() -> Self {
         let files = tempfile::tempdir().unwrap();
         std::fs::write(files.path().join("token"), format!("{TOKEN}\n")).unwrap();
         let address = free_address();
         let child = Mutex::new(run(address, files.path()));
         let mut example = Self { address, child, bed: None, files };
-        example.bed = Some(RemoteBed::new(&example.url(), Some(TOKEN)).await.unwrap());
+        example.bed = Some(RemoteBed::new(&example.url(), Some(TOKEN), None).await.unwrap());
         example
     }
 
-    fn url(&self) -> String {
+    pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
@@ -88,10 +88,6 @@ impl Bed for Example {
         }
         Ok(())
     }
-
-    fn limits(&self) -> Limits {
-        Limits::default()
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -110,7 +106,7 @@ async fn a_wrong_token_is_said_in_health() {
     }
     let example = Example::start().await;
     for token in [None, Some("another")] {
-        let why = RemoteBed::new(&example.url(), token).await.err().unwrap();
+        let why = RemoteBed::new(&example.url(), token, None).await.err().unwrap();
         assert!(why.contains("token") && why.contains(&example.url()), "{why}");
         assert!(!why.contains("another"), "{why}");
     }

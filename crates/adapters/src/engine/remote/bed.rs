@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use dispatch_driver::conformance::{Bed, Limits, Program, Stop, Tried};
+use dispatch_driver::conformance::{Bed, Program, Stop, Tried};
 use dispatch_driver::{
     Beside, Deployment, Engine, EngineConfig, EngineType as _, Error, Languages, Result,
     SourceStore,
@@ -17,8 +17,8 @@ use super::RemoteType;
 
 /// A remote engine, and the sources it is given.
 pub struct RemoteBed {
-    url: String,
-    token: Option<String>,
+    settings: BTreeMap<String, String>,
+    secrets: BTreeMap<String, String>,
     language: &'static str,
     sources: Arc<Sources>,
     engine: Mutex<Arc<dyn Engine>>,
@@ -29,9 +29,18 @@ impl RemoteBed {
     ///
     /// # Errors
     /// One sentence when there is nothing to hold to its contract.
-    pub async fn new(url: &str, token: Option<&str>) -> std::result::Result<Self, String> {
+    pub async fn new(
+        url: &str,
+        token: Option<&str>,
+        ca_file: Option<&str>,
+    ) -> std::result::Result<Self, String> {
+        let pair = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
+        let settings = [("url", url)].into_iter().chain(ca_file.map(|file| ("ca_file", file)));
+        let settings: BTreeMap<_, _> = settings.map(pair).collect();
+        let secrets: BTreeMap<_, _> =
+            token.map(|token| ("token", token)).map(pair).into_iter().collect();
         let sources = Arc::new(Sources::default());
-        let engine = make(url, token, sources.clone()).await?;
+        let engine = make(settings.clone(), secrets.clone(), sources.clone()).await?;
         let health = engine.health().await;
         if !health.ok {
             return Err(health.message);
@@ -42,8 +51,7 @@ impl RemoteBed {
             let (can, known) = (can.join(", "), LANGUAGES.join(" and "));
             format!("the suite has programs in {known}; the engine's languages are {can}")
         })?;
-        let (url, token) = (url.to_owned(), token.map(str::to_owned));
-        Ok(Self { url, token, language, sources, engine: Mutex::new(engine) })
+        Ok(Self { settings, secrets, language, sources, engine: Mutex::new(engine) })
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Arc<dyn Engine>> {
@@ -69,28 +77,23 @@ impl Bed for RemoteBed {
     }
 
     async fn restart(&self) -> Tried<()> {
-        let made = make(&self.url, self.token.as_deref(), self.sources.clone()).await;
+        let (settings, secrets) = (self.settings.clone(), self.secrets.clone());
+        let made = make(settings, secrets, self.sources.clone()).await;
         *self.lock() = made.map_err(Stop::failed)?;
         Ok(())
     }
 
-    async fn outage(&self, _gone: bool) -> Tried<()> {
-        Err(Stop::not_run("nobody here can stop the engine and start it again"))
-    }
-
-    fn limits(&self) -> Limits {
-        Limits::default()
+    fn cannot(&self, case: &str) -> Option<String> {
+        let why = "nobody here can stop the engine and start it again";
+        (case == "outage").then(|| why.to_owned())
     }
 }
 
 async fn make(
-    url: &str,
-    token: Option<&str>,
+    settings: BTreeMap<String, String>,
+    secrets: BTreeMap<String, String>,
     sources: Arc<Sources>,
 ) -> std::result::Result<Arc<dyn Engine>, String> {
-    let settings = BTreeMap::from([("url".to_owned(), url.to_owned())]);
-    let secrets = token.map(|token| ("token".to_owned(), token.to_owned()));
-    let secrets = secrets.into_iter().collect();
     let config = EngineConfig::check("remote", &RemoteType, settings, secrets);
     let config = config.map_err(|violation| violation.to_string())?;
     let beside = Beside { sources, images: None, languages: Languages::builtin() };

@@ -1,0 +1,58 @@
+//! Pages of engines: each has the settings its type has.
+
+use std::path::{Path, PathBuf};
+
+use dispatch_adapters::engine::types;
+use dispatch_driver::{EngineType, Setting, Value};
+
+const BEGIN: &str = "## Settings\n\n";
+
+fn page(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/engines");
+    folder.join(format!("{name}.md"))
+}
+
+fn table(engine_type: &dyn EngineType) -> String {
+    let head = "| setting | value | default | what it is |\n|---|---|---|---|\n".to_owned();
+    engine_type.settings().iter().fold(head, |table, setting| table + &row(setting))
+}
+
+fn row(setting: &Setting) -> String {
+    let Setting { name, value, required, secret, default, help } = *setting;
+    let mut kind = match value {
+        Value::Text => "text".to_owned(),
+        Value::Url => "URL".to_owned(),
+        Value::Duration => "duration".to_owned(),
+        Value::Number => "number".to_owned(),
+        Value::Flag => "`true` or `false`".to_owned(),
+        Value::List => "words between commas".to_owned(),
+        Value::Choice(of) => of.iter().map(|o| format!("`{o}`")).collect::<Vec<_>>().join(", "),
+    };
+    if secret {
+        kind.push_str(", secret");
+    }
+    if required {
+        kind.push_str(", required");
+    }
+    let default = if default.is_empty() { String::new() } else { format!("`{default}`") };
+    format!("| `{name}` | {kind} | {default} | {help} |\n")
+}
+
+/// `DISPATCH_UPDATE=1` rewrites the tables.
+#[test]
+fn the_pages_have_the_settings_of_the_types() {
+    for engine_type in types() {
+        let file = page(engine_type.name());
+        let Ok(text) = std::fs::read_to_string(&file) else {
+            panic!("{} is not there: write it", file.display());
+        };
+        let (before, rest) = text.split_once(BEGIN).expect("a page has a section Settings");
+        let after = rest.find("\n\n").map_or("", |end| &rest[end + 1..]);
+        let right = format!("{before}{BEGIN}{}{after}", table(engine_type.as_ref()));
+        if std::env::var_os("DISPATCH_UPDATE").is_some() {
+            std::fs::write(&file, &right).unwrap();
+        } else {
+            assert!(text == right, "{}: run with DISPATCH_UPDATE=1", file.display());
+        }
+    }
+}
