@@ -3,7 +3,6 @@
 //!
 //! The engines are the example of a remote engine, in Python, each a process of its own.
 
-use std::path::Path;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
