@@ -96,7 +96,8 @@ pub enum Command {
     Exec(exec::Exec),
     /// Make a folder with a function that deploys as it is
     Init(init::Init),
-    /// Show what an image or a function is made of: layers, packages, its bill of materials
+    /// Show what an image or a function is made of: layers, packages, its bill of materials; or how
+    /// an engine is
     Inspect(inspect::Inspect),
     /// Show known vulnerabilities of images and functions
     Scan(scan::Scan),

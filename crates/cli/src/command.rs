@@ -22,6 +22,7 @@ pub mod get_version;
 pub mod iam;
 pub mod init;
 pub mod inspect;
+mod inspect_engine;
 pub mod log;
 pub mod login;
 pub mod manage;

@@ -121,6 +121,7 @@ fn secret_content(secret: &Value) -> String {
 
 fn health(engine: &Value) -> String {
     match engine["healthy"].as_bool() {
+        Some(true) if engine["breaker"].is_string() => "failing",
         Some(true) => "up",
         Some(false) => "DOWN",
         None => "unknown",

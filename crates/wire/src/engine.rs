@@ -64,6 +64,9 @@ resource_shape! {
         /// Read-only: calls the server that answers has on it now.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         in_flight: Option<u64>,
+        /// Read-only: `open` or `half-open` while calls are kept from it because it failed others.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        breaker: Option<String>,
     }
 }
 

@@ -1,4 +1,4 @@
-//! `dispatch inspect`: what a base image, an image or a function is made of.
+//! `dispatch inspect`: what a base image, an image or a function is made of, and how an engine is.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,8 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 
-use super::Context;
+use super::{Context, inspect_engine};
+use crate::hint::wrong;
 use crate::noun::Noun;
 use crate::{printer, value};
 
@@ -15,7 +16,8 @@ Examples:
   dispatch inspect image python3
   dispatch inspect function hello -o json
   dispatch inspect function hello --bill cyclonedx > hello.cdx.json
-  dispatch inspect base-image debian --bill spdx";
+  dispatch inspect base-image debian --bill spdx
+  dispatch inspect engine lab";
 
 /// Packages of one ecosystem that are shown unless all are asked for.
 const SHOWN: usize = 20;
@@ -23,9 +25,9 @@ const SHOWN: usize = 20;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Inspect {
-    /// base-image, image or function
+    /// base-image, image, function or engine
     #[arg(value_enum)]
-    kind: Inspected,
+    kind: Subject,
     #[arg(add = crate::complete::names_by_line())]
     name: String,
     /// Print its bill of materials (SBOM) instead: cyclonedx (1.6) or spdx (2.3), in JSON
@@ -34,6 +36,19 @@ pub struct Inspect {
     /// Show every package
     #[arg(long)]
     all: bool,
+}
+
+/// What there is more to say of than fits a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Subject {
+    #[value(aliases = ["base-images", "baseimage", "baseimages"])]
+    BaseImage,
+    #[value(aliases = ["images"])]
+    Image,
+    #[value(aliases = ["functions", "func"])]
+    Function,
+    #[value(aliases = ["engines"])]
+    Engine,
 }
 
 /// What has content of its own.
@@ -65,7 +80,15 @@ impl Inspected {
 
 impl Inspect {
     pub async fn run(self, context: &Context) -> Result<()> {
-        let noun = self.kind.noun();
+        let noun = match self.kind {
+            Subject::BaseImage => Noun::BaseImage,
+            Subject::Image => Noun::Image,
+            Subject::Function => Noun::Function,
+            Subject::Engine if self.bill.is_some() => {
+                return Err(wrong("an engine has no bill of materials", "leave --bill out"));
+            }
+            Subject::Engine => return inspect_engine::run(context, &self.name).await,
+        };
         let client = &context.session.client;
         if let Some(bill) = self.bill {
             let format = if bill == Bill::Spdx { "spdx" } else { "cyclonedx" };

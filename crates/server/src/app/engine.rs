@@ -5,6 +5,7 @@ use dispatch_model::engine::{Engine, EngineSpec};
 use dispatch_model::function::Function;
 use dispatch_model::list::MAX_LIMIT;
 use dispatch_model::{Kind as _, ListQuery, Name, OrgName, Page, Resource, State, Violation};
+use dispatch_placement::Breaker;
 use dispatch_store::{ON, Store};
 use dispatch_wire as wire;
 use dispatch_wire::{FromModel as _, ToModel as _};
@@ -224,8 +225,13 @@ impl App {
     /// The shape of an engine, with what only this server knows.
     pub fn engine_shape(&self, engine: &Resource<Engine>) -> wire::Engine {
         let member = self.engines.member(engine.meta.name.as_str());
-        let in_flight = member.map(|member| member.in_flight());
-        wire::Engine { in_flight, ..wire::Engine::from_model(engine) }
+        let in_flight = member.as_ref().map(|member| member.in_flight());
+        let breaker = member.and_then(|member| match member.breaker() {
+            Breaker::Closed => None,
+            Breaker::HalfOpen => Some("half-open".to_owned()),
+            Breaker::Open { .. } => Some("open".to_owned()),
+        });
+        wire::Engine { in_flight, breaker, ..wire::Engine::from_model(engine) }
     }
 
     /// Puts into the status what this server sees now.

@@ -18,7 +18,8 @@ use serde_json::{Value, json};
 const STORE_FAULTS: u64 = 26;
 const ENGINE_FAULTS: u64 = 4;
 
-const NOUNS: [&str; 8] = [
+const NOUNS: [&str; 9] = [
+    "engine",
     "baseimage",
     "image",
     "function",
@@ -62,6 +63,10 @@ fn shape(noun: &str, name: &str) -> Value {
     let public = include_str!("../authn/tests/public.pem");
     match noun {
         "baseimage" => json!({"name": name, "dockerUrl": "host:test", "language": "test"}),
+        "engine" => {
+            let settings = json!({"gateway": "http://127.0.0.1:1"});
+            json!({"name": name, "type": "scripted", "settings": settings})
+        }
         "image" => json!({"name": name, "baseImageName": "base"}),
         "function" => json!({"name": name, "image": "image", "source": "aGk="}),
         "secret" => json!({"name": name, "secrets": {"k": "v"}}),

@@ -6,7 +6,9 @@ use arc_swap::ArcSwapOption;
 use dispatch_driver::{Engine, Health};
 use dispatch_model::engine::EngineSpec;
 use dispatch_model::resource::now_ms;
-use dispatch_placement::{EngineSettings, EngineState, Fleet, FleetFull};
+use dispatch_placement::{Breaker, EngineSettings, EngineState, Fleet, FleetFull};
+
+use super::placing::now_ns;
 
 /// An engine under its name.
 pub struct Member {
@@ -115,6 +117,11 @@ impl Member {
     /// Calls this server has on it now.
     pub fn in_flight(&self) -> u64 {
         u64::from(self.state().in_flight())
+    }
+
+    /// How the breaker stands that keeps calls from an engine which fails them.
+    pub fn breaker(&self) -> Breaker {
+        self.state().breaker(now_ns())
     }
 
     /// What the last look found; `None` before the first.

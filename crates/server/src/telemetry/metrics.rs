@@ -3,6 +3,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use dispatch_placement::Breaker;
 use dispatch_store::Store;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -19,6 +20,7 @@ pub struct Metrics {
     workers_idle: Gauge,
     engine_up: Family<OfEngine, Gauge>,
     engine_in_flight: Family<OfEngine, Gauge>,
+    engine_breaker: Family<OfEngine, Gauge>,
     queue_depth: Gauge,
     writer_queued: Gauge,
     writer_written: Gauge,
@@ -34,11 +36,14 @@ struct OfEngine {
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::default();
-        let (engine_up, engine_in_flight) = (Family::default(), Family::default());
+        let [engine_up, engine_in_flight, engine_breaker]: [Family<OfEngine, Gauge>; 3] =
+            Default::default();
         let help = "Whether this server reaches the engine: 1 or 0";
         registry.register("dispatch_engine_up", help, engine_up.clone());
         let help = "Calls this server has on the engine";
         registry.register("dispatch_engine_in_flight", help, engine_in_flight.clone());
+        let help = "The engine's circuit breaker: 0 closed, 1 half open, 2 open";
+        registry.register("dispatch_engine_breaker", help, engine_breaker.clone());
         let mut gauge = |name: &str, help: &str| {
             let gauge = Gauge::default();
             registry.register(name, help, gauge.clone());
@@ -49,6 +54,7 @@ impl Default for Metrics {
             workers_idle: gauge("dispatch_workers_idle", "Warm workers with nothing to do"),
             engine_up,
             engine_in_flight,
+            engine_breaker,
             queue_depth: gauge("dispatch_run_queue_depth", "Accepted runs that have not ended"),
             writer_queued: gauge("dispatch_run_writer_queued", "Runs that wait to be written"),
             writer_written: gauge("dispatch_run_writer_written", "Runs written since the start"),
@@ -97,12 +103,19 @@ impl Metrics {
     fn engines(&self, engines: &Engines) {
         self.engine_up.clear();
         self.engine_in_flight.clear();
+        self.engine_breaker.clear();
         for member in engines.members() {
             let of = OfEngine { engine: member.name().to_owned() };
             if let Some(seen) = member.seen() {
                 set(&self.engine_up.get_or_create_owned(&of), u64::from(seen.health.ok));
             }
             set(&self.engine_in_flight.get_or_create_owned(&of), member.in_flight());
+            let breaker = match member.breaker() {
+                Breaker::Closed => 0,
+                Breaker::HalfOpen => 1,
+                Breaker::Open { .. } => 2,
+            };
+            set(&self.engine_breaker.get_or_create_owned(&of), breaker);
         }
     }
 }

@@ -11,6 +11,7 @@ use dispatch_store::testing::Faults;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::scripted::scripted;
 use crate::boot::engines::Made;
 use crate::boot::{Running, prepare, start};
 use crate::config::Layers;
@@ -30,7 +31,7 @@ impl Bed {
     /// A server with a base image, an image, and a function that echoes, or fails for good when its
     /// payload is "die".
     pub async fn start(database: String) -> Self {
-        Self::with(database, Vec::new()).await
+        Self::with(database, scripted().0).await
     }
 
     /// The same with types of engines that can be added.
