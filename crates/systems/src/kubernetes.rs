@@ -123,8 +123,8 @@ impl Kubernetes {
         command.args(["--client-ca-file", &file("authority.crt")]);
         command.args(["--token-auth-file", &file("tokens.csv"), "--authorization-mode=RBAC"]);
         command.args(["--service-account-issuer=https://kubernetes.default.svc"]);
-        command.args(["--service-account-key-file", &file("server.key")]);
-        command.args(["--service-account-signing-key-file", &file("server.key")]);
+        command.args(["--service-account-key-file", &file("accounts.pub")]);
+        command.args(["--service-account-signing-key-file", &file("accounts.key")]);
         command.args(["--service-cluster-ip-range=10.96.0.0/16"]);
         // Nobody makes the accounts' tokens here, and pods need none.
         command.args(["--disable-admission-plugins=ServiceAccount"]);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use dispatch_driver::{Error, Result};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde_json::Value;
 
 use super::access::Access;
@@ -74,8 +74,8 @@ impl Cluster {
     ///
     /// # Errors
     /// When these cannot be had.
-    pub async fn call(&self, url: &str) -> Result<RequestBuilder> {
-        let request = self.access.caller.post(url);
+    pub async fn call(&self, method: Method, url: Url) -> Result<RequestBuilder> {
+        let request = self.access.caller.request(method, url);
         self.authorized(request).await.map_err(|failure| failure.error(self.server(), "a call"))
     }
 

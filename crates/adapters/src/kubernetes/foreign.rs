@@ -1,6 +1,7 @@
 //! One engine over whatever kind of object a driver keeps in a cluster for each deployment.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -10,7 +11,7 @@ use dispatch_driver::{
     Result, Retry,
 };
 use dispatch_model::code;
-use reqwest::StatusCode;
+use reqwest::{Method, RequestBuilder, StatusCode};
 use reqwest::header::{CONTENT_TYPE, HOST, HeaderValue};
 use serde_json::Value;
 use uuid::Uuid;
@@ -24,6 +25,8 @@ use crate::runtime::{self, Reply};
 /// How long a deployment that says it failed may take to come round: images are pulled again, and
 /// controllers write what they saw in between.
 const GRACE: Duration = Duration::from_secs(3);
+/// How long a deployment that is ready may take to be reached.
+const REACH: Duration = Duration::from_secs(60);
 /// Longest time of a health check.
 const HEALTH: Duration = Duration::from_secs(2);
 /// What is waited for a pod that is on its way, where nobody says how long.
@@ -81,6 +84,24 @@ pub struct Foreign<K> {
     pub http: reqwest::Client,
     languages: Vec<String>,
     targets: DashMap<Uuid, Arc<Target>>,
+    /// Calls under way.
+    busy: AtomicU64,
+}
+
+/// A call under way.
+struct Busy<'a>(&'a AtomicU64);
+
+impl<'a> Busy<'a> {
+    fn new(count: &'a AtomicU64) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 struct Target {
@@ -105,7 +126,7 @@ impl<K: Kind> Foreign<K> {
             .map_err(|error| Error::ours(code::ENGINE006, error.to_string()))?;
         let languages = beside.languages.iter().map(|l| l.name.clone()).collect();
         let targets = DashMap::new();
-        Ok(Self { name, cluster, kind, options, http, languages, targets })
+        Ok(Self { name, cluster, kind, options, http, languages, targets, busy: AtomicU64::new(0) })
     }
 
     fn remember(&self, id: Uuid, object: &Value) -> Result<()> {
@@ -162,6 +183,57 @@ impl<K: Kind> Foreign<K> {
                 Err(self.why(&name, text).await)
             }
         }
+    }
+
+    /// Until calls get through: a service, an ingress and a proxy each learn of a pod later than
+    /// the object that it makes ready.
+    async fn reachable(&self, id: Uuid) -> Result<()> {
+        let deadline = Instant::now() + REACH;
+        let target = self.target(id)?;
+        let mut last;
+        let mut pause = Duration::from_millis(10);
+        loop {
+            let request = self.request(Method::GET, &target, "healthz").await?;
+            last = match request.timeout(HEALTH).send().await {
+                Ok(answer) if answer.status().is_success() => return Ok(()),
+                Ok(answer) => {
+                    let status = answer.status();
+                    let said = answer.bytes().await.unwrap_or_default();
+                    format!("{status}: {}", runtime::shown(&said))
+                }
+                Err(error) => runtime::unanswered(error).message,
+            };
+            if Instant::now() >= deadline {
+                let (name, url) = (pod::name(id), &target.url);
+                let text = format!("{name} is ready but cannot be reached at {url}: {last}");
+                return Err(failed(text));
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_millis(500));
+        }
+    }
+
+    fn target(&self, id: Uuid) -> Result<Arc<Target>> {
+        self.targets.get(&id).map(|target| Arc::clone(&target)).ok_or_else(|| {
+            let text = format!("{} is not known here", pod::name(id));
+            Error::backend(code::ENGINE007, Retry::Now, text).unreached()
+        })
+    }
+
+    /// A request of what is served there.
+    async fn request(&self, method: Method, target: &Target, path: &str) -> Result<RequestBuilder> {
+        let mut url = target.url.clone();
+        if !path.is_empty() {
+            url = url.join(path).map_err(|error| failed(error.to_string()))?;
+        }
+        let request = match target.proxied {
+            true => self.cluster.call(method, url).await?,
+            false => self.http.request(method, url),
+        };
+        Ok(match &target.host {
+            Some(host) => request.header(HOST, host.clone()),
+            None => request,
+        })
     }
 
     /// What pods say of themselves; nothing where they cannot be asked.
@@ -269,7 +341,8 @@ impl<K: Kind> Engine for Foreign<K> {
                 self.cluster.apply(&resource, &object).await?;
             }
             let object = self.wait(deployment.id).await?;
-            self.remember(deployment.id, &object)
+            self.remember(deployment.id, &object)?;
+            self.reachable(deployment.id).await
         };
         let made = made.await;
         if made.is_err() {
@@ -312,19 +385,11 @@ impl<K: Kind> Engine for Foreign<K> {
     }
 
     async fn invoke(&self, id: Uuid, call: Call) -> Result<Outcome> {
-        let target = self.targets.get(&id).map(|target| Arc::clone(&target)).ok_or_else(|| {
-            let text = format!("{} is not known here", pod::name(id));
-            Error::backend(code::ENGINE007, Retry::Now, text).unreached()
-        })?;
+        let target = self.target(id)?;
+        let _busy = Busy::new(&self.busy);
         let begun = Instant::now();
         let limit = call.deadline.saturating_duration_since(begun);
-        let mut request = match target.proxied {
-            true => self.cluster.call(target.url.as_str()).await?,
-            false => self.http.post(target.url.clone()),
-        };
-        if let Some(host) = &target.host {
-            request = request.header(HOST, host.clone());
-        }
+        let request = self.request(Method::POST, &target, "").await?;
         let json = HeaderValue::from_static("application/json");
         let request = request.header(CONTENT_TYPE, json).body(runtime::body(&call));
         let reply = runtime::send(request, &call).await;
@@ -377,8 +442,8 @@ impl<K: Kind> Engine for Foreign<K> {
     }
 
     fn workers(&self) -> (u64, u64) {
-        // The cluster's own; who asks how many there are is answered by `observe`.
-        (0, 0)
+        // How many pods there are is the cluster's own; `observe` tells.
+        (self.busy.load(Ordering::Relaxed), 0)
     }
 
     async fn shutdown(&self) {}

@@ -1,4 +1,4 @@
-//! An authority, and what it vouches for: the server, one client, and the kubelet's endpoint.
+//! An authority, and what it vouches for: the server and one client.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,8 @@ use rcgen::{
     KeyUsagePurpose,
 };
 
-/// Writes `authority.crt`, and `server` and `client` as `.crt` and `.key`.
+/// Writes `authority.crt`, `server` and `client` as `.crt` and `.key`, and the keys of service
+/// accounts' tokens as `accounts.key` and `accounts.pub`.
 pub fn write(folder: &Path) {
     let key = KeyPair::generate().expect("a key");
     let mut authority = CertificateParams::new(Vec::new()).expect("no names");
@@ -27,6 +28,13 @@ pub fn write(folder: &Path) {
     client.distinguished_name.push(DnType::CommonName, "certificate");
     client.distinguished_name.push(DnType::OrganizationName, "system:masters");
     sign(folder, "client", &client, &issuer);
+    accounts(folder);
+}
+
+fn accounts(folder: &Path) {
+    let key = KeyPair::generate().expect("a key");
+    fs::write(folder.join("accounts.key"), key.serialize_pem()).expect("a file");
+    fs::write(folder.join("accounts.pub"), key.public_key_pem()).expect("a file");
 }
 
 fn names() -> Vec<String> {

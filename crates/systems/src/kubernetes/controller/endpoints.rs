@@ -27,8 +27,14 @@ pub async fn round(shared: &Shared) {
                 if port.is_string() {
                     port_of["name"] = port.clone();
                 }
+                // The server passes calls on only to pods that it finds by this.
+                let pod = json!({
+                    "kind": "Pod", "name": pod["metadata"]["name"], "namespace": namespace,
+                    "uid": pod["metadata"]["uid"],
+                });
+                let node = super::kubelet::NODE;
                 Some(json!({
-                    "addresses": [{"ip": shared.host, "nodeName": super::kubelet::NODE}],
+                    "addresses": [{"ip": shared.host, "nodeName": node, "targetRef": pod}],
                     "ports": [port_of],
                 }))
             })
