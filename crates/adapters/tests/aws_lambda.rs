@@ -11,7 +11,7 @@ mod special;
 
 use dispatch_driver::conformance;
 
-use bed::Local;
+use bed::{Images, Local};
 
 async fn conforms(language: &'static str, more: &[(&str, &str)]) {
     let Some(local) = Local::new(language, more).await else { return };
@@ -32,4 +32,11 @@ async fn the_engine_keeps_its_contract_with_node() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_engine_keeps_its_contract_with_a_runtime_of_its_own() {
     conforms("python3", &[("runtimes", "python3=provided.al2023")]).await;
+}
+
+/// The function's own image, in a container, asks a Runtime API for calls.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_engine_keeps_its_contract_with_images() {
+    let Some(images) = Images::new().await else { return };
+    conformance::run(&images).await.assert();
 }

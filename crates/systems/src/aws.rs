@@ -1,6 +1,8 @@
 //! AWS Lambda's API on loopback: ministack, which really runs functions as processes of this
 //! machine and holds every request's signature against the key it was made with.
 
+mod http;
+mod images;
 mod moto;
 
 use std::fs::File;
@@ -14,6 +16,7 @@ use tempfile::TempDir;
 
 use crate::programs::{self, free_address};
 
+pub use images::{LambdaImages, VARIABLE as IMAGES_VARIABLE};
 pub use moto::Moto;
 
 /// The region it is in.
@@ -24,8 +27,9 @@ const ROLE_NAME: &str = "dispatch-functions";
 /// Longest time to its first answer.
 const START: Duration = Duration::from_secs(60);
 /// Who owns the account; its requests are not held against a signature.
-const OWNER: &str = "AWS4-HMAC-SHA256 Credential=test/20260101/eu-central-1/iam/aws4_request, \
-                     SignedHeaders=host, Signature=0";
+const OWNER_HEADER: &str = "Authorization: AWS4-HMAC-SHA256 \
+                            Credential=test/20260101/eu-central-1/lambda/aws4_request, \
+                            SignedHeaders=host, Signature=0";
 
 /// Ministack; ended when dropped.
 pub struct Ministack {
@@ -59,14 +63,7 @@ impl Ministack {
         let url = format!("http://127.0.0.1:{port}");
         let mut ministack = Self { url, port, variables, child: None, state };
         ministack.resume();
-        let trust = json!({"Version": "2012-10-17", "Statement": [{
-            "Effect": "Allow",
-            "Principal": {"Service": "lambda.amazonaws.com"},
-            "Action": "sts:AssumeRole",
-        }]});
-        let trust = trust.to_string();
-        let trust = ("AssumeRolePolicyDocument", trust.as_str());
-        ministack.iam(&[("Action", "CreateRole"), ("RoleName", ROLE_NAME), trust]);
+        make_role(&ministack.url);
         Some(ministack)
     }
 
@@ -144,26 +141,12 @@ impl Ministack {
     }
 
     fn answers(&self) -> bool {
-        self.curl(&["--fail", &format!("{}/_ministack/health", self.url)]).is_some()
+        curl(&["--fail", &format!("{}/_ministack/health", self.url)]).is_some()
     }
 
     #[track_caller]
     fn iam(&self, parameters: &[(&str, &str)]) -> String {
-        let mut words = vec!["--fail-with-body".to_owned(), self.url.clone()];
-        words.extend(["--header".to_owned(), format!("Authorization: {OWNER}")]);
-        for (name, value) in parameters {
-            words.extend(["--data-urlencode".to_owned(), format!("{name}={value}")]);
-        }
-        let words: Vec<_> = words.iter().map(String::as_str).collect();
-        self.curl(&words).unwrap_or_else(|| panic!("{parameters:?} failed"))
-    }
-
-    fn curl(&self, words: &[&str]) -> Option<String> {
-        let mut command = Command::new("curl");
-        command.args(["--silent", "--noproxy", "*"]).args(words);
-        let output = command.output().expect("curl starts");
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        output.status.success().then_some(text)
+        iam(&self.url, parameters)
     }
 }
 
@@ -171,6 +154,38 @@ impl Drop for Ministack {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// The role of [`ROLE`]'s name, which Lambda may take.
+fn make_role(url: &str) {
+    let trust = json!({"Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow",
+        "Principal": {"Service": "lambda.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+    }]});
+    let trust = trust.to_string();
+    let trust = ("AssumeRolePolicyDocument", trust.as_str());
+    iam(url, &[("Action", "CreateRole"), ("RoleName", ROLE_NAME), trust]);
+}
+
+/// One request to IAM, as the account's owner.
+#[track_caller]
+fn iam(url: &str, parameters: &[(&str, &str)]) -> String {
+    let mut words = vec!["--fail-with-body".to_owned(), url.to_owned()];
+    words.extend(["--header".to_owned(), OWNER_HEADER.replace("/lambda/", "/iam/")]);
+    for (name, value) in parameters {
+        words.extend(["--data-urlencode".to_owned(), format!("{name}={value}")]);
+    }
+    let words: Vec<_> = words.iter().map(String::as_str).collect();
+    curl(&words).unwrap_or_else(|| panic!("{parameters:?} failed"))
+}
+
+fn curl(words: &[&str]) -> Option<String> {
+    let mut command = Command::new("curl");
+    command.args(["--silent", "--noproxy", "*"]).args(words);
+    let output = command.output().expect("curl starts");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    output.status.success().then_some(text)
 }
 
 /// The values of `Authorization` that botocore, the library of AWS's own tools, gives requests: a

@@ -66,6 +66,7 @@ fn http() -> reqwest::Result<reqwest::Client> {
         .connect_timeout(Duration::from_secs(5))
         .tcp_keepalive(Duration::from_secs(30))
         .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("dispatch/", env!("CARGO_PKG_VERSION")))
         .build()
 }
 

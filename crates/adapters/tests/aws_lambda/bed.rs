@@ -10,7 +10,10 @@ use bytes::Bytes;
 use dashmap::DashMap;
 use dispatch_driver::conformance::{Bed, Limits, Program, Stop, Tried};
 use dispatch_driver::{Beside, Deployment, Engine, EngineConfig, Error, Languages, SourceStore};
-use dispatch_systems::aws::{AccessKey, Ministack, REGION, ROLE};
+use dispatch_systems::aws::{AccessKey, IMAGES_VARIABLE, LambdaImages, Ministack, REGION, ROLE};
+use dispatch_systems::function_image::FunctionImages;
+use dispatch_systems::programs::has;
+use dispatch_systems::registry::Registry;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -155,5 +158,57 @@ impl Bed for Local {
             broken: "SyntaxError",
             ..Limits::default()
         }
+    }
+}
+
+/// Functions that are images: ministack keeps them, and they run in containers.
+pub struct Images {
+    local: Local,
+    images: FunctionImages,
+    lambda: LambdaImages,
+    // The last field: images are pulled from it.
+    _registry: Registry,
+}
+
+impl Images {
+    /// None, plainly said, where they cannot run.
+    pub async fn new() -> Option<Self> {
+        if !has(dispatch_systems::registry::PROGRAMS) {
+            return None;
+        }
+        let local = Local::new("python3", &[("package", "image")]).await?;
+        let ministack = local.ministack.clone();
+        let started = move || LambdaImages::start(&ministack.lock().unwrap());
+        let lambda = tokio::task::spawn_blocking(started).await.unwrap()?;
+        let registry = tokio::task::spawn_blocking(Registry::start).await.unwrap();
+        let images = FunctionImages::new(&registry.address).await;
+        Some(Self { local, images, lambda, _registry: registry })
+    }
+}
+
+#[async_trait]
+impl Bed for Images {
+    fn engine(&self) -> Arc<dyn Engine> {
+        self.local.engine()
+    }
+
+    async fn deployment(&self, program: Program) -> Tried<Deployment> {
+        let mut deployment = program.deployment("python3");
+        let image = self.images.push(&program.source("python3").unwrap()).await;
+        deployment.function_image = Some(image);
+        deployment.environment.insert(IMAGES_VARIABLE.to_owned(), self.lambda.url.clone());
+        Ok(deployment)
+    }
+
+    async fn restart(&self) -> Tried<()> {
+        self.local.restart().await
+    }
+
+    async fn outage(&self, gone: bool) -> Tried<()> {
+        self.local.outage(gone).await
+    }
+
+    fn limits(&self) -> Limits {
+        self.local.limits()
     }
 }

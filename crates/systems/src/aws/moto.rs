@@ -61,6 +61,7 @@ impl Moto {
             assert!(Instant::now() < deadline, "moto does not listen; its log:\n{}", said());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+        super::make_role(&moto.url);
         Some(moto)
     }
 }

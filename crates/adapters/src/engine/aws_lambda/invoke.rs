@@ -70,9 +70,13 @@ pub async fn load(client: &Client, path: &str, patience: Duration) -> Result<()>
                 None => Ok(()),
             };
         }
-        // Versions and aliases are known a moment after they were made.
         let error = refused(&Refusal::of(&reply));
-        let Retry::After(wait) = error.retry else { return Err(error) };
+        let wait = match error.retry {
+            Retry::After(wait) => wait,
+            // An alias is known a moment after it was made.
+            Retry::Now => BUSY,
+            Retry::Never => return Err(error),
+        };
         if Instant::now() + wait > until {
             return Err(error);
         }

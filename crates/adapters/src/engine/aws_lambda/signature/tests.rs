@@ -87,8 +87,9 @@ fn any_request_is_signed_as_awss_own_library_signs_it() {
     for n in 0..200 {
         let method = *["GET", "POST", "PUT", "DELETE"].choose(random).unwrap();
         let function = word(random, PLAIN).replace('.', "x");
-        let path =
-            format!("/2015-03-31/functions/{function}/{}", encode(&word(random, ANY), false));
+        // Of dots alone it would be a step up, which clients take before they sign.
+        let last = encode(&format!("x{}", word(random, ANY)), false);
+        let path = format!("/2015-03-31/functions/{function}/{last}");
         let query: Vec<_> = (0..n % 4).map(|_| (word(random, ANY), word(random, ANY))).collect();
         let pairs: Vec<_> = query.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
         let text = pairs.iter().map(|(n, v)| format!("{}={}", encode(n, false), encode(v, false)));
