@@ -69,15 +69,23 @@ pub struct Placing<'a> {
 }
 
 impl Placing<'_> {
-    /// All engines the organization may know of, with what keeps the version from them.
+    /// All engines the organization may know of, with what keeps the version from them: what
+    /// placement says first, then `unfit`.
     fn candidates(&self, unfit: impl Fn(&Member) -> Option<String>) -> Vec<Candidate> {
         let members = self.engines.members();
         let open = members.iter().filter(|member| member.spec.open_to(self.org));
-        let candidate = |member: &Arc<Member>| Candidate {
+        let plain: Vec<Candidate> = open
+            .clone()
+            .map(|m| Candidate { engine: m.state().clone(), unfit: self.misfit(m) })
+            .collect();
+        let all = self.plan(&Arc::default(), plain).explain(now_ns());
+        let fits = |name: &str| all.iter().any(|l| l.engine == name && l.role != Role::Unfit);
+        let more = |member: &Member| fits(member.name()).then(|| unfit(member)).flatten();
+        open.map(|member| Candidate {
             engine: member.state().clone(),
-            unfit: self.misfit(member).or_else(|| unfit(member)),
-        };
-        open.map(candidate).collect()
+            unfit: self.misfit(member).or_else(|| more(member)),
+        })
+        .collect()
     }
 
     /// Why an engine cannot run the version at all.
@@ -104,11 +112,12 @@ impl Placing<'_> {
     /// Why there is none: a sentence that says what is wrong with each.
     pub fn targets(&self, there: &[String]) -> std::result::Result<Vec<String>, String> {
         let has = |member: &Member| there.iter().any(|name| name == member.name());
-        let cordoned = |member: &Member| {
-            let text = "is cordoned: it takes no new functions".to_owned();
-            (!member.takes_new() && !has(member)).then_some(text)
+        let closed = |member: &Member| {
+            let how = if member.spec.draining { "is being drained" } else { "is cordoned" };
+            let text = || format!("{how}: it takes no new functions");
+            (!member.takes_new() && !has(member)).then(text)
         };
-        let plan = self.plan(&Arc::default(), self.candidates(cordoned));
+        let plan = self.plan(&Arc::default(), self.candidates(closed));
         let explained = plan.explain(now_ns());
         let fits = explained.iter().filter(|line| line.role != Role::Unfit);
         let mut names: Vec<String> = fits.map(|line| line.engine.clone()).collect();
@@ -138,12 +147,9 @@ impl Placing<'_> {
 
     /// The same with every engine there is, for people.
     pub fn for_people(&self, places: &BTreeSet<&str>, queue: &Arc<Queue>) -> Plan {
-        // What placement says against an engine comes first: then none is made there.
-        let all = self.plan(queue, self.candidates(|_| None)).explain(now_ns());
-        let fits = |name: &str| all.iter().any(|l| l.engine == name && l.role != Role::Unfit);
         let absent = |member: &Member| {
             let text = || format!("has no deployment of version {}", self.version.number);
-            (!places.contains(member.name()) && fits(member.name())).then(text)
+            (!places.contains(member.name())).then(text)
         };
         self.plan(queue, self.candidates(absent))
     }

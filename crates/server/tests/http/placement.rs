@@ -170,6 +170,7 @@ async fn labels_draining_and_defaults_say_where_a_function_is() {
         said.then_some(()).ok_or(answer.text)
     })
     .await;
+    assert_eq!(call(&server, json!(0)).await["engine"], "us", "what serves goes on");
     let listed = server.get("/v1/engine/us").await.expect(200).text;
     assert!(!listed.contains(TOKEN), "{listed}");
 }

@@ -149,10 +149,7 @@ fn own_address() -> Option<String> {
 /// the next round.
 pub(super) fn settled(result: Result<Value, Refusal>) {
     let Err(refusal) = result else { return };
-    let late = [
-        reqwest::StatusCode::CONFLICT,
-        reqwest::StatusCode::NOT_FOUND,
-    ];
+    let late = [reqwest::StatusCode::CONFLICT, reqwest::StatusCode::NOT_FOUND];
     // No answer: the server is being restarted, which tests do.
     if refusal.status.is_some_and(|status| !late.contains(&status)) {
         eprintln!("the controller of a test: {refusal}");

@@ -148,7 +148,9 @@ impl Functions {
         }
         let engines = self.targets(function, version, placement).unwrap_or_else(|obstacle| {
             wanted.obstacle.get_or_insert(obstacle);
-            Vec::new()
+            // What serves goes on where it is.
+            let there = function.status.deployed(version.number);
+            there.map(|deployed| deployed.engines.clone()).unwrap_or_default()
         });
         let (version, spec) = (version.number, version);
         wanted.deployments.push(Deployed { version, faas_id: spec.faas_id, engines });
