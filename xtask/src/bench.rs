@@ -10,6 +10,7 @@ mod images;
 mod load;
 mod machine;
 mod measures;
+mod placement;
 mod report;
 mod scale;
 
@@ -22,6 +23,7 @@ use clap::Args;
 use crate::shell;
 
 /// A measurement: what, the bar it must reach, what was seen.
+#[derive(Debug)]
 pub struct Row {
     pub measure: &'static str,
     pub bar: &'static str,
@@ -56,6 +58,7 @@ const MEASURES: &[(&str, Measure)] = &[
     ("list", scale::list),
     ("idle", scale::idle),
     ("routes", scale::routes),
+    ("placement", placement::measure),
     ("images-rebuild", images::rebuild),
     ("images-update", images::update),
     ("images-call", images::call),
@@ -66,8 +69,14 @@ const MEASURES: &[(&str, Measure)] = &[
 ];
 /// Those of them whose load comes from wrk.
 const WITH_WRK: &[&str] = &["wasm", "python", "accept"];
-const EXAMPLES: &[&str] =
-    &["bare_hyper", "fill_store", "router_bench", "python_layout", "fill_content"];
+const EXAMPLES: &[&str] = &[
+    "bare_hyper",
+    "fill_store",
+    "router_bench",
+    "python_layout",
+    "fill_content",
+    "placement_bench",
+];
 
 pub fn run(arguments: &Arguments) -> Result<()> {
     let filters = &arguments.filters;

@@ -7,6 +7,7 @@ mod ordinary;
 mod server;
 mod setup;
 mod shell;
+mod simulate;
 mod test;
 mod tidy;
 mod walls;
@@ -31,6 +32,8 @@ enum Command {
     Test(test::Arguments),
     /// Measures Dispatch beside baselines in the same run and prints a table.
     Bench(bench::Arguments),
+    /// Runs the real placement against a simulated fleet: outages, herds, brown-outs, bursts.
+    Simulate(simulate::Arguments),
     /// Formatting, clippy, house rules, walls, generated files and tests.
     Check,
 }
@@ -41,6 +44,7 @@ fn main() {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Check => check::run(),
     };
     if let Err(error) = outcome {

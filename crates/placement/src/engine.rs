@@ -186,10 +186,12 @@ impl EngineState {
     }
 
     fn mark(&self, flag: u8, set: bool) {
-        if set {
-            self.hot.standing.fetch_or(flag, SeqCst);
-        } else {
-            self.hot.standing.fetch_and(!flag, SeqCst);
+        let before = match set {
+            true => self.hot.standing.fetch_or(flag, SeqCst),
+            false => self.hot.standing.fetch_and(!flag, SeqCst),
+        };
+        if flag == DRAINING && (before & DRAINING != 0) != set {
+            self.fleet.count_draining(set);
         }
     }
 
@@ -318,6 +320,7 @@ impl EngineState {
 
 impl Drop for EngineState {
     fn drop(&mut self) {
+        self.mark(DRAINING, false);
         self.fleet.give_back(self.slot);
     }
 }

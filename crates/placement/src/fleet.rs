@@ -8,7 +8,7 @@
 //! from the engine itself, which a decision does anyway before it claims a place.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crate::{EngineSettings, EngineState, Rules};
 
@@ -22,6 +22,7 @@ pub struct Fleet {
     open: [AtomicU64; WORDS],
     taken: [AtomicU64; WORDS],
     changes: AtomicU64,
+    draining: AtomicU32,
     rules: Rules,
 }
 
@@ -45,7 +46,13 @@ impl Fleet {
     /// With other numbers for the circuit breakers.
     pub fn with_rules(rules: Rules) -> Arc<Self> {
         let words = || std::array::from_fn(|_| AtomicU64::new(0));
-        Arc::new(Self { open: words(), taken: words(), changes: AtomicU64::new(0), rules })
+        Arc::new(Self {
+            open: words(),
+            taken: words(),
+            changes: AtomicU64::new(0),
+            draining: AtomicU32::new(0),
+            rules,
+        })
     }
 
     /// An engine, healthy until somebody says otherwise.
@@ -74,9 +81,21 @@ impl Fleet {
         self.changes.fetch_add(1, Ordering::AcqRel);
     }
 
-    pub(crate) fn is_open(&self, slot: u32) -> bool {
-        let word = self.open[slot as usize / 64].load(Ordering::Relaxed);
-        word >> (slot % 64) & 1 == 1
+    /// The bits of 64 places.
+    pub(crate) fn word(&self, at: usize) -> u64 {
+        self.open[at].load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn any_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed) > 0
+    }
+
+    pub(crate) fn count_draining(&self, one_more: bool) {
+        if one_more {
+            self.draining.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.draining.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 
     /// Sequentially consistent, as the count of calls is: see `EngineState::refresh`.

@@ -4,6 +4,8 @@
 mod decisions;
 #[path = "it/explained.rs"]
 mod explained;
+#[path = "it/page.rs"]
+mod page;
 #[path = "it/properties.rs"]
 mod properties;
 #[path = "it/rig.rs"]

@@ -7,7 +7,7 @@ use dispatch_model::placement::Strategy;
 use super::group::{Ask, Found, Group};
 use super::{Picked, Plan, Refusal, RefusalKind, Tried};
 use crate::reason::Because;
-use crate::{EngineState, Reason, Ticket, Word};
+use crate::{EngineState, Reason, Ticket, Why, Word};
 
 impl Plan {
     /// Chooses an engine and claims a place on it. Takes no lock and allocates nothing.
@@ -131,7 +131,11 @@ impl Plan {
         let all = self.asked(ask).iter().chain(burst);
         for engine in all.filter(|engine| !ask.tried.has(engine.slot())) {
             let why = engine.why_not_even_draining(ask.now_ns);
-            busy |= why.is_none_or(|why| why.is_busy());
+            if matches!(why, None | Some(Why::Full { .. })) {
+                // Nobody knows when a call ends.
+                return Refusal { kind: RefusalKind::NoRoom, retry_after_ns: None };
+            }
+            busy |= why.is_some_and(Why::is_busy);
             if let Some(for_ns) = why.and_then(|why| why.wait_ns()) {
                 soonest = Some(soonest.map_or(for_ns, |least| least.min(for_ns)));
             }

@@ -35,9 +35,9 @@ fn no_engine_ever_has_more_than_its_limit_and_nothing_leaks() {
                         refused.fetch_add(1, SeqCst);
                     }
                 }
-                // Each holds up to 30 of the 80 places: full at times, empty at others.
+                // Each would hold 90 of the 80 places: it is full at times, and empty at others.
                 let last = call + 1 == CALLS;
-                let keep = if random % 4_096 < 8 || last { 0 } else { 30 };
+                let keep = if random % 4_096 < 8 || last { 0 } else { 90 };
                 while held.len() > keep {
                     let picked = held.swap_remove((random % held.len() as u64) as usize);
                     running[picked.index].fetch_sub(1, SeqCst);
