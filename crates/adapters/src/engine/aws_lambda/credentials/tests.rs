@@ -141,10 +141,12 @@ async fn an_engines_own_key_comes_first_and_out_of_memory() {
 async fn credentials_that_end_are_found_again() {
     let given = plain("G", "S", None);
     let source = Arc::new(Source::new(Some(given.clone()), None, reqwest::Client::new()));
-    let at = |seconds| Some(Arc::new(Held {
-        credentials: plain("OLD", "S", None),
-        ends: Some(Utc::now() + chrono::Duration::seconds(seconds)),
-    }));
+    let at = |seconds| {
+        Some(Arc::new(Held {
+            credentials: plain("OLD", "S", None),
+            ends: Some(Utc::now() + chrono::Duration::seconds(seconds)),
+        }))
+    };
     source.held.store(at(3600));
     assert_eq!(source.current().await.unwrap().credentials.access_key_id, "OLD");
     // Soon: the old ones are used while others are fetched.

@@ -52,7 +52,8 @@ fn what_did_not_reach_the_function_may_be_sent_elsewhere() {
 
 #[test]
 fn what_may_have_reached_the_function_is_not_said_to_have_not() {
-    for (status, headers) in [(500, vec![("x-amzn-errortype", "ServiceException")]), (502, vec![])] {
+    for (status, headers) in [(500, vec![("x-amzn-errortype", "ServiceException")]), (502, vec![])]
+    {
         let error = error(status, &headers, "{}");
         assert_eq!((error.code, error.reached), (code::ENGINE006, Reached::Maybe), "{status}");
     }

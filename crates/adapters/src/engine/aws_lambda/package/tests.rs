@@ -55,15 +55,17 @@ fn one_file_is_beside_the_host() {
     let all = ["bootstrap", "function/handler.py", "host.py", "managed.py", "serve.py"];
     assert_eq!(names, all);
     let (executable, script) = &files["bootstrap"];
-    assert!(executable & script.contains("exec 'python3' '-I' '-B' ''\"$here\"'/serve.py'"), "{script}");
+    assert!(
+        executable & script.contains("exec 'python3' '-I' '-B' ''\"$here\"'/serve.py'"),
+        "{script}"
+    );
 }
 
 #[test]
 fn folders_keep_their_files_and_what_may_be_run() {
-    let files = files(packed(&archive(&[
-        ("./handler.py", 0o644, "x"),
-        ("tools//run.sh", 0o755, "y"),
-    ])).unwrap());
+    let files = files(
+        packed(&archive(&[("./handler.py", 0o644, "x"), ("tools//run.sh", 0o755, "y")])).unwrap(),
+    );
     assert_eq!(files["function/handler.py"], (false, "x".to_owned()));
     assert_eq!(files["function/tools/run.sh"], (true, "y".to_owned()));
 }

@@ -87,7 +87,8 @@ fn any_request_is_signed_as_awss_own_library_signs_it() {
     for n in 0..200 {
         let method = *["GET", "POST", "PUT", "DELETE"].choose(random).unwrap();
         let function = word(random, PLAIN).replace('.', "x");
-        let path = format!("/2015-03-31/functions/{function}/{}", encode(&word(random, ANY), false));
+        let path =
+            format!("/2015-03-31/functions/{function}/{}", encode(&word(random, ANY), false));
         let query: Vec<_> = (0..n % 4).map(|_| (word(random, ANY), word(random, ANY))).collect();
         let pairs: Vec<_> = query.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
         let text = pairs.iter().map(|(n, v)| format!("{}={}", encode(n, false), encode(v, false)));
@@ -101,7 +102,8 @@ fn any_request_is_signed_as_awss_own_library_signs_it() {
         headers.extend(token.as_deref().map(|token| ("x-amz-security-token", token)));
         let body_sha256 = &sha256(&[Bytes::from(body.clone())]);
         let path_and_query = if text.is_empty() { path.clone() } else { format!("{path}?{text}") };
-        let request = Request { method, path: &path, query: &pairs, headers: &headers, body_sha256 };
+        let request =
+            Request { method, path: &path, query: &pairs, headers: &headers, body_sha256 };
         let scope = Scope { region: "eu-central-1", service: "lambda" };
         ours.push(authorization(&request, &credentials, scope, STAMP));
         asked.push(json!({
