@@ -32,12 +32,22 @@ pub struct Delete {
     kind: Option<Noun>,
     #[arg(add = complete::names_by_line())]
     name: Option<String>,
+    #[command(flatten)]
+    how: How,
+}
+
+/// How things are deleted.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct How {
     /// Refuse when others use it
     #[arg(long)]
     protect: bool,
     /// Keep the runs of a function
     #[arg(long)]
     keep_runs: bool,
+    /// Forget an engine that is gone for good, with all that is on it
+    #[arg(long)]
+    force: bool,
 }
 
 impl Delete {
@@ -45,7 +55,7 @@ impl Delete {
         match (&self.file, self.kind, &self.name) {
             (Some(file), ..) => self.documents(context, file).await,
             (None, Some(noun), Some(name)) => {
-                let body = delete(context, noun, name, self.protect, self.keep_runs).await?;
+                let body = delete(context, noun, name, self.how).await?;
                 context.printer.say(&format!("Deleted {}: {name}", noun.words()));
                 if context.printer.is_structured() && !body.is_null() {
                     context.printer.value(&body)?;
@@ -66,7 +76,7 @@ impl Delete {
         let mut results = Results::default();
         for document in documents {
             let (noun, name) = (document.noun, document.name.as_str());
-            let deleted = delete(context, noun, name, self.protect, self.keep_runs).await;
+            let deleted = delete(context, noun, name, self.how).await;
             let deleted = deleted.map_err(|e| document.failed(e))?;
             results.done(context, "Deleted", &document, deleted);
         }
@@ -78,16 +88,15 @@ pub async fn delete(
     context: &Context,
     noun: Noun,
     name: &str,
-    protect: bool,
-    keep_runs: bool,
+    how: How,
 ) -> Result<serde_json::Value> {
-    let mut query = Vec::new();
-    if protect {
-        query.push(("protect".to_owned(), "true".to_owned()));
-    }
-    if keep_runs && noun == Noun::Function {
-        query.push(("keepRuns".to_owned(), "true".to_owned()));
-    }
+    let flags = [
+        ("protect", how.protect),
+        ("keepRuns", how.keep_runs && noun == Noun::Function),
+        ("force", how.force && noun == Noun::Engine),
+    ];
+    let set = flags.into_iter().filter(|(_, set)| *set);
+    let query: Vec<_> = set.map(|(name, _)| (name.to_owned(), "true".to_owned())).collect();
     let path = format!("{}/{name}", noun.path());
     let answer = context.session.client.send(Method::DELETE, &path, &query, None).await?;
     answer.warnings.iter().for_each(|text| printer::warning(text));

@@ -132,7 +132,7 @@ impl Iam {
                     Kind::Policy => Noun::Policy,
                     Kind::Serviceaccount => Noun::Serviceaccount,
                 };
-                delete::delete(context, noun, &name, false, false).await?;
+                delete::delete(context, noun, &name, delete::How::default()).await?;
                 context.printer.say(&format!("Deleted {}: {name}", noun.words()));
                 Ok(())
             }

@@ -136,7 +136,8 @@ impl App {
         self.engine_change(name, precondition, edit, |_| ()).await
     }
 
-    /// Marks an engine for deletion. It goes when no function is on it any more.
+    /// Marks an engine for deletion. It goes when no function is on it any more; at once when that
+    /// is forced.
     pub async fn engine_delete(
         &self,
         caller: &Caller,
@@ -153,14 +154,20 @@ impl App {
             );
             return Err(Violation::new("name", rule).into());
         }
-        if engine.meta.state == State::Deleting {
-            return Ok(engine);
+        if engine.meta.state == State::Deleting && !how.force {
+            return Ok(self.shown(engine));
         }
         let users = users(&self.store, &engine.meta.name).await?.join(", ");
         if !users.is_empty() && (how.protect || self.protects(&operators()).await?) {
             return Err(Error::InUse { kind: Engine::KIND, name: engine.meta.name, users });
         }
         let used = (!users.is_empty()).then(|| format!("engine {name} is used by {users}"));
+        if how.force {
+            self.store.remove(&engine).await?;
+            let mut gone = self.shown(engine);
+            (gone.meta.state, gone.meta.reason) = (State::Deleted, used.into_iter().collect());
+            return Ok(gone);
+        }
         let edit = |engine: &mut Resource<Engine>| {
             engine.meta.state = State::Deleting;
             engine.meta.reason = used.iter().cloned().collect();

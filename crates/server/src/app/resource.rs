@@ -35,6 +35,8 @@ pub struct Deletion {
     pub protect: bool,
     /// Keep the runs of a function.
     pub keep_runs: bool,
+    /// Forget an engine that is gone for good, with what is on it.
+    pub force: bool,
 }
 
 impl App {

@@ -97,7 +97,8 @@ async fn update(
     Ok(answer(&app, StatusCode::OK, &updated))
 }
 
-/// Deletes an engine. It goes when no function is on it any more; a warning names them.
+/// Deletes an engine. It goes when no function is on it any more, or at once with `force=true`; a
+/// warning names the functions.
 #[utoipa::path(delete, path = "/v1/engine/{name}", tag = "engine", operation_id = "engine_delete",
     params(DeleteParameters), responses((status = 200, body = wire::Engine), Problems))]
 async fn delete(

@@ -127,6 +127,8 @@ parameters! {
         NAME,
         ("protect", ParameterIn::Query, Type::Boolean, "Refuse (409) when others use it."),
         ("keepRuns", ParameterIn::Query, Type::Boolean, "Keep the runs of a function."),
+        ("force", ParameterIn::Query, Type::Boolean,
+            "Forget an engine that is gone for good, with what is on it."),
         IF_MATCH,
         ORGANIZATION,
     ]

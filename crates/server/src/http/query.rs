@@ -117,12 +117,13 @@ pub struct One {
     pub known: Option<i64>,
     pub protect: bool,
     pub keep_runs: bool,
+    pub force: bool,
 }
 
 impl One {
     pub fn deletion(&self) -> Deletion {
-        let Self { precondition, protect, keep_runs, .. } = *self;
-        Deletion { precondition, protect, keep_runs }
+        let Self { precondition, protect, keep_runs, force, .. } = *self;
+        Deletion { precondition, protect, keep_runs, force }
     }
 
     /// Whether a thing with these tags is meant.
@@ -142,8 +143,9 @@ impl FromRequestParts<Arc<App>> for One {
                 "tags" => one.tags.push(tag(&value)?),
                 "protect" => one.protect = flag("protect", &value)?,
                 "keepRuns" => one.keep_runs = flag("keepRuns", &value)?,
+                "force" => one.force = flag("force", &value)?,
                 other => {
-                    let rule = "is no parameter of this request: tags, protect, keepRuns";
+                    let rule = "is no parameter of this request: tags, protect, keepRuns, force";
                     return Err(Violation::new(other, rule).into());
                 }
             }

@@ -219,6 +219,24 @@ async fn an_engine_goes_when_no_function_is_on_it_any_more() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_engine_that_is_gone_for_good_is_forgotten_with_all_that_is_on_it() {
+    let (bed, world) = bed().await;
+    function(&bed, "f").await;
+    world.ill.store(true, Ordering::SeqCst);
+    bed.ask(Method::DELETE, "/v1/engine/lab", &Value::Null).await;
+    bed.settled("/v1/engine/lab", |lab| lab["status"] == "DELETING").await;
+    let (status, gone) = bed.ask(Method::DELETE, "/v1/engine/lab?force=true", &Value::Null).await;
+    assert_eq!((status, &gone["status"]), (200, &json!("DELETED")), "{gone}");
+    bed.settled("/v1/engine/lab", Value::is_null).await;
+    bed.settled("/v1/function/f", |f| f["status"] == "ERROR").await;
+    world.ill.store(false, Ordering::SeqCst);
+    bed.insist(Method::POST, "/v1/engine", &engine("lab", json!({"secrets": ["lab"]})), None).await;
+    bed.settled("/v1/function/f", |f| f["status"] == "READY").await;
+    answers(&bed, "hello", CANARY.len()).await;
+    bed.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_engine_that_is_away_is_said_to_be_and_the_server_serves_on() {
     let (bed, world) = bed().await;
     let metric = async |line: &str| {
