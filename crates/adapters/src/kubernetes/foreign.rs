@@ -11,8 +11,8 @@ use dispatch_driver::{
     Result, Retry,
 };
 use dispatch_model::code;
-use reqwest::{Method, RequestBuilder, StatusCode};
 use reqwest::header::{CONTENT_TYPE, HOST, HeaderValue};
+use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 use uuid::Uuid;
 
