@@ -5,9 +5,13 @@ pub mod aws_lambda;
 #[cfg(feature = "docker")]
 pub mod docker;
 #[cfg(feature = "kubernetes")]
+pub mod knative;
+#[cfg(feature = "kubernetes")]
 pub mod kubernetes;
 #[cfg(feature = "remote")]
 pub mod remote;
+#[cfg(feature = "kubernetes")]
+pub mod riff;
 
 use dispatch_driver::EngineType;
 
@@ -19,8 +23,12 @@ pub fn types() -> Vec<Box<dyn EngineType>> {
         #[cfg(feature = "docker")]
         Box::new(docker::DockerType),
         #[cfg(feature = "kubernetes")]
+        Box::new(knative::Knative),
+        #[cfg(feature = "kubernetes")]
         Box::new(kubernetes::Kubernetes),
         #[cfg(feature = "remote")]
         Box::new(remote::RemoteType),
+        #[cfg(feature = "kubernetes")]
+        Box::new(riff::Riff),
     ]
 }

@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod cluster;
+pub mod conditions;
 mod exec;
 pub mod failure;
 pub mod foreign;

@@ -15,6 +15,7 @@ use crate::programs::{self, free_address};
 pub mod api;
 mod certificates;
 pub mod controller;
+pub mod definitions;
 mod program;
 mod running;
 

@@ -127,6 +127,12 @@ pub enum Trouble {
 /// What of the pods of a deployment keeps it from serving.
 pub fn trouble(pods: &[Value]) -> Option<Trouble> {
     pods.iter().find_map(|pod| {
+        let conditions = pod["status"]["conditions"].as_array().into_iter().flatten();
+        let mut conditions = conditions.filter(|c| c["type"] == "PodScheduled");
+        if let Some(placeless) = conditions.find(|c| c["reason"] == "Unschedulable") {
+            let message = placeless["message"].as_str().unwrap_or_default();
+            return Some(Trouble::NotStarted(format!("Unschedulable: {message}")));
+        }
         let containers = pod["status"]["containerStatuses"].as_array()?;
         containers.iter().find_map(of_container)
     })

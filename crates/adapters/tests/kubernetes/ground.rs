@@ -2,18 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use dispatch_adapters::engine;
-use dispatch_driver::conformance::{Bed, Limits, Program, Tried};
-use dispatch_driver::{Beside, Deployment, Engine, EngineConfig, Error, Languages, SourceStore};
+use dispatch_driver::conformance::{self, Bed, Limits, Program, Tried};
+use dispatch_driver::{
+    Beside, Call, Deployment, Engine, EngineConfig, Error, Languages, SourceStore,
+};
 use dispatch_systems::docker::{self, Docker};
 use dispatch_systems::function_image::FunctionImages;
 use dispatch_systems::kubernetes::Kubernetes;
 use dispatch_systems::kubernetes::controller::Controller;
 use dispatch_systems::programs;
 use dispatch_systems::registry::{self, Registry};
+use serde_json::{Value, json};
 
 /// What tests stand on; it goes with the last of them.
 pub struct Ground {
@@ -63,13 +67,56 @@ async fn start() -> Option<Ground> {
     Some(Ground { controller, kubernetes, images, _registry: registry, turn: Arc::default() })
 }
 
+/// A suite that was run to its end.
+pub async fn conforms(
+    kind: &'static str,
+    settings: impl Fn(&Ground) -> Vec<(&'static str, String)>,
+) {
+    let Some(turn) = turn().await else { return };
+    let settings = settings(&turn.ground);
+    conformance::run(&Cluster::new(&turn, kind, settings).await).await.assert();
+}
+
+/// Waits until it is so.
+pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "it did not come true: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// A call that returns what it is given.
+pub fn echo(value: &Value) -> Call {
+    Call {
+        run_id: uuid::Uuid::now_v7(),
+        context: Bytes::from_static(b"{}"),
+        payload: json!({"echo": value}).to_string().into(),
+        deadline: Instant::now() + Duration::from_secs(60),
+    }
+}
+
+/// What it returned.
+pub async fn echoed(engine: &Arc<dyn Engine>, id: uuid::Uuid, value: Value) -> Value {
+    let outcome = engine.invoke(id, echo(&value)).await.unwrap();
+    serde_json::from_str(outcome.result.unwrap().get()).unwrap()
+}
+
 impl Ground {
+    /// Where an engine's `ingress` is.
+    pub fn ingress(&self) -> (&'static str, String) {
+        ("ingress", format!("http://{}", self.controller.ingress))
+    }
+
     /// An engine of a type over this cluster.
-    pub async fn engine(&self, kind: &str, more: &[(&str, &str)]) -> Arc<dyn Engine> {
+    pub async fn engine(&self, kind: &str, more: &[(&str, String)]) -> Arc<dyn Engine> {
         let file = self.kubernetes.kubeconfig().display().to_string();
         let mut settings = BTreeMap::from([("kubeconfigFile".to_owned(), file)]);
         for (key, value) in more {
-            settings.insert((*key).to_owned(), (*value).to_owned());
+            settings.insert((*key).to_owned(), value.clone());
         }
         make(kind, settings, BTreeMap::new()).await.unwrap()
     }
@@ -108,7 +155,7 @@ impl SourceStore for NoSources {
 pub struct Cluster {
     ground: Arc<Ground>,
     kind: &'static str,
-    settings: &'static [(&'static str, &'static str)],
+    settings: Vec<(&'static str, String)>,
     engine: Mutex<Arc<dyn Engine>>,
 }
 
@@ -116,10 +163,10 @@ impl Cluster {
     pub async fn new(
         turn: &Turn,
         kind: &'static str,
-        settings: &'static [(&'static str, &'static str)],
+        settings: Vec<(&'static str, String)>,
     ) -> Self {
         let ground = Arc::clone(&turn.ground);
-        let engine = Mutex::new(ground.engine(kind, settings).await);
+        let engine = Mutex::new(ground.engine(kind, &settings).await);
         Self { ground, kind, settings, engine }
     }
 }
@@ -135,16 +182,19 @@ impl Bed for Cluster {
     }
 
     async fn restart(&self) -> Tried<()> {
-        let engine = self.ground.engine(self.kind, self.settings).await;
+        let engine = self.ground.engine(self.kind, &self.settings).await;
         *self.engine.lock().unwrap() = engine;
         Ok(())
     }
 
     async fn outage(&self, gone: bool) -> Tried<()> {
         let ground = Arc::clone(&self.ground);
-        let change = move || match gone {
-            true => ground.kubernetes.stop(),
-            false => ground.kubernetes.go_on(),
+        let change = move || {
+            ground.controller.open_ingress(!gone);
+            match gone {
+                true => ground.kubernetes.stop(),
+                false => ground.kubernetes.go_on(),
+            }
         };
         tokio::task::spawn_blocking(change).await.unwrap();
         Ok(())

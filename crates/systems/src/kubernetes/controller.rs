@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -19,15 +19,18 @@ use world::World;
 mod deployment;
 mod endpoints;
 mod garbage;
+mod ingress;
 pub mod kinds;
+mod knative;
 mod kubelet;
+mod riff;
 mod status;
 mod world;
 
 /// Longest time between two rounds, when nothing happens.
 const ROUND: Duration = Duration::from_millis(200);
 
-/// How what is made of an object goes; by its name, see [`Controller::behave`].
+/// How it goes with an object, see [`Controller::behave`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// Nothing is done for so long after it was made.
@@ -46,12 +49,37 @@ pub(super) struct Shared {
     modes: Mutex<BTreeMap<String, Mode>>,
     /// The port of each ready pod, by its uid.
     ports: Mutex<BTreeMap<String, u16>>,
+    /// Calls under way of each revision, and when the last one ended or a new one began.
+    calls: Mutex<BTreeMap<String, (u32, Instant)>>,
 }
 
 impl Shared {
     pub fn mode(&self, name: &str) -> Option<Mode> {
         let modes = self.modes.lock().expect("no panic holds it");
-        modes.iter().find(|(prefix, _)| name.starts_with(prefix.as_str())).map(|(_, mode)| *mode)
+        modes.get(name).copied()
+    }
+
+    /// Whether nothing is done for an object yet.
+    fn waits(&self, object: &Value) -> bool {
+        let slow = match self.mode(api::place(object).1) {
+            Some(Mode::Slow(time)) => status::age(object).is_none_or(|age| age < time),
+            _ => false,
+        };
+        slow || !object["metadata"]["deletionTimestamp"].is_null()
+    }
+
+    /// Whether a revision has calls, or had one so short a time ago.
+    fn used_within(&self, revision: &str, time: Duration) -> bool {
+        let mut calls = self.calls.lock().expect("no panic holds it");
+        let (under_way, last) = calls.entry(revision.to_owned()).or_insert((0, Instant::now()));
+        *under_way > 0 || last.elapsed() < time
+    }
+
+    /// Counts a call of a revision until it is dropped.
+    fn call(&self, revision: &str) -> Call<'_> {
+        let mut calls = self.calls.lock().expect("no panic holds it");
+        calls.entry(revision.to_owned()).or_insert((0, Instant::now())).0 += 1;
+        Call { shared: self, revision: revision.to_owned() }
     }
 
     /// Where a pod serves now, if it does.
@@ -69,8 +97,26 @@ impl Shared {
     }
 }
 
+/// A call under way.
+pub(super) struct Call<'a> {
+    shared: &'a Shared,
+    revision: String,
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        let mut calls = self.shared.calls.lock().expect("no panic holds it");
+        if let Some((under_way, last)) = calls.get_mut(&self.revision) {
+            (*under_way, *last) = (*under_way - 1, Instant::now());
+        }
+    }
+}
+
 /// Running controllers; they end, with all containers, when dropped.
 pub struct Controller {
+    /// `127.0.0.1:PORT`: requests with the host name of a route or Ingress come in here.
+    pub ingress: String,
+    open: tokio::sync::watch::Sender<bool>,
     shared: Arc<Shared>,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
     thread: Option<std::thread::JoinHandle<()>>,
@@ -90,27 +136,44 @@ impl Controller {
             host,
             modes: Mutex::default(),
             ports: Mutex::default(),
+            calls: Mutex::default(),
         });
+        let ingress = crate::programs::free_address().to_string();
+        let (open, is_open) = tokio::sync::watch::channel(true);
+        let (ready, is_ready) = std::sync::mpsc::channel();
         let (stop, stopped) = tokio::sync::oneshot::channel();
-        let theirs = Arc::clone(&shared);
+        let (theirs, address) = (Arc::clone(&shared), ingress.clone());
         // A thread of its own: tests come and go with their runtimes.
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread();
             let runtime = { runtime }.worker_threads(2).enable_all().build().expect("a runtime");
             runtime.block_on(async {
+                define(&theirs.api).await;
+                // The other side waits for this.
+                let _ = ready.send(());
                 tokio::select! {
-                    () = rounds(theirs) => {}
+                    () = rounds(Arc::clone(&theirs)) => {}
+                    () = ingress::serve(theirs, address, is_open) => {}
                     _ = stopped => {}
                 }
             });
             runtime.shutdown_background();
         });
-        Some(Self { shared, stop: Some(stop), thread: Some(thread) })
+        is_ready.recv().expect("the kinds can be defined");
+        Some(Self { ingress, open, shared, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// How it goes with everything whose name begins so.
+    /// How it goes with what is made of the object of this name.
     pub fn behave(&self, name: &str, mode: Mode) {
         self.shared.modes.lock().expect("no panic holds it").insert(name.to_owned(), mode);
+    }
+}
+
+impl Controller {
+    /// Closes the ingress with all its connections, or opens it again at its address.
+    pub fn open_ingress(&self, open: bool) {
+        // Nobody listens only when the controllers have ended.
+        let _ = self.open.send(open);
     }
 }
 
@@ -128,6 +191,8 @@ async fn rounds(shared: Arc<Shared>) {
     loop {
         // Each is safe to repeat and looks at everything: what one of them could not write in this
         // round, as it was not the latest, it writes in the next.
+        riff::round(&shared).await;
+        knative::round(&shared).await;
         deployment::round(&shared).await;
         kubelet.round();
         endpoints::round(&shared).await;
@@ -167,4 +232,47 @@ async fn gone(shared: &Shared, reference: &Value, of: &Value) -> bool {
         Ok(owner) => owner["metadata"]["uid"] != reference["uid"],
         Err(refusal) => refusal.is(reqwest::StatusCode::NOT_FOUND),
     }
+}
+
+/// Defines the kinds of Knative and riff, and waits until they are served.
+async fn define(api: &Api) {
+    let definitions = super::definitions::all();
+    for definition in &definitions {
+        // Whoever used this server before has defined it already.
+        if let Err(refusal) = api.create(kinds::DEFINITIONS, definition).await {
+            let there = refusal.is(reqwest::StatusCode::CONFLICT);
+            assert!(there, "a kind cannot be defined: {refusal}");
+        }
+    }
+    let deadline = Instant::now() + Duration::from_secs(30);
+    for kind in kinds::ALL {
+        while let Err(refusal) = api.list(*kind).await {
+            assert!(Instant::now() < deadline, "{kind:?} is not served: {refusal}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+/// Makes an object that is not there; where `part` of one that is differs, it is written anew.
+async fn ensure(shared: &Shared, kind: api::Kind, object: Value, part: &str) {
+    let (namespace, name) = api::place(&object);
+    match shared.world.get(kind, namespace, name) {
+        None => settled(shared.api.create(kind, &object).await),
+        Some(there) if !part.is_empty() && there[part] != object[part] => {
+            let mut there = there;
+            there[part] = object[part].clone();
+            settled(shared.api.replace(kind, &there).await);
+        }
+        Some(_) => {}
+    }
+}
+
+/// Writes the state of an object, if it is another one.
+async fn report(shared: &Shared, kind: api::Kind, object: &Value, after: Value) {
+    if object["status"] == after {
+        return;
+    }
+    let mut object = object.clone();
+    object["status"] = after;
+    settled(shared.api.replace_status(kind, &object).await);
 }

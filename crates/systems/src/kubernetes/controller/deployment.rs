@@ -12,13 +12,7 @@ pub async fn round(shared: &Shared) {
     }
     let pods = shared.world.of(PODS);
     for deployment in shared.world.of(DEPLOYMENTS) {
-        let (_, name) = place(&deployment);
-        let slow = match shared.mode(name) {
-            Some(Mode::Slow(time)) => status::age(&deployment).is_none_or(|age| age < time),
-            _ => false,
-        };
-        let going = !deployment["metadata"]["deletionTimestamp"].is_null();
-        if !slow && !going {
+        if !shared.waits(&deployment) {
             let own: Vec<_> = pods.iter().filter(|pod| status::owned(pod, &deployment)).collect();
             replicate(shared, &deployment, &own).await;
             report(shared, &deployment, &own).await;

@@ -24,3 +24,10 @@ kinds! {
     CORE_DEPLOYERS "core.projectriff.io/v1alpha1" "Deployer" "deployers";
     KNATIVE_DEPLOYERS "knative.projectriff.io/v1alpha1" "Deployer" "deployers";
 }
+
+/// Of which one makes further kinds.
+pub const DEFINITIONS: Kind = Kind {
+    version: "apiextensions.k8s.io/v1",
+    name: "CustomResourceDefinition",
+    plural: "customresourcedefinitions",
+};

@@ -38,6 +38,11 @@ pub fn set(status: &mut Value, kind: &str, is: &str, reason: &str, message: &str
     }
 }
 
+/// Status of a condition in what will be an object's status.
+pub fn is(status: &Value, kind: &str) -> String {
+    get(&json!({"status": status}), kind).0
+}
+
 /// Status, reason and message of a condition; `Unknown` where there is none.
 pub fn get(object: &Value, kind: &str) -> (String, String, String) {
     let all = object["status"]["conditions"].as_array();
