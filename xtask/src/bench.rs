@@ -4,6 +4,7 @@
 //! what it starts run on the first core, the load on the second.
 
 mod baseline;
+mod engines;
 mod fleet;
 mod http;
 mod images;
@@ -56,6 +57,7 @@ const MEASURES: &[(&str, Measure)] = &[
     ("list", scale::list),
     ("idle", scale::idle),
     ("routes", scale::routes),
+    ("engines", engines::overhead),
     ("images-rebuild", images::rebuild),
     ("images-update", images::update),
     ("images-call", images::call),
@@ -67,7 +69,7 @@ const MEASURES: &[(&str, Measure)] = &[
 /// Those of them whose load comes from wrk.
 const WITH_WRK: &[&str] = &["wasm", "python", "accept"];
 const EXAMPLES: &[&str] =
-    &["bare_hyper", "fill_store", "router_bench", "python_layout", "fill_content"];
+    &["bare_hyper", "fill_store", "router_bench", "python_layout", "fill_content", "overhead"];
 
 pub fn run(arguments: &Arguments) -> Result<()> {
     let filters = &arguments.filters;

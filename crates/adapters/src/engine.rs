@@ -6,6 +6,8 @@ pub mod aws_lambda;
 pub mod docker;
 #[cfg(feature = "kubernetes")]
 pub mod kubernetes;
+#[cfg(feature = "openwhisk")]
+pub mod openwhisk;
 #[cfg(feature = "remote")]
 pub mod remote;
 
@@ -20,6 +22,8 @@ pub fn types() -> Vec<Box<dyn EngineType>> {
         Box::new(docker::DockerType),
         #[cfg(feature = "kubernetes")]
         Box::new(kubernetes::Kubernetes),
+        #[cfg(feature = "openwhisk")]
+        Box::new(openwhisk::OpenWhiskType),
         #[cfg(feature = "remote")]
         Box::new(remote::RemoteType),
     ]
