@@ -152,9 +152,18 @@ final class Serve {
         }
     }
 
-    /** The answer to a call. */
+    /**
+     * The answer to a call. OpenWhisk has calls in a `value`; where that has no payload, none is
+     * meant, as in its /init.
+     */
     private String answered(byte[] body) throws Refused {
         Map<?, ?> call = parse(body);
+        if (!call.containsKey("payload") && call.get("value") instanceof Map) {
+            call = (Map<?, ?>) call.get("value");
+            if (!call.containsKey("payload")) {
+                return "{}";
+            }
+        }
         Object context = call.get("context");
         context = context == null ? new LinkedHashMap<>() : context;
         if (!(context instanceof Map)) {

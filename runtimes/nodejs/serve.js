@@ -240,7 +240,8 @@ async function bodyOf(request) {
   return Buffer.concat(parts).toString("utf8");
 }
 
-// The context and the payload of a call as JSON, and its limit in milliseconds.
+// The context and the payload of a call as JSON, and its limit in milliseconds. OpenWhisk has calls
+// in a `value`; where that has no payload, none is meant, as in its /init: null.
 function split(text) {
   let call;
   try {
@@ -250,6 +251,10 @@ function split(text) {
   }
   const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
   if (!isObject(call)) throw new Refused(400, "the request is no JSON object with context and payload");
+  if (!("payload" in call) && isObject(call.value)) {
+    call = call.value;
+    if (!("payload" in call)) return null;
+  }
   const context = call.context ?? {};
   if (!isObject(context)) throw new Refused(400, "the context is no JSON object");
   const limit = context.timeout > 0 && context.timeout < 1e9 ? Number(context.timeout) : null;
@@ -264,7 +269,9 @@ function split(text) {
 // Status and body of the answer to a call; `leftMs` is what it may take at most.
 async function answered(text, leftMs = null) {
   try {
-    const [context, payload, limitMs] = split(text);
+    const parts = split(text);
+    if (parts === null) return [200, "{}"];
+    const [context, payload, limitMs] = parts;
     const limits = [limitMs, leftMs].filter((limit) => limit !== null);
     const limit = limits.length ? Math.min(...limits) : null;
     const { kind, body, logs } = await call(context, payload, limit);

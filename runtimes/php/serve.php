@@ -83,11 +83,12 @@ final class Refused extends \Exception
 }
 
 /**
- * The context and the payload of a call as JSON, and its limit in milliseconds.
+ * The context and the payload of a call as JSON, and its limit in milliseconds. OpenWhisk has calls
+ * in a `value`; where that has no payload, none is meant, as in its /init: null.
  *
- * @return array{string, string, float|null}
+ * @return array{string, string, float|null}|null
  */
-function split(string $body): array
+function split(string $body): ?array
 {
     try {
         $call = json_decode($body, false, 512, JSON_THROW_ON_ERROR | JSON_BIGINT_AS_STRING);
@@ -96,6 +97,12 @@ function split(string $body): array
     }
     if (!$call instanceof \stdClass) {
         throw new Refused('the request is no JSON object with context and payload', 400);
+    }
+    if (!property_exists($call, 'payload') && ($call->value ?? null) instanceof \stdClass) {
+        $call = $call->value;
+        if (!property_exists($call, 'payload')) {
+            return null;
+        }
     }
     $context = $call->context ?? new \stdClass();
     if (!$context instanceof \stdClass) {
@@ -569,8 +576,10 @@ final class Server
             } elseif ($method !== 'POST') {
                 $message = '{"message": "GET /healthz, or POST a call"}';
                 $connection->answer(404, $message, !$this->stopping);
+            } elseif (($call = split($body)) === null) {
+                $connection->answer(200, '{}', !$this->stopping);
             } else {
-                $this->waiting[] = [$connection, ...split($body)];
+                $this->waiting[] = [$connection, ...$call];
                 $connection->called = true;
             }
         } catch (Refused $refused) {
@@ -655,10 +664,14 @@ final class LambdaRuntime
             return '{}';
         }
         try {
-            [$context, $payload, $limit] = split($event);
+            $call = split($event);
         } catch (Refused $refused) {
             return envelope(['type' => 'InputError', 'message' => $refused->getMessage()]);
         }
+        if ($call === null) {
+            return '{}';
+        }
+        [$context, $payload, $limit] = $call;
         $limits = array_filter([$limit, $left], fn ($limit) => $limit !== null);
         try {
             $worker = $this->worker ?? new Worker($this->settings);

@@ -355,9 +355,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
 def answered(pool, body, left_ms=None):
     """Status and body of the answer to a call."""
     try:
-        context, payload, limit_ms = split(body)
+        call = split(body)
     except Refused as refused:
         return refused.answer()
+    if call is None:
+        return 200, b"{}"
+    context, payload, limit_ms = call
     limits = [limit for limit in (limit_ms, left_ms) if limit]
     try:
         kind, body, logs = pool.call(context, payload, min(limits, default=None))
@@ -370,11 +373,18 @@ def answered(pool, body, left_ms=None):
 
 
 def split(body):
-    """Context and payload of a call, as JSON without space around it, and its limit in ms."""
+    """Context and payload of a call, as JSON without space around it, and its limit in ms.
+
+    OpenWhisk has calls in a `value`; where that has no payload, none is meant, as in its /init.
+    """
     try:
         call = json.loads(body, parse_constant=no_constant)
         if not isinstance(call, dict):
             raise Refused(400, "the request is no JSON object with context and payload")
+        if "payload" not in call and isinstance(call.get("value"), dict):
+            call = call["value"]
+            if "payload" not in call:
+                return None
         context = call.get("context")
         context = {} if context is None else context
         if not isinstance(context, dict):

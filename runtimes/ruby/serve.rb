@@ -407,6 +407,8 @@ module DispatchServe
   # Status and body of the answer to a call; `left_ms` is what it may take at most.
   def self.answered(pool, body, left_ms = nil)
     context, payload, limit_ms = split(body)
+    return [200, "{}"] if context.nil?
+
     begin
       kind, text, logs = pool.call(context, payload, [limit_ms, left_ms].compact.min)
     rescue StandardError => e
@@ -419,13 +421,18 @@ module DispatchServe
     e.answer
   end
 
-  # The context and the payload of a call as JSON, and its limit in milliseconds.
+  # The context and the payload of a call as JSON, and its limit in milliseconds. OpenWhisk has
+  # calls in a `value`; where that has no payload, none is meant, as in its /init: nil.
   def self.split(body)
     call = JSON.parse(body.dup.force_encoding("UTF-8"))
     unless call.is_a?(Hash)
       raise Refused.new(400, "the request is no JSON object with context and payload")
     end
 
+    if !call.key?("payload") && call["value"].is_a?(Hash)
+      call = call["value"]
+      return nil unless call.key?("payload")
+    end
     context = call["context"] || {}
     raise Refused.new(400, "the context is no JSON object") unless context.is_a?(Hash)
 

@@ -4,6 +4,7 @@
 //! what it starts run on the first core, the load on the second.
 
 mod baseline;
+mod engines;
 mod fleet;
 mod http;
 mod images;
@@ -59,6 +60,7 @@ const MEASURES: &[(&str, Measure)] = &[
     ("idle", scale::idle),
     ("routes", scale::routes),
     ("placement", placement::measure),
+    ("engines", engines::overhead),
     ("images-rebuild", images::rebuild),
     ("images-update", images::update),
     ("images-call", images::call),
@@ -77,6 +79,8 @@ const EXAMPLES: &[&str] = &[
     "fill_content",
     "placement_bench",
 ];
+const EXAMPLES: &[&str] =
+    &["bare_hyper", "fill_store", "router_bench", "python_layout", "fill_content", "overhead"];
 
 pub fn run(arguments: &Arguments) -> Result<()> {
     let filters = &arguments.filters;

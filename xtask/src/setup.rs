@@ -50,6 +50,11 @@ const TEST_PACKAGES: &[Package] = &[
         programs: &["dockerd", "docker", "containerd", "runc"],
         why: "runs functions' images in tests",
     },
+    Package {
+        name: "podman",
+        programs: &["podman", "conmon"],
+        why: "runs functions' images in tests as well",
+    },
     Package { name: "skopeo", programs: &["skopeo"], why: "reads and writes images in tests" },
     Package { name: "umoci", programs: &["umoci"], why: "unpacks images in tests" },
     Package { name: "busybox-static", programs: &["busybox"], why: "a small image in tests" },

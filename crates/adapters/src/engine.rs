@@ -8,6 +8,8 @@ pub mod docker;
 pub mod knative;
 #[cfg(feature = "kubernetes")]
 pub mod kubernetes;
+#[cfg(feature = "openwhisk")]
+pub mod openwhisk;
 #[cfg(feature = "remote")]
 pub mod remote;
 #[cfg(feature = "kubernetes")]
@@ -26,6 +28,8 @@ pub fn types() -> Vec<Box<dyn EngineType>> {
         Box::new(knative::Knative),
         #[cfg(feature = "kubernetes")]
         Box::new(kubernetes::Kubernetes),
+        #[cfg(feature = "openwhisk")]
+        Box::new(openwhisk::OpenWhiskType),
         #[cfg(feature = "remote")]
         Box::new(remote::RemoteType),
         #[cfg(feature = "kubernetes")]

@@ -6,5 +6,7 @@ mod bed;
 mod conformance;
 #[path = "docker/containers.rs"]
 mod containers;
+#[path = "docker/places.rs"]
+mod places;
 #[path = "docker/servers.rs"]
 mod servers;

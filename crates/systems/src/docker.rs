@@ -1,4 +1,5 @@
-//! Docker's engine, started by hand: no network of its own, and nothing of it stays.
+//! Docker's engine, or Podman's service that speaks the same, started by hand: no network of its
+//! own, and nothing of it stays.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,8 @@ use crate::programs::finished;
 
 /// What it takes to start one; only root may.
 pub const PROGRAMS: &[&str] = &["dockerd", "containerd", "runc", "docker", "unshare"];
+/// The same for Podman, which Docker's client speaks to.
+pub const PODMAN: &[&str] = &["podman", "conmon", "runc", "docker", "unshare"];
 
 /// Debian's client: of the release its engine is of, which another in `PATH` may be too new for.
 const CLIENT: &str = "/usr/bin/docker";
@@ -23,6 +26,7 @@ pub struct Docker {
     child: Child,
     /// Name of the control group above those of its containers.
     group: String,
+    command: fn(state: &Path, group: &str) -> Command,
     // The last field: all has ended when it goes.
     state: TempDir,
 }
@@ -31,29 +35,26 @@ impl Docker {
     /// In namespaces of its own: what it mounts and starts goes with its first process, also
     /// when that is killed.
     pub fn start() -> Self {
+        Self::started(dockerd, |_| ())
+    }
+
+    /// Podman's service in the place of Docker's, which pulls from this registry without TLS.
+    pub fn podman(registry: &str) -> Self {
+        let registries = format!("[[registry]]\nlocation = \"{registry}\"\ninsecure = true\n");
+        Self::started(podman, |state| {
+            fs::write(state.join("registries.conf"), registries).expect("its registries");
+        })
+    }
+
+    fn started(command: fn(&Path, &str) -> Command, prepare: impl FnOnce(&Path)) -> Self {
         let state = tempfile::tempdir().expect("a temporary directory");
         let name = state.path().file_name().expect("it has a name").to_string_lossy();
         let group = format!("dispatch-test-{}", name.trim_start_matches('.'));
-        let child = Self::spawn(state.path(), &group);
-        let docker = Self { child, group, state };
+        prepare(state.path());
+        let child = spawn(command(state.path(), &group), state.path());
+        let docker = Self { child, group, command, state };
         docker.wait();
         docker
-    }
-
-    fn spawn(state: &Path, group: &str) -> Child {
-        let place = |name: &str| state.join(name).display().to_string();
-        let log = fs::File::create(place("log")).expect("a log");
-        let mut command = Command::new("unshare");
-        command.args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "dockerd"]);
-        command.args(["--iptables=false", "--ip-masq=false", "--bridge=none"]);
-        command.args(["--storage-driver=overlay2", "--data-root", &place("data")]);
-        command.args(["--exec-root", &place("run"), "--pidfile", &place("pid")]);
-        command.args(["--host", &format!("unix://{}", place("socket"))]);
-        // Besides those of another engine that this machine may have, with its settings.
-        command.args(["--cgroup-parent", &format!("/{group}"), "--config-file", &place("none")]);
-        fs::write(place("none"), "{}").expect("its settings");
-        command.stdout(Stdio::null()).stderr(log);
-        command.spawn().expect("unshare starts")
     }
 
     /// Ends it with all that runs, as a machine that loses its power.
@@ -68,7 +69,7 @@ impl Docker {
 
     /// Starts it again with the images and the ended containers it had.
     pub fn resume(&mut self) {
-        self.child = Self::spawn(self.path(), &self.group);
+        self.child = spawn((self.command)(self.path(), &self.group), self.path());
         self.wait();
     }
 
@@ -82,7 +83,7 @@ impl Docker {
         while !self.client().arg("version").output().is_ok_and(|o| o.status.success()) {
             if Instant::now() > deadline {
                 let log = fs::read_to_string(self.path().join("log")).unwrap_or_default();
-                panic!("dockerd does not answer; its log:\n{log}");
+                panic!("the engine does not answer; its log:\n{log}");
             }
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -134,6 +135,41 @@ impl Docker {
         let places = all.map(|controller| controller.path()).chain([CGROUPS.into()]);
         places.map(|place| place.join(&self.group)).filter(|place| place.is_dir()).collect()
     }
+}
+
+/// In namespaces of its own.
+fn spawn(command: Command, state: &Path) -> Child {
+    let log = fs::File::create(state.join("log")).expect("a log");
+    let mut apart = Command::new("unshare");
+    apart.args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]);
+    apart.arg(command.get_program()).args(command.get_args());
+    apart.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    apart.stdout(Stdio::null()).stderr(log).spawn().expect("unshare starts")
+}
+
+fn dockerd(state: &Path, group: &str) -> Command {
+    let place = |name: &str| state.join(name).display().to_string();
+    let mut command = Command::new("dockerd");
+    command.args(["--iptables=false", "--ip-masq=false", "--bridge=none"]);
+    command.args(["--storage-driver=overlay2", "--data-root", &place("data")]);
+    command.args(["--exec-root", &place("run"), "--pidfile", &place("pid")]);
+    command.args(["--host", &format!("unix://{}", place("socket"))]);
+    // Besides those of another engine that this machine may have, with its settings.
+    command.args(["--cgroup-parent", &format!("/{group}"), "--config-file", &place("none")]);
+    fs::write(place("none"), "{}").expect("its settings");
+    command
+}
+
+/// Its containers' groups lie where those of all of this machine's Podman do.
+fn podman(state: &Path, _group: &str) -> Command {
+    let place = |name: &str| state.join(name).display().to_string();
+    let mut command = Command::new("podman");
+    command.args(["--root", &place("data"), "--runroot", &place("run"), "--runtime", "runc"]);
+    command.args(["--tmpdir", &place("run/libpod"), "--cgroup-manager", "cgroupfs"]);
+    command.args(["--storage-driver", "overlay", "--events-backend", "file"]);
+    command.args(["system", "service", "--time=0", &format!("unix://{}", place("socket"))]);
+    command.env("CONTAINERS_REGISTRIES_CONF", place("registries.conf"));
+    command
 }
 
 impl Drop for Docker {

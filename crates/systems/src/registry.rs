@@ -22,17 +22,32 @@ pub struct Registry {
     pub address: String,
     child: Child,
     // The last field: the registry has ended when its directory goes.
-    _state: TempDir,
+    state: TempDir,
 }
 
 impl Registry {
     pub fn start() -> Self {
         let state = tempfile::tempdir().expect("a temporary directory");
+        let data = state.path().join("data");
+        Self::serve(state, &data, "")
+    }
+
+    /// Another one with the same content, which asks for a password. It takes `htpasswd`.
+    pub fn guarded(&self, user: &str, password: &str) -> Self {
+        let state = tempfile::tempdir().expect("a temporary directory");
+        let users = state.path().join("users");
+        let user = run("htpasswd", &["-Bbn", user, password]);
+        std::fs::write(&users, user + "\n").expect("its users");
+        let guard = format!("auth: {{htpasswd: {{realm: tests, path: {}}}}}\n", users.display());
+        Self::serve(state, &self.state.path().join("data"), &guard)
+    }
+
+    fn serve(state: TempDir, data: &Path, more: &str) -> Self {
         let address = free_address().to_string();
         let settings = format!(
-            "version: 0.1\nlog: {{level: error}}\nhttp: {{addr: '{address}'}}\nstorage:\n  \
+            "version: 0.1\nlog: {{level: error}}\nhttp: {{addr: '{address}'}}\n{more}storage:\n  \
              filesystem: {{rootdirectory: {}}}\n",
-            state.path().join("data").display()
+            data.display()
         );
         let file = state.path().join("settings.yml");
         std::fs::write(&file, settings).expect("its settings");
@@ -44,7 +59,7 @@ impl Registry {
             assert!(Instant::now() < deadline, "docker-registry does not listen on {address}");
             std::thread::sleep(Duration::from_millis(10));
         }
-        Self { address, child, _state: state }
+        Self { address, child, state }
     }
 
     /// Pushes an image of a layout as `name:tag`, and returns its digest.

@@ -21,30 +21,44 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Bed {
     pub docker: Arc<Mutex<Docker>>,
     pub images: FunctionImages,
+    pub registry: Registry,
     host: String,
-    _registry: Registry,
 }
 
 impl Bed {
     /// `None`, plainly said, where it cannot be.
     pub async fn start() -> Option<Self> {
-        if !has_root_and(docker::PROGRAMS) || !has(registry::PROGRAMS) {
+        Self::on(docker::PROGRAMS, |_| Docker::start()).await
+    }
+
+    /// The same with Podman.
+    pub async fn podman() -> Option<Self> {
+        Self::on(docker::PODMAN, Docker::podman).await
+    }
+
+    async fn on(programs: &[&str], start: fn(&str) -> Docker) -> Option<Self> {
+        if !has_root_and(programs) || !has(registry::PROGRAMS) {
             return None;
         }
-        let docker = tokio::task::spawn_blocking(Docker::start).await.unwrap();
         let registry = Registry::start();
+        let address = registry.address.clone();
+        let docker = tokio::task::spawn_blocking(move || start(&address)).await.unwrap();
         let images = FunctionImages::new(&registry.address).await;
         let host = docker.host();
-        Some(Self { docker: Arc::new(Mutex::new(docker)), images, host, _registry: registry })
+        Some(Self { docker: Arc::new(Mutex::new(docker)), images, registry, host })
     }
 
     /// A new driver. Docker has no network here but the machine's own.
     pub async fn engine(&self, settings: &[(&str, &str)]) -> Arc<dyn Engine> {
+        made(self.settings(settings), BTreeMap::new()).await.unwrap()
+    }
+
+    pub fn settings(&self, settings: &[(&str, &str)]) -> BTreeMap<String, String> {
         let mut all = BTreeMap::from([("host".to_owned(), self.host.clone())]);
         let given = [("network", "host"), ("lease", "2s")];
         let given = given.iter().chain(settings);
         all.extend(given.map(|(name, text)| ((*name).to_owned(), (*text).to_owned())));
-        made(all).await.unwrap()
+        all
     }
 
     pub async fn deployment(&self, source: &str) -> Deployment {
@@ -83,8 +97,11 @@ impl Bed {
 }
 
 /// What becomes of settings.
-pub async fn made(settings: BTreeMap<String, String>) -> dispatch_driver::Result<Arc<dyn Engine>> {
-    let config = EngineConfig::check("tested", &DockerType, settings, BTreeMap::new());
+pub async fn made(
+    settings: BTreeMap<String, String>,
+    secrets: BTreeMap<String, String>,
+) -> dispatch_driver::Result<Arc<dyn Engine>> {
+    let config = EngineConfig::check("tested", &DockerType, settings, secrets);
     let config = config.unwrap_or_else(|violation| panic!("{violation:?}"));
     let languages = Languages::builtin();
     let beside = Beside { sources: Arc::new(NoSources), images: None, languages };

@@ -42,9 +42,19 @@ impl Bed for Tested {
     }
 }
 
+async fn keeps_its_contract(bed: bed::Bed) {
+    let engine = Mutex::new(bed.engine(&[]).await);
+    conformance::run(&Tested { bed, engine }).await.assert();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_engine_keeps_its_contract() {
     let Some(bed) = bed::Bed::start().await else { return };
-    let engine = Mutex::new(bed.engine(&[]).await);
-    conformance::run(&Tested { bed, engine }).await.assert();
+    keeps_its_contract(bed).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_engine_keeps_its_contract_on_podman() {
+    let Some(bed) = bed::Bed::podman().await else { return };
+    keeps_its_contract(bed).await;
 }

@@ -1,6 +1,6 @@
 //! Containers of one server: warm, more of them under load, ended, idle.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use dispatch_driver::{Fault, Reached};
@@ -32,7 +32,7 @@ async fn a_warm_container_is_used_again_and_calls_at_once_get_more_of_them() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_container_runs_several_calls_where_that_is_set() {
     let Some(bed) = Bed::start().await else { return };
-    let engine = bed.engine(&[("calls_per_container", "3")]).await;
+    let engine = bed.engine(&[("callsPerContainer", "3")]).await;
     let deployment = bed.built(&*engine, |d| d.concurrency = 4).await;
     let payload = json!({"sleep_ms": 1_000, "echo": 1});
     let calls = (0..4).map(|_| outcome(&*engine, &deployment, payload.clone()));
@@ -118,7 +118,7 @@ async fn a_container_that_needs_too_much_memory_says_so() {
 async fn settings_that_do_not_go_together_are_refused() {
     let refused = async |settings: &[(&str, &str)]| {
         let settings = settings.iter().map(|(name, text)| ((*name).into(), (*text).into()));
-        let error = made(settings.collect()).await.err().expect("it is refused");
+        let error = made(settings.collect(), BTreeMap::new()).await.err().expect("it is refused");
         assert_eq!((error.code, error.fault), ("ENGINE008", Fault::Caller));
         error.message
     };
@@ -126,12 +126,12 @@ async fn settings_that_do_not_go_together_are_refused() {
     assert!(message.contains("internal network"), "{message}");
     let message = refused(&[("host", "/var/run/docker.sock")]).await;
     assert!(message.contains("unix:///PATH"), "{message}");
-    let message = refused(&[("host", "tcp://127.0.0.1:2376"), ("ca_file", "/nowhere")]).await;
-    assert!(message.contains("settings.ca_file: /nowhere"), "{message}");
-    let message = refused(&[("ca_file", "/nowhere")]).await;
+    let message = refused(&[("host", "tcp://127.0.0.1:2376"), ("caFile", "/nowhere")]).await;
+    assert!(message.contains("settings.caFile: /nowhere"), "{message}");
+    let message = refused(&[("caFile", "/nowhere")]).await;
     assert!(message.contains("has no TLS"), "{message}");
-    let message = refused(&[("calls_per_container", "0")]).await;
-    assert!(message.contains("settings.calls_per_container is 0"), "{message}");
+    let message = refused(&[("callsPerContainer", "0")]).await;
+    assert!(message.contains("settings.callsPerContainer is 0"), "{message}");
     let message = refused(&[("address", "localhost")]).await;
     assert!(message.contains("settings.address"), "{message}");
 }

@@ -41,6 +41,22 @@ impl Case<'_> {
         refuses(image.port);
     }
 
+    /// As OpenWhisk does: first /init, then calls to /run; one without a payload asks for health.
+    pub fn takes_calls_of_openwhisk(&self) {
+        let image = self.start("1");
+        let post = |path: &str, body: &str| exchange(image.port, &posted(path, body)).unwrap();
+        let init = r#"{"value": {"name": "f", "main": "main", "binary": false, "env": {}}}"#;
+        assert_eq!(post("/init", init), (200, "{}".to_owned()));
+        let asked = r#"{"value": {}, "namespace": "_", "activation_id": "a", "deadline": "1"}"#;
+        assert_eq!(post("/run", asked), (200, "{}".to_owned()));
+        let call = r#"{"value": {"context": {}, "payload": {"echo": "ü"}}, "action_name": "/_/f"}"#;
+        let (status, answer) = post("/run", call);
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        assert_eq!((status, &answer["payload"]), (200, &json!("ü")), "{answer}");
+        let (status, answer) = post("/run", r#"{"value": {"context": 1, "payload": 1}}"#);
+        assert_eq!(status, 400, "{answer}");
+    }
+
     /// A call may end its process: it fails, and the next does not.
     pub fn outlives_its_handler(&self) {
         let image = self.start("1");

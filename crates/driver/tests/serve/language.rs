@@ -55,7 +55,7 @@ macro_rules! forked {
     ($($serves:tt)*) => {
         serves!(
             $($serves)* outlives_its_handler leaves_nothing_behind ends_a_call_that_takes_too_long
-            serves_at_the_same_time
+            serves_at_the_same_time takes_calls_of_openwhisk
         );
     };
 }
@@ -146,6 +146,11 @@ mod java {
     #[test]
     fn behaves() {
         on("java", "f", SOURCE, |case| case.behaves());
+    }
+
+    #[test]
+    fn takes_calls_of_openwhisk() {
+        on("java", "f", SOURCE, |case| case.takes_calls_of_openwhisk());
     }
 
     #[test]

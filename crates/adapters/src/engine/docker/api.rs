@@ -77,11 +77,11 @@ impl Api {
         let place = config.text("host").unwrap_or_default().to_owned();
         // The engine is never behind the proxy of this machine.
         let builder = reqwest::Client::builder().no_proxy();
-        let files = ["ca_file", "certificate_file", "key_file"].map(|key| config.text(key));
+        let files = ["caFile", "certificateFile", "keyFile"].map(|key| config.text(key));
         let (builder, base) = if let Some(socket) = place.strip_prefix("unix://") {
             if files.iter().any(Option::is_some) {
                 let text = "settings.host is a unix socket, which has no TLS: \
-                            leave out ca_file, certificate_file and key_file";
+                            leave out caFile, certificateFile and keyFile";
                 return Err(engine_type::refused(text));
             }
             (builder.unix_socket(socket), "http://docker".to_owned())
@@ -100,7 +100,7 @@ impl Api {
             let login = json!({"username": username, "password": password}).to_string();
             base64::engine::general_purpose::URL_SAFE.encode(login)
         });
-        let pull_timeout = config.duration("pull_timeout").unwrap_or(PATIENCE);
+        let pull_timeout = config.duration("pullTimeout").unwrap_or(PATIENCE);
         Ok(Self { http, base, place, registry, pull_timeout, version: OnceCell::new() })
     }
 
@@ -302,19 +302,19 @@ async fn tls(
     };
     let mut builder = builder;
     if let Some(ca) = ca {
-        let pem = file("ca_file", ca).await?;
+        let pem = file("caFile", ca).await?;
         let certificates = reqwest::Certificate::from_pem_bundle(&pem);
-        builder = builder.tls_certs_only(certificates.map_err(|e| unusable("ca_file", e))?);
+        builder = builder.tls_certs_only(certificates.map_err(|e| unusable("caFile", e))?);
     }
     match (certificate, key) {
         (None, None) => Ok(builder),
         (Some(certificate), Some(key)) => {
-            let mut pem = file("certificate_file", certificate).await?;
-            pem.extend(file("key_file", key).await?);
+            let mut pem = file("certificateFile", certificate).await?;
+            pem.extend(file("keyFile", key).await?);
             let identity = reqwest::Identity::from_pem(&pem);
-            Ok(builder.identity(identity.map_err(|e| unusable("certificate_file", e))?))
+            Ok(builder.identity(identity.map_err(|e| unusable("certificateFile", e))?))
         }
-        _ => Err(engine_type::refused("settings.certificate_file and key_file go together")),
+        _ => Err(engine_type::refused("settings.certificateFile and keyFile go together")),
     }
 }
 

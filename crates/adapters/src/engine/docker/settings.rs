@@ -9,17 +9,17 @@ pub const SETTINGS: &[Setting] = &[
     Setting::new("host", Value::Text, "Where the engine listens: unix:///PATH or tcp://HOST:PORT.")
         .default("unix:///var/run/docker.sock"),
     Setting::new(
-        "ca_file",
+        "caFile",
         Value::Text,
         "Path of the PEM file with the authorities that may have signed the engine's certificate; \
          turns TLS on.",
     ),
     Setting::new(
-        "certificate_file",
+        "certificateFile",
         Value::Text,
         "Path of the PEM file with the certificate that is shown to the engine.",
     ),
-    Setting::new("key_file", Value::Text, "Path of the PEM file with that certificate's key."),
+    Setting::new("keyFile", Value::Text, "Path of the PEM file with that certificate's key."),
     Setting::new("username", Value::Text, "User of the registry that images are pulled from.")
         .secret(),
     Setting::new("password", Value::Text, "Password or token of that user.").secret(),
@@ -51,7 +51,7 @@ pub const SETTINGS: &[Setting] = &[
         "Runtime of the containers, such as runsc; that of the engine when not given.",
     ),
     Setting::new(
-        "calls_per_container",
+        "callsPerContainer",
         Value::Number,
         "Calls that one container runs at the same time, each with the function's memory.",
     )
@@ -61,12 +61,12 @@ pub const SETTINGS: &[Setting] = &[
     Setting::new("cpus", Value::Number, "Processors one container may use; 0 for no limit.")
         .default("0"),
     Setting::new(
-        "start_timeout",
+        "startTimeout",
         Value::Duration,
         "Longest time from the start of a container until it serves.",
     )
     .default("60s"),
-    Setting::new("pull_timeout", Value::Duration, "Longest time to pull an image.").default("10m"),
+    Setting::new("pullTimeout", Value::Duration, "Longest time to pull an image.").default("10m"),
     Setting::new(
         "lease",
         Value::Duration,
@@ -120,10 +120,10 @@ impl Settings {
             address,
             user: text("user"),
             runtime: config.text("runtime").map(str::to_owned),
-            calls_per_container: positive("calls_per_container")?.try_into().unwrap_or(u32::MAX),
+            calls_per_container: positive("callsPerContainer")?.try_into().unwrap_or(u32::MAX),
             pids: positive("pids")?,
             cpus: number("cpus"),
-            start_timeout: duration("start_timeout"),
+            start_timeout: duration("startTimeout"),
             lease: duration("lease"),
         })
     }
