@@ -78,9 +78,8 @@ const EXAMPLES: &[&str] = &[
     "python_layout",
     "fill_content",
     "placement_bench",
+    "overhead",
 ];
-const EXAMPLES: &[&str] =
-    &["bare_hyper", "fill_store", "router_bench", "python_layout", "fill_content", "overhead"];
 
 pub fn run(arguments: &Arguments) -> Result<()> {
     let filters = &arguments.filters;

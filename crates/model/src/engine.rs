@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::labels::{Labels, check_labels, start};
 use crate::name::check_reference;
 use crate::{Name, OrgName, Violation, kind};
 
@@ -13,10 +14,6 @@ kind!(
     Engine, EngineSpec, EngineStatus
 );
 
-/// Labels of one engine; of a key the prefix and the name after it, and of a value, in bytes.
-pub const MAX_LABELS: usize = 64;
-pub const MAX_LABEL_PREFIX: usize = 253;
-pub const MAX_LABEL_NAME: usize = 63;
 /// Settings of one engine, and bytes of one.
 pub const MAX_SETTINGS: usize = 64;
 pub const MAX_SETTING_BYTES: usize = 64 << 10;
@@ -30,7 +27,7 @@ pub struct EngineSpec {
     pub engine_type: String,
     /// What placement chooses by: `region: eu`, `gpu: a100`.
     #[serde(default)]
-    pub labels: BTreeMap<String, String>,
+    pub labels: Labels,
     /// As the type reads them.
     #[serde(default)]
     pub settings: BTreeMap<String, String>,
@@ -89,22 +86,13 @@ impl EngineSpec {
             return Err(Violation::new("type", rule));
         }
         check_reference("type", &self.engine_type)?;
-        self.check_labels()?;
+        check_labels("labels", &self.labels)?;
         self.check_settings()?;
         at_least_one("maxConcurrency", self.max_concurrency.map(u64::from))?;
         at_least_one("maxMemoryMib", self.max_memory_mib)?;
         names("secrets", &self.secrets, MAX_SECRETS, |text| Name::new(text).map(drop))?;
         let organization = |text: &str| OrgName::new(text).map(drop);
         names("organizations", &self.organizations, MAX_ORGANIZATIONS, organization)
-    }
-
-    fn check_labels(&self) -> Result<(), Violation> {
-        at_most("labels", self.labels.len(), MAX_LABELS)?;
-        for (key, value) in &self.labels {
-            check_label(key, value)
-                .map_err(|rule| Violation::new(format!("labels.{}", start(key)), rule))?;
-        }
-        Ok(())
     }
 
     fn check_settings(&self) -> Result<(), Violation> {
@@ -118,48 +106,6 @@ impl EngineSpec {
         }
         Ok(())
     }
-}
-
-/// Whether a label is one as Kubernetes has them: `region`, `example.org/gpu`; so that drivers can
-/// use it as it is.
-///
-/// # Errors
-/// The rule that the key or the value breaks.
-pub fn check_label(key: &str, value: &str) -> Result<(), String> {
-    let (prefix, name) = match key.rsplit_once('/') {
-        Some((prefix, name)) => (Some(prefix), name),
-        None => (None, key),
-    };
-    if prefix.is_some_and(|prefix| prefix.len() > MAX_LABEL_PREFIX || !is_domain(prefix)) {
-        return Err(format!(
-            "what stands before the slash must be a domain name of at most {MAX_LABEL_PREFIX} bytes"
-        ));
-    }
-    if name.is_empty() || !is_word(name) {
-        return Err(format!("the key must be 1 to {MAX_LABEL_NAME} {WORD}"));
-    }
-    match is_word(value) {
-        true => Ok(()),
-        false => Err(format!("{:?} must be at most {MAX_LABEL_NAME} {WORD}", start(value))),
-    }
-}
-
-const WORD: &str = "letters, digits, '-', '_' and '.', with a letter or digit at both ends";
-
-fn is_word(text: &str) -> bool {
-    let ends = [text.chars().next(), text.chars().next_back()];
-    text.len() <= MAX_LABEL_NAME
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
-        && ends.into_iter().flatten().all(|c| c.is_ascii_alphanumeric())
-}
-
-fn is_domain(text: &str) -> bool {
-    text.split('.').all(|part| {
-        !part.is_empty()
-            && !part.starts_with('-')
-            && !part.ends_with('-')
-            && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
-    })
 }
 
 fn at_most(field: &str, count: usize, most: usize) -> Result<(), Violation> {
@@ -194,40 +140,12 @@ fn names(
     Ok(())
 }
 
-/// As much of a text as an error repeats.
-fn start(text: &str) -> String {
-    text.chars().take(MAX_LABEL_NAME).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn spec() -> EngineSpec {
         EngineSpec { engine_type: "openfaas".to_owned(), ..EngineSpec::default() }
-    }
-
-    #[test]
-    fn labels_are_those_of_kubernetes() {
-        let long = "x".repeat(MAX_LABEL_NAME + 1);
-        for (key, value) in
-            [("region", "eu"), ("example.org/gpu", "A100"), ("a.b_c-d", ""), ("x", "0.9")]
-        {
-            assert_eq!(check_label(key, value), Ok(()), "{key}={value}");
-        }
-        for (key, value) in [
-            ("", "eu"),
-            ("-region", "eu"),
-            ("region", "eu west"),
-            ("region", "-eu"),
-            ("Example.org/gpu", "a100"),
-            ("/gpu", "a100"),
-            ("a/b/c", "x"),
-            (&long, "x"),
-            ("region", &long),
-        ] {
-            assert!(check_label(key, value).is_err(), "{key}={value}");
-        }
     }
 
     #[test]

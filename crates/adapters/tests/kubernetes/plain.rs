@@ -19,23 +19,13 @@ fn proxy() -> (&'static str, String) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_engine_keeps_its_contract() {
-    let Some(turn) = turn().await else { return };
-    let cluster = Cluster::new(&turn, "kubernetes", &[("reach", "proxy")]).await;
-    let tell = |case: &conformance::CaseReport| eprintln!("{case:?}");
-    let report = conformance::run_some(
-        &cluster,
-        |c| std::env::var("CASES").map_or(true, |w| w.split(',').any(|w| w == c)),
-        tell,
-    )
-    .await;
-    report.assert();
 async fn the_engine_keeps_its_contract_through_the_proxy() {
     conforms("kubernetes", |_| vec![proxy()]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_function_is_called_through_an_ingress_and_scaled_by_its_bounds() {
+    let Some(turn) = turn().await else { return };
     let ground = &turn.ground;
     let text = str::to_owned;
     let settings = [
@@ -63,6 +53,7 @@ async fn a_function_is_called_through_an_ingress_and_scaled_by_its_bounds() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fields_of_others_stay_theirs_and_ours_come_back() {
+    let Some(turn) = turn().await else { return };
     let ground = &turn.ground;
     let engine = ground.engine("kubernetes", &[proxy()]).await;
     let deployment = ground.deployment(Program::Conformance).await;
@@ -88,6 +79,7 @@ async fn fields_of_others_stay_theirs_and_ours_come_back() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_servers_build_the_same_deployment_and_either_removes_it() {
+    let Some(turn) = turn().await else { return };
     let ground = &turn.ground;
     let one = ground.engine("kubernetes", &[proxy()]).await;
     let other = ground.engine("kubernetes", &[proxy()]).await;
@@ -108,6 +100,7 @@ async fn two_servers_build_the_same_deployment_and_either_removes_it() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wait_outlives_the_server_it_watches() {
+    let Some(turn) = turn().await else { return };
     let ground = Arc::clone(&turn.ground);
     let engine = ground.engine("kubernetes", &[proxy()]).await;
     let deployment = ground.deployment(Program::Conformance).await;
@@ -131,6 +124,7 @@ async fn a_wait_outlives_the_server_it_watches() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_has_no_place_or_no_image_fails_with_the_words_of_the_cluster() {
+    let Some(turn) = turn().await else { return };
     let ground = &turn.ground;
     let engine = ground.engine("kubernetes", &[proxy(), ("readyTimeout", "4s".to_owned())]).await;
     let mut placeless = ground.deployment(Program::Conformance).await;

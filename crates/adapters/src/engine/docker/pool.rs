@@ -135,7 +135,7 @@ impl Pool {
         if self.state().live.iter().any(|live| !live.retired) {
             return Ok(());
         }
-        let limit = self.starter.settings.startTimeout * 2;
+        let limit = self.starter.settings.start_timeout * 2;
         self.acquire(Instant::now() + limit).await.map(drop)
     }
 
