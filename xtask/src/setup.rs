@@ -60,6 +60,17 @@ const TEST_PACKAGES: &[Package] = &[
     Package { name: "busybox-static", programs: &["busybox"], why: "a small image in tests" },
     Package { name: "debootstrap", programs: &["debootstrap"], why: "a Debian image in tests" },
     Package { name: "apache2-utils", programs: &["htpasswd"], why: "a registry with a password" },
+    Package { name: "etcd-server", programs: &["etcd"], why: "tests of Kubernetes" },
+    Package { name: "golang-go", programs: &["go"], why: "builds kube-apiserver for tests, once" },
+    Package {
+        name: "golang-github-modern-go-reflect2-dev",
+        programs: &[],
+        why: "kube-apiserver needs a newer one than it brings",
+    },
+    Package { name: "dpkg-dev", programs: &["dpkg-source"], why: "unpacks kube-apiserver's source" },
+    Package { name: "make", programs: &["make"], why: "builds kube-apiserver" },
+    Package { name: "rsync", programs: &["rsync"], why: "builds kube-apiserver" },
+    Package { name: "xz-utils", programs: &["xz"], why: "unpacks kube-apiserver's source" },
     Package { name: "postgresql", programs: &[], why: "tests on PostgreSQL" },
 ];
 /// What setup could not bring.
@@ -103,6 +114,9 @@ fn is_there(package: &Package) -> bool {
         "ruby-dev" => answers("ruby", &["-rrbconfig", "-e", RUBY_HEADER]),
         "libmaven-dependency-plugin-java" => {
             maven("org/apache/maven/plugins/maven-dependency-plugin")
+        }
+        "golang-github-modern-go-reflect2-dev" => {
+            Path::new("/usr/share/gocode/src/github.com/modern-go/reflect2").is_dir()
         }
         "junit4" => maven("junit/junit/4.x"),
         // An ordinary user's PATH has no folder of root's programs; they are there all the same.
