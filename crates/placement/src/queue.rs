@@ -12,9 +12,19 @@ impl Queue {
         self.0.load(Ordering::Relaxed)
     }
 
+    /// Counts one more, until [`Queue::leave`] is called as often.
+    pub fn join(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One less.
+    pub fn leave(&self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+
     /// Counts one more until the guard is dropped.
     pub fn enter(self: &Arc<Self>) -> Waiting {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.join();
         Waiting(Arc::clone(self))
     }
 }
@@ -25,7 +35,7 @@ pub struct Waiting(Arc<Queue>);
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.leave();
     }
 }
 

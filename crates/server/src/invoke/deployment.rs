@@ -1,6 +1,5 @@
 //! A version of a function as the deployment an engine is given.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use dispatch_driver::Deployment;
@@ -11,6 +10,9 @@ use dispatch_model::{Name, OrgName};
 /// The deployment of a version.
 pub fn deployment(org: &OrgName, version: &FunctionVersionSpec) -> Deployment {
     let spec = &version.spec;
+    // As it was when the version was made: where it is placed later is another matter.
+    let mut require = spec.placement.as_ref().map(|p| p.require.clone()).unwrap_or_default();
+    require.retain(|_, value| !value.is_empty());
     Deployment {
         id: version.faas_id,
         org: org.clone(),
@@ -28,6 +30,6 @@ pub fn deployment(org: &OrgName, version: &FunctionVersionSpec) -> Deployment {
         concurrency: spec.concurrency.unwrap_or(DEFAULT_CONCURRENCY),
         idle: Duration::from_millis(spec.idle_ms.unwrap_or(DEFAULT_IDLE_MS)),
         egress: spec.egress.clone(),
-        require: BTreeMap::new(),
+        require,
     }
 }

@@ -12,7 +12,7 @@ use dispatch_model::function::DEFAULT_CONCURRENCY;
 use dispatch_model::function_version::FunctionVersionSpec;
 use dispatch_model::placement::{Canary, PlacementSpec};
 use dispatch_placement::{
-    EngineState, Explained, Picked, Plan, Queue, Reason, Refusal, RefusalKind, Tried, Waiting,
+    EngineState, Explained, Picked, Plan, Queue, Reason, Refusal, RefusalKind, Tried,
 };
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -49,16 +49,28 @@ impl Place {
     }
 }
 
-/// A call at a place, counted until this is dropped.
+/// A call at a place, counted until this is dropped. Those beyond its room count as waiting.
 pub struct Here<'a> {
     place: &'a Place,
-    /// It found all workers busy.
-    _waiting: Option<Waiting>,
+    queue: &'a Queue,
+}
+
+impl<'a> Here<'a> {
+    fn enter(place: &'a Place, queue: &'a Queue) -> Self {
+        let before = place.calls.fetch_add(1, Ordering::Relaxed);
+        if place.room.is_some_and(|room| before >= room) {
+            queue.join();
+        }
+        Self { place, queue }
+    }
 }
 
 impl Drop for Here<'_> {
     fn drop(&mut self) {
-        self.place.calls.fetch_sub(1, Ordering::Relaxed);
+        let before = self.place.calls.fetch_sub(1, Ordering::Relaxed);
+        if self.place.room.is_some_and(|room| before > room) {
+            self.queue.leave();
+        }
     }
 }
 
@@ -133,10 +145,8 @@ impl Places {
     }
 
     /// Counts a call that begins at a place.
-    pub fn enter<'a>(&self, place: &'a Place) -> Here<'a> {
-        let before = place.calls.fetch_add(1, Ordering::Relaxed);
-        let waits = place.room.is_some_and(|room| before >= room);
-        Here { place, _waiting: waits.then(|| self.queue.enter()) }
+    pub fn enter<'a>(&'a self, place: &'a Place) -> Here<'a> {
+        Here::enter(place, &self.queue)
     }
 
     /// A call ended: another may have its room.

@@ -1,6 +1,7 @@
 //! Which engines a function belongs on, and what holds for its placement: its own words over its
 //! application's over its organization's.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
@@ -10,7 +11,7 @@ use dispatch_model::base_image::HOST_SCHEME;
 use dispatch_model::function::{DEFAULT_MEMORY_MIB, Function, FunctionSpec};
 use dispatch_model::function_version::FunctionVersionSpec;
 use dispatch_model::organization::Organization;
-use dispatch_model::placement::PlacementSpec;
+use dispatch_model::placement::{Burst, PlacementSpec};
 use dispatch_model::{Name, OrgName, Resource};
 use dispatch_placement::{Candidate, Plan, Queue, Role};
 use dispatch_store::Store;
@@ -156,6 +157,15 @@ impl Placing<'_> {
 
     fn plan(&self, queue: &Arc<Queue>, candidates: Vec<Candidate>) -> Plan {
         let memory_mib = self.version.spec.memory_mib.unwrap_or(DEFAULT_MEMORY_MIB);
-        Plan::compile(self.engines.fleet(), self.placement, candidates, memory_mib, queue)
+        let mut spec = Cow::Borrowed(self.placement);
+        // An engine of this server is full for a function when that has all its workers busy.
+        if let Some(burst) = &self.placement.burst
+            && burst.when_queued.is_none()
+            && burst.when_saturated_or_default()
+        {
+            let burst = Burst { when_queued: Some(0), when_saturated: Some(true), ..burst.clone() };
+            spec.to_mut().burst = Some(burst);
+        }
+        Plan::compile(self.engines.fleet(), &spec, candidates, memory_mib, queue)
     }
 }
