@@ -2,13 +2,14 @@
 //! Docker's engine makes it from an image with this machine's Python.
 
 use std::fs::{self, File};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 use crate::docker::{self, Docker};
-use crate::image::python_layout;
+use crate::image::python;
 use crate::programs::{free_address, has, has_root_and, run};
 
 const START: Duration = Duration::from_secs(60);
@@ -34,17 +35,17 @@ impl Moto {
             return None;
         }
         let state = tempfile::tempdir().expect("a temporary directory");
-        python_layout(state.path(), "12").await;
         let docker = Docker::start();
-        let root = state.path().join("root-12");
+        let root = state.path().join("root");
+        fs::create_dir_all(root.join("bin")).expect("a directory");
+        fs::copy("/bin/busybox", root.join("bin/busybox")).expect("busybox");
+        // What moto starts to have a place for the archive.
+        std::os::unix::fs::symlink("busybox", root.join("bin/sleep")).expect("a link");
+        import(&docker, &root, TOOLS, "CMD [\"sleep\"]");
+        python(&root);
         fs::write(root.join("runtime.py"), include_str!("runtime.py")).expect("a file");
         let entry = r#"ENTRYPOINT ["/opt/python/bin/python3", "-I", "-B", "/runtime.py"]"#;
-        for (image, change) in [(IMAGE, entry), (TOOLS, "CMD [\"sh\"]")] {
-            let archive = state.path().join("image.tar").display().to_string();
-            let root = root.display().to_string();
-            run("tar", &["--create", "--file", &archive, "--directory", &root, "."]);
-            docker.run(&["import", "--change", change, &archive, image]);
-        }
+        import(&docker, &root, IMAGE, entry);
         let address = free_address();
         let mut command = Command::new(program);
         command.args(["-H", "127.0.0.1", "-p", &address.port().to_string()]);
@@ -64,6 +65,14 @@ impl Moto {
         super::make_role(&moto.url);
         Some(moto)
     }
+}
+
+/// Makes an image of a directory.
+fn import(docker: &Docker, root: &Path, image: &str, change: &str) {
+    let archive = root.with_extension("tar").display().to_string();
+    let root = root.display().to_string();
+    run("tar", &["--create", "--file", &archive, "--directory", &root, "."]);
+    docker.run(&["import", "--change", change, &archive, image]);
 }
 
 impl Drop for Moto {
