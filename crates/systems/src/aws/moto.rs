@@ -29,7 +29,7 @@ pub struct Moto {
 
 impl Moto {
     /// None, plainly said, where it cannot be.
-    pub async fn start() -> Option<Self> {
+    pub fn start() -> Option<Self> {
         let program = super::program("moto_server")?;
         if !has_root_and(docker::PROGRAMS) || !has(&["busybox", "tar"]) {
             return None;
@@ -49,7 +49,7 @@ impl Moto {
         let address = free_address();
         let mut command = Command::new(program);
         command.args(["-H", "127.0.0.1", "-p", &address.port().to_string()]);
-        command.env("DOCKER_HOST", docker.socket()).env("MOTO_DOCKER_LAMBDA_IMAGE", IMAGE);
+        command.env("DOCKER_HOST", docker.host()).env("MOTO_DOCKER_LAMBDA_IMAGE", IMAGE);
         command.env("MOTO_DOCKER_NETWORK_MODE", "host").env("NO_PROXY", "*");
         let log = state.path().join("log");
         command.stdout(Stdio::null()).stderr(File::create(&log).expect("a log"));
@@ -60,7 +60,7 @@ impl Moto {
         while std::net::TcpStream::connect(address).is_err() {
             let said = || fs::read_to_string(&log).unwrap_or_default();
             assert!(Instant::now() < deadline, "moto does not listen; its log:\n{}", said());
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            std::thread::sleep(Duration::from_millis(20));
         }
         super::make_role(&moto.url);
         Some(moto)
