@@ -102,11 +102,6 @@ impl Docker {
         command
     }
 
-    /// Where it listens: `unix:///PATH`.
-    pub fn socket(&self) -> String {
-        format!("unix://{}", self.path().join("socket").display())
-    }
-
     /// Runs Docker's client to its end and returns what it printed.
     #[track_caller]
     pub fn run(&self, arguments: &[&str]) -> String {

@@ -46,7 +46,8 @@ fn copy(from: &Path, to: &Path) {
     fs::copy(from, to).unwrap_or_else(|e| panic!("{} is not there: {e}", from.display()));
 }
 
-fn python(root: &Path) {
+/// Copies this machine's Python with its libraries, and a shell.
+pub(crate) fn python(root: &Path) {
     copy(Path::new("/bin/busybox"), &root.join("bin/busybox"));
     std::os::unix::fs::symlink("busybox", root.join("bin/sh")).expect("a link");
     fs::create_dir_all(root.join("tmp")).expect("a directory");

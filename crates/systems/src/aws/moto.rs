@@ -2,13 +2,14 @@
 //! Docker's engine makes it from an image with this machine's Python.
 
 use std::fs::{self, File};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 use crate::docker::{self, Docker};
-use crate::image::python_layout;
+use crate::image::python;
 use crate::programs::{free_address, has, has_root_and, run};
 
 const START: Duration = Duration::from_secs(60);
@@ -28,27 +29,27 @@ pub struct Moto {
 
 impl Moto {
     /// None, plainly said, where it cannot be.
-    pub async fn start() -> Option<Self> {
+    pub fn start() -> Option<Self> {
         let program = super::program("moto_server")?;
         if !has_root_and(docker::PROGRAMS) || !has(&["busybox", "tar"]) {
             return None;
         }
         let state = tempfile::tempdir().expect("a temporary directory");
-        python_layout(state.path(), "12").await;
         let docker = Docker::start();
-        let root = state.path().join("root-12");
+        let root = state.path().join("root");
+        fs::create_dir_all(root.join("bin")).expect("a directory");
+        fs::copy("/bin/busybox", root.join("bin/busybox")).expect("busybox");
+        // What moto starts to have a place for the archive.
+        std::os::unix::fs::symlink("busybox", root.join("bin/sleep")).expect("a link");
+        import(&docker, &root, TOOLS, "CMD [\"sleep\"]");
+        python(&root);
         fs::write(root.join("runtime.py"), include_str!("runtime.py")).expect("a file");
         let entry = r#"ENTRYPOINT ["/opt/python/bin/python3", "-I", "-B", "/runtime.py"]"#;
-        for (image, change) in [(IMAGE, entry), (TOOLS, "CMD [\"sh\"]")] {
-            let archive = state.path().join("image.tar").display().to_string();
-            let root = root.display().to_string();
-            run("tar", &["--create", "--file", &archive, "--directory", &root, "."]);
-            docker.run(&["import", "--change", change, &archive, image]);
-        }
+        import(&docker, &root, IMAGE, entry);
         let address = free_address();
         let mut command = Command::new(program);
         command.args(["-H", "127.0.0.1", "-p", &address.port().to_string()]);
-        command.env("DOCKER_HOST", docker.socket()).env("MOTO_DOCKER_LAMBDA_IMAGE", IMAGE);
+        command.env("DOCKER_HOST", docker.host()).env("MOTO_DOCKER_LAMBDA_IMAGE", IMAGE);
         command.env("MOTO_DOCKER_NETWORK_MODE", "host").env("NO_PROXY", "*");
         let log = state.path().join("log");
         command.stdout(Stdio::null()).stderr(File::create(&log).expect("a log"));
@@ -59,11 +60,19 @@ impl Moto {
         while std::net::TcpStream::connect(address).is_err() {
             let said = || fs::read_to_string(&log).unwrap_or_default();
             assert!(Instant::now() < deadline, "moto does not listen; its log:\n{}", said());
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            std::thread::sleep(Duration::from_millis(20));
         }
         super::make_role(&moto.url);
         Some(moto)
     }
+}
+
+/// Makes an image of a directory.
+fn import(docker: &Docker, root: &Path, image: &str, change: &str) {
+    let archive = root.with_extension("tar").display().to_string();
+    let root = root.display().to_string();
+    run("tar", &["--create", "--file", &archive, "--directory", &root, "."]);
+    docker.run(&["import", "--change", change, &archive, image]);
 }
 
 impl Drop for Moto {

@@ -1,5 +1,7 @@
 //! Signature Version 4, as AWS documents it: who sends a request proves it by a chain of HMACs over
 //! the request's method, path, query, headers and the digest of its body.
+//!
+//! By hand, because AWS's crate for it would bring eight more that nothing else here needs.
 
 use std::fmt::Write as _;
 
