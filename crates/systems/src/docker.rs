@@ -59,9 +59,7 @@ impl Docker {
 
     /// Ends it with all that runs, as a machine that loses its power.
     pub fn halt(&mut self) {
-        // Both fail only when it has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.end();
         // Of no use any more, and in its way when it comes back.
         let _ = fs::remove_file(self.path().join("pid"));
         let _ = fs::remove_dir_all(self.path().join("run"));
@@ -124,11 +122,29 @@ impl Docker {
         String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
     }
 
-    /// The control groups of its containers' parent, one in each hierarchy.
+    fn end(&mut self) {
+        // Both fail only when it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        // The kernel ends what is left, and a group can go only when nothing is in it.
+        let deadline = Instant::now() + PATIENCE;
+        while !self.groups().iter().all(|group| removed(group)) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// The control groups of its containers' parent, one in each hierarchy; and those that Podman
+    /// makes for each container.
     fn groups(&self) -> Vec<PathBuf> {
         let all = fs::read_dir(CGROUPS).into_iter().flatten().flatten();
         let places = all.map(|controller| controller.path()).chain([CGROUPS.into()]);
-        places.map(|place| place.join(&self.group)).filter(|place| place.is_dir()).collect()
+        let containers = fs::read_dir(self.path().join("data/overlay-containers"));
+        let containers = containers.into_iter().flatten().flatten().map(|container| {
+            format!("libpod_parent/libpod-{}", container.file_name().to_string_lossy())
+        });
+        let names: Vec<String> = containers.chain([self.group.clone()]).collect();
+        let found = places.flat_map(|place| names.iter().map(move |name| place.join(name)));
+        found.filter(|group| group.is_dir()).collect()
     }
 }
 
@@ -169,13 +185,7 @@ fn podman(state: &Path, _group: &str) -> Command {
 
 impl Drop for Docker {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        // The kernel ends what is left, and a group can go only when nothing is in it.
-        let deadline = Instant::now() + PATIENCE;
-        while !self.groups().iter().all(|group| removed(group)) && Instant::now() < deadline {
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        self.end();
     }
 }
 

@@ -19,7 +19,8 @@ use uuid::Uuid;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Bed {
-    pub docker: Arc<Mutex<Docker>>,
+    /// `None`: one that is not ours.
+    pub docker: Option<Arc<Mutex<Docker>>>,
     pub images: FunctionImages,
     pub registry: Registry,
     host: String,
@@ -36,6 +37,16 @@ impl Bed {
         Self::on(docker::PODMAN, Docker::podman).await
     }
 
+    /// A live one, which pulls from a registry on this machine's loopback.
+    pub async fn live(host: String) -> Option<Self> {
+        if !has(registry::PROGRAMS) {
+            return None;
+        }
+        let registry = Registry::start();
+        let images = FunctionImages::new(&registry.address).await;
+        Some(Self { docker: None, images, registry, host })
+    }
+
     async fn on(programs: &[&str], start: fn(&str) -> Docker) -> Option<Self> {
         if !has_root_and(programs) || !has(registry::PROGRAMS) {
             return None;
@@ -45,7 +56,8 @@ impl Bed {
         let docker = tokio::task::spawn_blocking(move || start(&address)).await.unwrap();
         let images = FunctionImages::new(&registry.address).await;
         let host = docker.host();
-        Some(Self { docker: Arc::new(Mutex::new(docker)), images, registry, host })
+        let docker = Some(Arc::new(Mutex::new(docker)));
+        Some(Self { docker, images, registry, host })
     }
 
     /// A new driver. Docker has no network here but the machine's own.
@@ -80,7 +92,7 @@ impl Bed {
     }
 
     pub async fn docker(&self, arguments: &[&str]) -> String {
-        let docker = self.docker.clone();
+        let docker = self.docker.clone().expect("it is ours");
         let arguments: Vec<String> = arguments.iter().map(|&word| word.to_owned()).collect();
         let run = move || {
             let words: Vec<&str> = arguments.iter().map(String::as_str).collect();

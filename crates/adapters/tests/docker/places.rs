@@ -36,7 +36,7 @@ async fn images_are_pulled_with_a_password() {
 async fn containers_are_reached_in_networks_of_their_own() {
     let Some(bed) = Bed::start().await else { return };
     let network = ["network", "create", "functions"].map(str::to_owned);
-    let docker = bed.docker.clone();
+    let docker = bed.docker.clone().unwrap();
     let made = move || docker.lock().unwrap().try_run(&network.each_ref().map(String::as_str));
     if let Err(why) = tokio::task::spawn_blocking(made).await.unwrap() {
         println!("could not run: this machine lets Docker make no network: {why}");

@@ -75,8 +75,10 @@ impl<'a> Activation<'a> {
     /// # Errors
     /// When what the action returned is no answer of a function's image.
     pub fn outcome(&self, body: &Bytes, phases: Phases) -> Result<Outcome> {
-        let result = self.response.result.map_or("null", RawValue::get);
-        let body = body.slice_ref(result.as_bytes());
+        let Some(result) = self.response.result else {
+            return Err(internal("a success without a result"));
+        };
+        let body = body.slice_ref(result.get().as_bytes());
         runtime::outcome(&Reply { status: StatusCode::OK, headers: HeaderMap::new(), body }, phases)
     }
 }

@@ -84,9 +84,18 @@ impl OpenWhisk {
     async fn ready(&self, id: Uuid) -> Result<()> {
         let ends = Instant::now() + self.build_timeout;
         loop {
-            let call =
-                Call { run_id: id, context: Bytes::new(), payload: Bytes::new(), deadline: ends };
-            match self.call(id, &call, reqwest::Body::from(ASK)).await {
+            let call = Call {
+                run_id: id,
+                context: Bytes::new(),
+                payload: Bytes::new(),
+                deadline: ends + LATE,
+            };
+            let asked = self.call(id, &call, reqwest::Body::from(ASK));
+            let Ok(asked) = tokio::time::timeout_at(ends.into(), asked).await else {
+                let limit = self.build_timeout.as_millis();
+                return Err(activation::internal(&format!("it did not run within {limit} ms")));
+            };
+            match asked {
                 Ok(Answer::Record(record)) => return self.started(&record).await,
                 Ok(Answer::TooLarge(why)) => return Err(activation::internal(&why)),
                 Err(Error { retry: Retry::After(pause), message, .. }) => {
@@ -138,8 +147,9 @@ impl OpenWhisk {
                 let text = format!("OpenWhisk does not have the deployment {id}");
                 Err(Error::backend(code::ENGINE007, Retry::Now, text).unreached())
             }
+            StatusCode::OK => Ok(Answer::Record(reply.body)),
             // Failures of actions come as errors of a gateway, with their record.
-            StatusCode::OK | StatusCode::BAD_GATEWAY | StatusCode::INTERNAL_SERVER_ERROR
+            StatusCode::BAD_GATEWAY | StatusCode::INTERNAL_SERVER_ERROR
                 if Activation::read(&reply.body).is_some() =>
             {
                 Ok(Answer::Record(reply.body))
