@@ -4,7 +4,9 @@
 //! One number holds the state, the *gate*: 0 is closed, all calls pass; otherwise none passes
 //! before that moment, and then one does, as a probe. Claiming the probe is a compare-and-swap
 //! that moves the gate on, so two callers can never both be the probe, and a probe that is never
-//! heard of again does not keep the engine out for ever.
+//! heard of again does not keep the engine out for ever. After one good probe calls pass on trial,
+//! each of them a probe: waiting for three in a row would keep an engine with slow functions out
+//! for as long as three of them take.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
@@ -21,9 +23,10 @@ pub struct Rules {
     /// Calls without which the share says nothing.
     pub at_least: u32,
     pub window_ns: u64,
-    /// How long it is open the first time; doubles with each probe that fails.
+    /// How long it is open the first time; doubles with each time it opens again.
     pub backoff_ns: u64,
     /// The longest back-off; also how long a probe is waited for before another one is let through.
+    /// Twice as long after it opened, that is forgotten.
     pub backoff_max_ns: u64,
     /// Probes in a row that must succeed to close it.
     pub probes: u32,
@@ -33,9 +36,9 @@ impl Default for Rules {
     fn default() -> Self {
         Self {
             consecutive: 5,
-            percent: 50,
-            at_least: 20,
-            window_ns: 10 * SECOND,
+            percent: 25,
+            at_least: 10,
+            window_ns: 30 * SECOND,
             backoff_ns: SECOND,
             backoff_max_ns: 30 * SECOND,
             probes: 3,
@@ -60,10 +63,12 @@ pub enum Breaker {
 pub(crate) struct Record {
     /// Failures in a row.
     failures: AtomicU32,
-    /// Times it opened without closing in between.
+    /// Times it has opened without having been well for a while in between.
     openings: AtomicU32,
     /// Probes in a row that succeeded.
     probes: AtomicU32,
+    /// When it opened last.
+    opened_ns: AtomicU64,
     window_began_ns: AtomicU64,
     /// Calls in the upper half, failed ones in the lower.
     window: AtomicU64,
@@ -79,52 +84,47 @@ pub(crate) fn state(gate: &AtomicU64, now_ns: u64) -> Breaker {
     }
 }
 
-/// Claims the probe of a gate that is due.
-pub(crate) fn claim_probe(gate: &AtomicU64, rules: &Rules, now_ns: u64) -> bool {
-    let due = gate.load(Relaxed);
-    let next = now_ns.saturating_add(rules.backoff_max_ns).max(1);
-    let is_due = due != 0 && due <= now_ns;
-    is_due && gate.compare_exchange(due, next, Relaxed, Relaxed).is_ok()
-}
-
-/// Lets the next probe through now: the one before said nothing.
-pub(crate) fn give_probe_back(gate: &AtomicU64) {
+/// Lets the next probe through now: the one before said nothing, or the engine seems to be back.
+pub(crate) fn let_probe_through(gate: &AtomicU64) {
     // Only a gate that is shut: a probe may be late, and the breaker closed by another one.
     let _ = gate.fetch_update(Relaxed, Relaxed, |until| (until != 0).then_some(1));
 }
 
 impl Record {
-    /// A call has been served.
-    pub fn success(&self, gate: &AtomicU64, rules: &Rules, now_ns: u64, probe: bool) {
-        if probe {
-            let good = self.probes.fetch_add(1, Relaxed) + 1;
-            if good < rules.probes {
-                give_probe_back(gate);
-                return;
+    /// Claims a probe of a gate that is due.
+    pub fn claim_probe(&self, gate: &AtomicU64, rules: &Rules, now_ns: u64) -> bool {
+        let due = gate.load(Relaxed);
+        if due == 0 || due > now_ns {
+            return false;
+        }
+        let next = now_ns.saturating_add(rules.backoff_max_ns).max(1);
+        let on_trial = self.probes.load(Relaxed) > 0;
+        on_trial || gate.compare_exchange(due, next, Relaxed, Relaxed).is_ok()
+    }
+
+    /// A call has been served. `probe` says when it began, if it was one.
+    pub fn success(&self, gate: &AtomicU64, rules: &Rules, now_ns: u64, probe: Option<u64>) {
+        if gate.load(Relaxed) == 0 {
+            if self.failures.load(Relaxed) != 0 {
+                self.failures.store(0, Relaxed);
             }
-            self.reset();
-            gate.store(0, Relaxed);
-            return;
+            self.count(rules, now_ns, 0);
+        } else if self.says_something(probe) {
+            if self.probes.fetch_add(1, Relaxed) + 1 < rules.probes {
+                let_probe_through(gate);
+            } else {
+                self.reset();
+                gate.store(0, Relaxed);
+            }
         }
-        // What began before the breaker opened says nothing of the engine as it is now.
-        if gate.load(Relaxed) != 0 {
-            return;
-        }
-        if self.failures.load(Relaxed) != 0 {
-            self.failures.store(0, Relaxed);
-        }
-        self.count(rules, now_ns, 0);
     }
 
     /// The engine has failed.
-    pub fn failure(&self, gate: &AtomicU64, rules: &Rules, now_ns: u64, probe: bool) {
-        if probe {
-            self.probes.store(0, Relaxed);
-            let openings = self.openings.fetch_add(1, Relaxed) + 1;
-            gate.store(opens_at(rules, now_ns, openings), Relaxed);
-            return;
-        }
+    pub fn failure(&self, gate: &AtomicU64, rules: &Rules, now_ns: u64, probe: Option<u64>) {
         if gate.load(Relaxed) != 0 {
+            if self.says_something(probe) {
+                gate.store(self.open(rules, now_ns), Relaxed);
+            }
             return;
         }
         let (calls, failed) = self.count(rules, now_ns, 1);
@@ -132,10 +132,27 @@ impl Record {
         let share =
             calls >= u64::from(rules.at_least) && failed * 100 >= calls * u64::from(rules.percent);
         if in_a_row >= rules.consecutive || share {
-            self.reset();
-            // Whoever is first decides the moment.
-            let _ = gate.compare_exchange(0, opens_at(rules, now_ns, 0), Relaxed, Relaxed);
+            // Two that are here at once make it open twice as long, which does no harm.
+            gate.store(self.open(rules, now_ns), Relaxed);
         }
+    }
+
+    /// Says until when it is open. An engine that is well for a moment and fails again is left
+    /// alone for longer and longer, as one that never is well.
+    fn open(&self, rules: &Rules, now_ns: u64) -> u64 {
+        self.reset();
+        let last_ns = self.opened_ns.swap(now_ns, Relaxed);
+        let openings = self.openings.load(Relaxed);
+        let is_first = openings == 0 || now_ns.saturating_sub(last_ns) > 2 * rules.backoff_max_ns;
+        let openings = if is_first { 0 } else { openings.min(20) };
+        self.openings.store(openings + 1, Relaxed);
+        let doubled = rules.backoff_ns.saturating_mul(1 << openings);
+        now_ns.saturating_add(doubled.min(rules.backoff_max_ns)).max(1)
+    }
+
+    /// While it is open: what began before it opened says nothing of the engine as it is now.
+    fn says_something(&self, probe: Option<u64>) -> bool {
+        probe.is_some_and(|began_ns| began_ns >= self.opened_ns.load(Relaxed))
     }
 
     /// Counts a call and says how many there were, and how many failed, in this window and the
@@ -159,17 +176,11 @@ impl Record {
     }
 
     fn reset(&self) {
-        for count in [&self.failures, &self.openings, &self.probes] {
-            count.store(0, Relaxed);
-        }
+        self.failures.store(0, Relaxed);
+        self.probes.store(0, Relaxed);
         self.window.store(0, Relaxed);
         self.window_before.store(0, Relaxed);
     }
-}
-
-fn opens_at(rules: &Rules, now_ns: u64, openings: u32) -> u64 {
-    let doubled = rules.backoff_ns.saturating_mul(1 << openings.min(20));
-    now_ns.saturating_add(doubled.min(rules.backoff_max_ns)).max(1)
 }
 
 #[cfg(test)]
@@ -185,15 +196,15 @@ mod tests {
 
     impl Rig {
         fn good(&self, now: u64, probe: bool) {
-            self.record.success(&self.gate, &self.rules, now, probe);
+            self.record.success(&self.gate, &self.rules, now, probe.then_some(now));
         }
 
         fn bad(&self, now: u64, probe: bool) {
-            self.record.failure(&self.gate, &self.rules, now, probe);
+            self.record.failure(&self.gate, &self.rules, now, probe.then_some(now));
         }
 
         fn claim(&self, now: u64) -> bool {
-            claim_probe(&self.gate, &self.rules, now)
+            self.record.claim_probe(&self.gate, &self.rules, now)
         }
 
         fn state(&self, now: u64) -> Breaker {
@@ -214,45 +225,67 @@ mod tests {
     }
 
     #[test]
-    fn it_opens_when_half_of_many_calls_fail_though_never_in_a_row() {
+    fn it_opens_when_a_quarter_of_many_calls_fail_though_never_in_a_row() {
         let rig = Rig::default();
-        for call in 0..9 {
-            rig.good(call, false);
-            rig.bad(call, false);
+        for _ in 0..2 {
+            (0..3).for_each(|_| rig.good(0, false));
+            rig.bad(0, false);
         }
-        assert_eq!(rig.state(9), Breaker::Closed, "18 calls say nothing yet");
-        rig.good(9, false);
-        rig.bad(9, false);
+        assert_eq!(rig.state(9), Breaker::Closed, "8 calls say nothing yet");
+        (0..3).for_each(|_| rig.good(1, false));
+        assert_eq!(rig.state(9), Breaker::Closed, "2 of 11 are less than a quarter");
+        rig.bad(1, false);
         assert!(matches!(rig.state(9), Breaker::Open { .. }));
     }
 
     #[test]
     fn failures_of_long_ago_do_not_count() {
         let rig = Rig::default();
-        for call in 0..18 {
-            if call % 2 == 0 { rig.good(call, false) } else { rig.bad(call, false) }
-        }
-        let later = 3 * rig.rules.window_ns;
-        rig.good(later, false);
-        for call in 0..3 {
-            rig.good(later + call, false);
-            rig.bad(later + call, false);
-        }
-        assert_eq!(rig.state(later), Breaker::Closed);
+        let both = |now: u64, calls: u32| {
+            for _ in 0..calls {
+                rig.good(now, false);
+                rig.bad(now, false);
+            }
+        };
+        both(0, 4);
+        both(2 * rig.rules.window_ns, 4);
+        assert_eq!(rig.state(2 * rig.rules.window_ns), Breaker::Closed);
+        both(3 * rig.rules.window_ns, 1);
+        assert_ne!(rig.state(3 * rig.rules.window_ns), Breaker::Closed, "the last window counts");
     }
 
     #[test]
-    fn one_probe_passes_at_a_time_and_three_close_it() {
+    fn one_probe_passes_then_calls_on_trial_and_three_good_ones_close_it() {
         let rig = Rig::default();
         (0..5).for_each(|_| rig.bad(0, false));
         assert!(!rig.claim(SECOND - 1), "the back-off is not over");
-        for probe in 0..3 {
-            assert_ne!(rig.state(SECOND), Breaker::Closed, "after {probe} probes");
-            assert!(rig.claim(SECOND));
-            assert!(!rig.claim(SECOND), "a second probe passed");
-            rig.good(SECOND, true);
-        }
+        assert!(rig.claim(SECOND));
+        assert!(!rig.claim(SECOND), "a second probe passed");
+        rig.good(SECOND, true);
+        assert!((0..4).all(|_| rig.claim(SECOND)), "one went well: others are on trial");
+        rig.good(SECOND, true);
+        assert_eq!(rig.state(SECOND), Breaker::HalfOpen);
+        rig.good(SECOND, true);
         assert_eq!(rig.state(SECOND), Breaker::Closed);
+        // The other two of the four are ordinary calls by now.
+        (0..2).for_each(|_| rig.bad(SECOND, true));
+        assert_eq!(rig.state(SECOND), Breaker::Closed);
+    }
+
+    #[test]
+    fn calls_on_trial_that_fail_together_open_it_once() {
+        let rig = Rig::default();
+        (0..5).for_each(|_| rig.bad(0, false));
+        assert!(rig.claim(SECOND));
+        rig.good(SECOND, true);
+        assert!((0..4).all(|_| rig.claim(2 * SECOND)));
+        for _ in 0..4 {
+            rig.record.failure(&rig.gate, &rig.rules, 3 * SECOND, Some(2 * SECOND));
+        }
+        assert_eq!(rig.state(3 * SECOND), Breaker::Open { for_ns: 2 * SECOND });
+        // One of them that is late and good says nothing either.
+        rig.record.success(&rig.gate, &rig.rules, 3 * SECOND, Some(2 * SECOND));
+        assert_eq!(rig.state(3 * SECOND), Breaker::Open { for_ns: 2 * SECOND });
     }
 
     #[test]
@@ -266,14 +299,16 @@ mod tests {
             assert!(rig.claim(now));
             rig.bad(now, true);
         }
-        // Closing it forgets that.
-        now += 30 * SECOND;
-        for _ in 0..3 {
-            assert!(rig.claim(now));
-            rig.good(now, true);
+        // Closing it does not forget that, but a minute does.
+        for (seconds, back_off) in [(30, 30), (61, 1)] {
+            now += seconds * SECOND;
+            for _ in 0..3 {
+                assert!(rig.claim(now));
+                rig.good(now, true);
+            }
+            (0..5).for_each(|_| rig.bad(now, false));
+            assert_eq!(rig.state(now), Breaker::Open { for_ns: back_off * SECOND });
         }
-        (0..5).for_each(|_| rig.bad(now, false));
-        assert_eq!(rig.state(now), Breaker::Open { for_ns: SECOND });
     }
 
     #[test]
@@ -281,14 +316,15 @@ mod tests {
         let rig = Rig::default();
         (0..5).for_each(|_| rig.bad(0, false));
         assert!(rig.claim(SECOND));
-        give_probe_back(&rig.gate);
+        let_probe_through(&rig.gate);
         assert!(rig.claim(SECOND));
         assert!(!rig.claim(30 * SECOND), "the probe is waited for");
         assert!(rig.claim(31 * SECOND), "the lost probe kept the engine out");
         // The lost one comes back late and good, and so do two more.
         (0..3).for_each(|_| rig.good(32 * SECOND, true));
         assert_eq!(rig.state(32 * SECOND), Breaker::Closed);
-        give_probe_back(&rig.gate);
+        // Whoever gives a probe back after that opens nothing.
+        let_probe_through(&rig.gate);
         assert_eq!(rig.state(32 * SECOND), Breaker::Closed, "a late probe opened a closed breaker");
     }
 

@@ -118,14 +118,18 @@ impl EngineState {
         self.fleet.changed();
     }
 
-    /// What the last look at the engine found. The message says what is wrong.
+    /// What the last look at the engine found. The message says what is wrong. An engine that is
+    /// well again is probed at once, whatever is left of its breaker's back-off.
     pub fn set_health(&self, healthy: bool, message: &str) {
         let mut text = self.message.lock().unwrap_or_else(PoisonError::into_inner);
         if *text != message {
             message.clone_into(&mut text);
         }
         drop(text);
-        self.mark(UNHEALTHY, !healthy);
+        let was_healthy = !self.mark(UNHEALTHY, !healthy);
+        if healthy && !was_healthy {
+            breaker::let_probe_through(&self.hot.gate);
+        }
         self.refresh();
     }
 
@@ -185,14 +189,17 @@ impl EngineState {
         self.hot.standing.load(Relaxed) & flag != 0
     }
 
-    fn mark(&self, flag: u8, set: bool) {
+    /// Says whether it was set before.
+    fn mark(&self, flag: u8, set: bool) -> bool {
         let before = match set {
             true => self.hot.standing.fetch_or(flag, SeqCst),
             false => self.hot.standing.fetch_and(!flag, SeqCst),
         };
-        if flag == DRAINING && (before & DRAINING != 0) != set {
+        let was_set = before & flag != 0;
+        if flag == DRAINING && was_set != set {
             self.fleet.count_draining(set);
         }
+        was_set
     }
 
     fn has_room(&self) -> bool {
@@ -268,7 +275,7 @@ impl EngineState {
         if self.hot.gate.load(Relaxed) == 0 {
             return Ok(false);
         }
-        if breaker::claim_probe(&self.hot.gate, self.rules(), now_ns) {
+        if self.learned.record.claim_probe(&self.hot.gate, self.rules(), now_ns) {
             return Ok(true);
         }
         // Somebody else is the probe.
@@ -288,12 +295,13 @@ impl EngineState {
     pub(crate) fn settle(&self, ending: Ending, began_ns: u64, now_ns: u64, probe: bool) {
         self.leave();
         let (record, gate) = (&self.learned.record, &self.hot.gate);
+        let trial = probe.then_some(began_ns);
         match ending {
             Ending::Ok | Ending::FunctionFailed => {
                 self.learn_latency(now_ns.saturating_sub(began_ns));
-                record.success(gate, self.rules(), now_ns, probe);
+                record.success(gate, self.rules(), now_ns, trial);
             }
-            Ending::BackendFailed => record.failure(gate, self.rules(), now_ns, probe),
+            Ending::BackendFailed => record.failure(gate, self.rules(), now_ns, trial),
             Ending::Full { retry_after_ns } => {
                 let pause = retry_after_ns.unwrap_or(PAUSE_NS).min(MAX_PAUSE_NS);
                 self.hot.pause_until_ns.store(now_ns.saturating_add(pause), Relaxed);
@@ -305,7 +313,7 @@ impl EngineState {
 
     fn give_back(&self, probe: bool) {
         if probe {
-            breaker::give_probe_back(&self.hot.gate);
+            breaker::let_probe_through(&self.hot.gate);
         }
     }
 

@@ -32,9 +32,9 @@ pub struct Region {
 }
 
 pub const REGIONS: [Region; 3] = [
-    Region { name: "eu", distance_ms: 2.0, cost: 10, percent: 40 },
+    Region { name: "eu", distance_ms: 2.0, cost: 15, percent: 40 },
     Region { name: "us", distance_ms: 90.0, cost: 12, percent: 40 },
-    Region { name: "asia", distance_ms: 180.0, cost: 15, percent: 20 },
+    Region { name: "asia", distance_ms: 180.0, cost: 10, percent: 20 },
 ];
 pub const CLOUD: Region = Region { name: "cloud", distance_ms: 20.0, cost: 100, percent: 0 };
 

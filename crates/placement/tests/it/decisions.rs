@@ -205,14 +205,31 @@ fn a_broken_engine_is_left_alone_then_probed_by_one_call_and_comes_back() {
     assert_eq!(rig.engines[1].breaker(0), Breaker::Open { for_ns: SECOND });
     let other = rig.pick(&plan, 0).unwrap();
     assert_eq!(other.reason.to_string(), "failover: eu-2 has failed and is left alone for 1 s");
-    for _ in 0..3 {
-        let probe = rig.pick(&plan, SECOND).unwrap();
-        assert_eq!((probe.index, probe.reason.word()), (1, Word::Probe));
-        let beside = rig.pick(&plan, SECOND).unwrap();
-        assert_ne!(beside.index, 1, "two probes at once");
-        probe.ticket.settle(SECOND, Ending::Ok);
+    let probe = rig.pick(&plan, SECOND).unwrap();
+    assert_eq!((probe.index, probe.reason.word()), (1, Word::Probe));
+    let beside = rig.pick(&plan, SECOND).unwrap();
+    assert_ne!(beside.index, 1, "two probes at once");
+    probe.ticket.settle(SECOND, Ending::Ok);
+    for _ in 0..2 {
+        let trial = rig.pick(&plan, SECOND).unwrap();
+        assert_eq!((trial.index, trial.reason.word()), (1, Word::Probe));
+        trial.ticket.settle(SECOND, Ending::Ok);
     }
     assert_eq!(rig.pick(&plan, SECOND).unwrap().reason.word(), Word::Preferred);
+}
+
+#[test]
+fn an_engine_that_is_seen_well_again_is_probed_at_once() {
+    let rig = three();
+    let plan = rig.plan(&PlacementSpec::default());
+    rig.break_engine(1, 0);
+    rig.engines[1].set_health(true, "");
+    let now = SECOND / 2;
+    assert_ne!(rig.pick(&plan, now).unwrap().index, 1, "it was never seen ill");
+    rig.engines[1].set_health(false, "gone");
+    rig.engines[1].set_health(true, "");
+    let probe = rig.pick(&plan, now).unwrap();
+    assert_eq!((probe.index, probe.reason.word()), (1, Word::Probe));
 }
 
 #[test]

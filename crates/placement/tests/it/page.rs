@@ -27,13 +27,13 @@ fn every_reason_and_strategy_is_explained() {
 fn the_numbers_of_the_page_are_those_of_the_code() {
     let (page, rules) = (page(), Rules::default());
     let seconds = |ns: u64| ns / SECOND;
-    assert_eq!((rules.percent, rules.backoff_ns), (50, SECOND), "half, and 1 second");
+    assert_eq!((rules.percent, rules.backoff_ns), (25, SECOND), "a quarter, and 1 second");
     for sentence in [
         format!("after {} failures in a row", rules.consecutive),
-        format!("half of at least {} calls failed", rules.at_least),
-        format!("within the last {0} to {1} seconds", seconds(rules.window_ns), 20),
+        format!("a quarter of at least {} calls failed", rules.at_least),
+        format!("within the last {} to 60 seconds", seconds(rules.window_ns)),
         format!("up to {} seconds", seconds(rules.backoff_max_ns)),
-        format!("After {} probes in a row", rules.probes),
+        format!("After {} in a row that went well it is **closed**", rules.probes),
         format!("{MAX_PREFERENCES} preferences of"),
         format!("{MAX_ENGINES} engines and {MAX_ENGINES} burst engines"),
     ] {
