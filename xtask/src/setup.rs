@@ -67,14 +67,10 @@ const TEST_PACKAGES: &[Package] = &[
         programs: &[],
         why: "kube-apiserver needs a newer one than it brings",
     },
-    Package {
-        name: "dpkg-dev",
-        programs: &["dpkg-source"],
-        why: "unpacks kube-apiserver's source",
-    },
+    Package { name: "dpkg-dev", programs: &["dpkg-source"], why: "unpacks its source" },
     Package { name: "make", programs: &["make"], why: "builds kube-apiserver" },
     Package { name: "rsync", programs: &["rsync"], why: "builds kube-apiserver" },
-    Package { name: "xz-utils", programs: &["xz"], why: "unpacks kube-apiserver's source" },
+    Package { name: "xz-utils", programs: &["xz"], why: "unpacks its source" },
     Package { name: "postgresql", programs: &[], why: "tests on PostgreSQL" },
 ];
 /// What setup could not bring.

@@ -6,6 +6,8 @@ mod access;
 mod ground;
 #[path = "kubernetes/knative.rs"]
 mod knative;
+#[path = "kubernetes/live.rs"]
+mod live;
 #[path = "kubernetes/plain.rs"]
 mod plain;
 #[path = "kubernetes/riff.rs"]

@@ -35,7 +35,7 @@ const ROUND: Duration = Duration::from_millis(200);
 pub enum Mode {
     /// Nothing is done for so long after it was made.
     Slow(Duration),
-    /// Its state says ready and failed in turns, each for so long, six times.
+    /// Its state says ready and failed in turns, each for so long, twenty times.
     Flapping(Duration),
 }
 

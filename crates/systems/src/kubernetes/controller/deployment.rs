@@ -71,7 +71,7 @@ async fn report(shared: &Shared, deployment: &Value, pods: &[&Value]) {
         && let Some(age) = status::age(deployment)
     {
         let turn = age.as_millis() / each.as_millis().max(1);
-        ready *= u64::from(turn >= 6 || turn % 2 == 1);
+        ready *= u64::from(turn >= 20 || turn % 2 == 1);
     }
     let mut after = deployment["status"].clone();
     after["observedGeneration"] = deployment["metadata"]["generation"].clone();

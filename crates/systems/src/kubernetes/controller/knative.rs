@@ -76,7 +76,7 @@ async fn of_service(shared: &Shared, service: &Value) {
         && status::is(&after, "Ready") == "True"
     {
         let turn = age.as_millis() / each.as_millis().max(1);
-        if turn < 6 && turn % 2 == 0 {
+        if turn < 20 && turn % 2 == 0 {
             let text = "Revision failed with message: the test wants it to flap.";
             status::set(&mut after, "ConfigurationsReady", "False", "RevisionFailed", text);
             status::set(&mut after, "Ready", "False", "RevisionFailed", text);
