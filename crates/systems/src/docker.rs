@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::programs::finished;
+use crate::programs::{finished, free_address};
 
 /// What it takes to start one; only root may.
 pub const PROGRAMS: &[&str] = &["dockerd", "containerd", "runc", "docker", "unshare"];
@@ -17,6 +17,8 @@ pub const PODMAN: &[&str] = &["podman", "conmon", "runc", "docker", "unshare"];
 
 /// Debian's client: of the release its engine is of, which another in `PATH` may be too new for.
 const CLIENT: &str = "/usr/bin/docker";
+/// File with the address where it listens besides its socket.
+const ADDRESS: &str = "address";
 const CGROUPS: &str = "/sys/fs/cgroup";
 /// Longest time to its first answer, and to its last.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -44,6 +46,25 @@ impl Docker {
         Self::started(podman, |state| {
             fs::write(state.join("registries.conf"), registries).expect("its registries");
         })
+    }
+
+    /// Docker's engine that listens on loopback too, for clients with a certificate.
+    pub fn with_tls() -> Self {
+        Self::started(dockerd, |state| {
+            crate::kubernetes::certificates::write(state);
+            fs::write(state.join(ADDRESS), free_address().to_string()).expect("its address");
+        })
+    }
+
+    /// Where that is: `tcp://HOST:PORT`.
+    pub fn tls_host(&self) -> String {
+        let address = fs::read_to_string(self.path().join(ADDRESS));
+        format!("tcp://{}", address.expect("it was started with TLS"))
+    }
+
+    /// What its clients need: `authority.crt`, `client.crt` and `client.key`.
+    pub fn certificate(&self, name: &str) -> String {
+        self.path().join(name).display().to_string()
     }
 
     fn started(command: fn(&Path, &str) -> Command, prepare: impl FnOnce(&Path)) -> Self {
@@ -168,6 +189,11 @@ fn dockerd(state: &Path, group: &str) -> Command {
     // Besides those of another engine that this machine may have, with its settings.
     command.args(["--cgroup-parent", &format!("/{group}"), "--config-file", &place("none")]);
     fs::write(place("none"), "{}").expect("its settings");
+    if let Ok(address) = fs::read_to_string(place(ADDRESS)) {
+        command.args(["--host", &format!("tcp://{address}"), "--tlsverify"]);
+        command.args(["--tlscacert", &place("authority.crt")]);
+        command.args(["--tlscert", &place("server.crt"), "--tlskey", &place("server.key")]);
+    }
     command
 }
 

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use crate::programs::{self, free_address};
 
 pub mod api;
-mod certificates;
+pub(crate) mod certificates;
 pub mod controller;
 pub mod definitions;
 mod program;

@@ -32,6 +32,11 @@ impl Bed {
         Self::on(docker::PROGRAMS, |_| Docker::start()).await
     }
 
+    /// The same, which also listens on loopback with TLS.
+    pub async fn with_tls() -> Option<Self> {
+        Self::on(docker::PROGRAMS, |_| Docker::with_tls()).await
+    }
+
     /// The same with Podman.
     pub async fn podman() -> Option<Self> {
         Self::on(docker::PODMAN, Docker::podman).await

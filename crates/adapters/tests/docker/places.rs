@@ -49,3 +49,22 @@ async fn containers_are_reached_in_networks_of_their_own() {
         engine.shutdown().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_engine_is_spoken_to_with_tls_and_a_certificate() {
+    let Some(bed) = Bed::with_tls().await else { return };
+    let (host, [ca, certificate, key]) = {
+        let docker = bed.docker.as_ref().unwrap().lock().unwrap();
+        let files = ["authority.crt", "client.crt", "client.key"];
+        (docker.tls_host(), files.map(|name| docker.certificate(name)))
+    };
+    let stranger = bed.engine(&[("host", &host), ("caFile", &ca)]).await;
+    let health = stranger.health().await;
+    assert!(!health.ok && health.message.contains(&host), "{health:?}");
+    let files = [("caFile", &*ca), ("certificateFile", &*certificate), ("keyFile", &*key)];
+    let engine = bed.engine(&[&[("host", &*host)][..], &files].concat()).await;
+    assert!(engine.health().await.ok, "{:?}", engine.health().await);
+    let deployment = bed.built(&*engine, |_| {}).await;
+    assert_eq!(result(&*engine, &deployment, json!({"echo": 1})).await, 1);
+    engine.shutdown().await;
+}

@@ -287,6 +287,8 @@ async fn keep(inner: Weak<Inner>, lease: Duration) {
             owner.sweep(api, &containers, &mut seen, lease).await
         };
         if let Err(failure) = done.await {
+            // While Docker is away, nobody can renew anything.
+            seen.clear();
             tracing::debug!(message = failure.error("keeping containers").message);
         }
     }

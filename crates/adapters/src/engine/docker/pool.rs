@@ -12,6 +12,8 @@ use super::container::{Container, Plan, Starter};
 
 /// Calls that may wait for a container of one deployment.
 const MAX_WAITING: usize = 10_000;
+/// A container is kept for so long at least.
+const LEAST_IDLE: Duration = Duration::from_millis(100);
 
 pub struct Pool {
     pub plan: Plan,
@@ -245,7 +247,7 @@ impl Pool {
 
     /// Stops the container once it had no call for the deployment's idle time.
     fn idle(self: &Arc<Self>, container: Arc<Container>) {
-        let (pool, limit) = (Arc::downgrade(self), self.plan.deployment.idle);
+        let (pool, limit) = (Arc::downgrade(self), self.plan.deployment.idle.max(LEAST_IDLE));
         tokio::spawn(async move {
             let mut next = Instant::now() + limit;
             loop {
