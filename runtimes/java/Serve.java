@@ -43,6 +43,8 @@ final class Serve {
     /** Where the Lambda Runtime API is. */
     private static final String LAMBDA = System.getenv("AWS_LAMBDA_RUNTIME_API");
     /** An event that is no call: whether the handler is loaded. */
+    /** The first is ours; OpenFaaS asks the others. */
+    private static final List<String> HEALTH = List.of("/healthz", "/_/health", "/_/ready");
     private static final String HEALTHZ = "\"healthz\"";
     /** A stop lets calls end; orchestrators wait less than this. */
     private static final int STOP_SECONDS = 3600;
@@ -121,7 +123,7 @@ final class Serve {
         working.register();
         try (exchange) {
             String method = exchange.getRequestMethod();
-            if (method.equals("GET") && exchange.getRequestURI().getPath().equals("/healthz")) {
+            if (method.equals("GET") && HEALTH.contains(exchange.getRequestURI().getPath())) {
                 answer(exchange, 200, "{}");
             } else if (!method.equals("POST")) {
                 answer(exchange, 404, "{\"message\": \"GET /healthz, or POST a call\"}");

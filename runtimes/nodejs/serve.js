@@ -33,6 +33,8 @@ const RUNTIME_API = "AWS_LAMBDA_RUNTIME_API";
 // Kept of the time Lambda gives a call, to answer that it took too long.
 const MARGIN_MS = 100;
 // An event that is no call: whether the handler is loaded.
+// The first is ours; OpenFaaS asks the others.
+const HEALTH = ["/healthz", "/_/health", "/_/ready"];
 const HEALTHZ = '"healthz"';
 
 const PORT = number("PORT", 8080);
@@ -303,7 +305,7 @@ function answer(response, status, body) {
 
 async function serve(request, response) {
   const { method, url } = request;
-  if (method === "GET" && url === "/healthz") return answer(response, 200, "{}");
+  if (method === "GET" && HEALTH.includes(url)) return answer(response, 200, "{}");
   if (method !== "POST") {
     return answer(response, 404, '{"message": "GET /healthz, or POST a call"}');
   }

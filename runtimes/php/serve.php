@@ -36,6 +36,8 @@ const RUNTIME_API = 'AWS_LAMBDA_RUNTIME_API';
 // Kept of the time Lambda gives a call, to answer that it took too long.
 const MARGIN_MS = 100;
 // An event that is no call: whether the handler is loaded.
+// The first is ours; OpenFaaS asks the others.
+const HEALTH = ['/healthz', '/_/health', '/_/ready'];
 const HEALTHZ = '"healthz"';
 const JSON = JSON_UNESCAPED_UNICODE | JSON_UNESCAPED_SLASHES | JSON_PRESERVE_ZERO_FRACTION
     | JSON_INVALID_UTF8_SUBSTITUTE;
@@ -571,7 +573,7 @@ final class Server
                 return;
             }
             [$method, $path, $body] = $request;
-            if ($method === 'GET' && $path === '/healthz') {
+            if ($method === 'GET' && in_array($path, HEALTH, true)) {
                 $connection->answer(200, '{}', !$this->stopping);
             } elseif ($method !== 'POST') {
                 $message = '{"message": "GET /healthz, or POST a call"}';

@@ -106,7 +106,9 @@ function Invoke-DispatchCall($response, $context, $payload) {
 }
 
 function Invoke-DispatchRequest($request, $response) {
-    if ($request.HttpMethod -eq 'GET' -and $request.Url.AbsolutePath -eq '/healthz') {
+    # The first is ours; OpenFaaS asks the others.
+    $health = '/healthz', '/_/health', '/_/ready'
+    if ($request.HttpMethod -eq 'GET' -and $health -ccontains $request.Url.AbsolutePath) {
         return Send-DispatchText $response 200 '{}'
     }
     if ($request.HttpMethod -ne 'POST') {

@@ -38,6 +38,8 @@ RUNTIME_API = "AWS_LAMBDA_RUNTIME_API"
 # Kept of the time Lambda gives a call, to answer that it took too long.
 MARGIN_MS = 100
 # An event that is no call: whether the handler is loaded.
+# The first is ours; OpenFaaS asks the others.
+HEALTH = ("/healthz", "/_/health", "/_/ready")
 HEALTHZ = b'"healthz"'
 HOST = os.path.join(os.path.dirname(os.path.abspath(__file__)), "host.py")
 
@@ -281,7 +283,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.close_connection = True
 
     def do_GET(self):
-        if self.path == "/healthz":
+        if self.path in HEALTH:
             self.answer(200, b"{}")
         else:
             self.answer(404, b'{"message": "GET /healthz, or POST a call"}')

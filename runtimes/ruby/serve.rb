@@ -38,6 +38,8 @@ module DispatchServe
   # Kept of the time Lambda gives a call, to answer that it took too long.
   MARGIN_MS = 100
   # An event that is no call: whether the handler is loaded.
+  # The first is ours; OpenFaaS asks the others.
+  HEALTH = ["/healthz", "/_/health", "/_/ready"].freeze
   HEALTHZ = '"healthz"'
   REASONS = { 200 => "OK", 400 => "Bad Request", 404 => "Not Found", 413 => "Content Too Large",
               431 => "Request Header Fields Too Large", 500 => "Internal Server Error" }.freeze
@@ -277,7 +279,7 @@ module DispatchServe
       method, path, version = head.shift.to_s.split
       fields = head.to_h { |line| line.split(":", 2).map(&:strip) }.transform_keys(&:downcase)
       @keep = version == "HTTP/1.1" && fields["connection"].to_s.downcase != "close"
-      return answer(200, "{}") if method == "GET" && path == "/healthz"
+      return answer(200, "{}") if method == "GET" && HEALTH.include?(path)
       return answer(404, '{"message": "GET /healthz, or POST a call"}') if method != "POST"
 
       reply(DispatchServe.answered(@server.pool, body(fields)))

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use dispatch_driver::{Result, engine_type};
 
+/// Servers close connections that are idle for longer, which would fail the next call on them.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+
 /// A client that follows no redirects: what is sent with a call is for its engine alone.
 ///
 /// # Errors
@@ -13,6 +16,7 @@ pub fn client(connect_timeout: Duration, ca_file: Option<&str>) -> Result<reqwes
         .connect_timeout(connect_timeout)
         .redirect(reqwest::redirect::Policy::none())
         .tcp_nodelay(true)
+        .pool_idle_timeout(KEEP_ALIVE)
         .user_agent(concat!("dispatch/", env!("CARGO_PKG_VERSION")));
     if let Some(path) = ca_file {
         let refused =

@@ -8,6 +8,8 @@ pub mod docker;
 pub mod knative;
 #[cfg(feature = "kubernetes")]
 pub mod kubernetes;
+#[cfg(feature = "openfaas")]
+pub mod openfaas;
 #[cfg(feature = "openwhisk")]
 pub mod openwhisk;
 #[cfg(feature = "remote")]
@@ -28,6 +30,8 @@ pub fn types() -> Vec<Box<dyn EngineType>> {
         Box::new(knative::Knative),
         #[cfg(feature = "kubernetes")]
         Box::new(kubernetes::Kubernetes),
+        #[cfg(feature = "openfaas")]
+        Box::new(openfaas::OpenFaasType),
         #[cfg(feature = "openwhisk")]
         Box::new(openwhisk::OpenWhiskType),
         #[cfg(feature = "remote")]

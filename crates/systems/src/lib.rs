@@ -9,6 +9,7 @@ pub mod docker;
 pub mod function_image;
 pub mod image;
 pub mod kubernetes;
+pub mod openfaas;
 pub mod openwhisk;
 pub mod programs;
 pub mod registry;

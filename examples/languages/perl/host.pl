@@ -162,7 +162,7 @@ sub answer {
         return if !$got;
     }
     ($head, $rest) = split /\r?\n\r?\n/, $head, 2;
-    return reply($client, '200 OK', '{}') if $head =~ m{^GET /healthz };
+    return reply($client, '200 OK', '{}') if $head =~ m{^GET /(?:healthz|_/health|_/ready) };
     return reply($client, '404 Not Found', '{"message": "GET /healthz, or POST a call"}')
         if $head !~ /^POST /;
     my ($status, $body) = body($client, $head, $rest);

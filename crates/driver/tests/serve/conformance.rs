@@ -133,7 +133,9 @@ impl Case<'_> {
 }
 
 fn answers(port: u16) {
-    assert_eq!(get(port, "/healthz").unwrap(), (200, "{}".to_owned()));
+    for path in ["/healthz", "/_/health", "/_/ready"] {
+        assert_eq!(get(port, path).unwrap(), (200, "{}".to_owned()), "{path}");
+    }
     assert_eq!(get(port, "/other").unwrap().0, 404);
     let echo = json!([1, "zwei ü", null, [true, 2.5]]);
     assert_eq!(payload(port, json!({"echo": echo})), echo);

@@ -1,0 +1,143 @@
+//! Answers of calls that went to OpenFaaS's queue: its worker brings each to a URL of its own.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use dashmap::DashMap;
+use dispatch_driver::{Error, Result, Retry};
+use dispatch_model::code;
+use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto::Builder;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use crate::runtime::Reply;
+
+/// Largest answer that is read, in bytes.
+const MAX_ANSWER: usize = 64 << 20;
+/// What the function answered with, which the worker tells beside the body.
+const STATUS: &str = "x-function-status";
+
+/// Calls that wait for their answer, by the secret of each one's URL.
+type Waiting = Arc<DashMap<Uuid, oneshot::Sender<Reply>>>;
+
+/// A listener; it ends when this is dropped.
+pub struct Callbacks {
+    url: String,
+    waiting: Waiting,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Callbacks {
+    /// Listens at an address, which callers reach by a URL.
+    pub async fn listen(address: &str, url: &str) -> std::io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
+        let waiting = Waiting::default();
+        let task = tokio::spawn(accept(listener, waiting.clone()));
+        Ok(Self { url: url.to_owned(), waiting, task })
+    }
+
+    /// A place for the answer of one call. Nobody can guess its URL.
+    pub fn expect(&self) -> Expected<'_> {
+        let (sender, answer) = oneshot::channel();
+        let secret = Uuid::new_v4();
+        self.waiting.insert(secret, sender);
+        Expected { callbacks: self, secret, answer: Some(answer) }
+    }
+}
+
+impl Drop for Callbacks {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Waits for the answer of one call.
+pub struct Expected<'a> {
+    callbacks: &'a Callbacks,
+    secret: Uuid,
+    answer: Option<oneshot::Receiver<Reply>>,
+}
+
+impl Expected<'_> {
+    pub fn url(&self) -> String {
+        format!("{}/{}", self.callbacks.url, self.secret)
+    }
+
+    pub async fn answer(mut self, deadline: Instant) -> Result<Reply> {
+        let answer = self.answer.take().expect("it is taken once");
+        let limit = tokio::time::Instant::from_std(deadline);
+        let came =
+            tokio::time::timeout_at(limit, answer).await.ok().and_then(std::result::Result::ok);
+        came.ok_or_else(|| {
+            let text = "OpenFaaS's queue brought no answer until the deadline of the call";
+            Error::backend(code::ENGINE006, Retry::Now, text)
+        })
+    }
+}
+
+impl Drop for Expected<'_> {
+    fn drop(&mut self) {
+        self.callbacks.waiting.remove(&self.secret);
+    }
+}
+
+async fn accept(listener: TcpListener, waiting: Waiting) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => {
+                // A connection that could not be taken is its peer's to open again.
+                let Ok((stream, peer)) = accepted else { continue };
+                let waiting = waiting.clone();
+                connections.spawn(async move {
+                    let take = service_fn(|request| take(request, waiting.clone(), peer));
+                    let served = Builder::new(TokioExecutor::new());
+                    let served = served.serve_connection(TokioIo::new(stream), take).await;
+                    if let Err(error) = served {
+                        tracing::debug!(%error, %peer, "a callback of OpenFaaS broke off");
+                    }
+                });
+            }
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+async fn take(
+    request: Request<Incoming>,
+    waiting: Waiting,
+    peer: SocketAddr,
+) -> std::result::Result<Response<Empty<Bytes>>, hyper::Error> {
+    let answer = |status| {
+        let mut response = Response::new(Empty::new());
+        *response.status_mut() = status;
+        Ok(response)
+    };
+    let secret = request.uri().path().rsplit('/').next().and_then(|last| last.parse::<Uuid>().ok());
+    let known = secret.is_some_and(|secret| waiting.contains_key(&secret));
+    if request.method() != Method::POST || !known {
+        tracing::debug!(%peer, "a callback that nobody waits for");
+        return answer(StatusCode::NOT_FOUND);
+    }
+    let (head, body) = request.into_parts();
+    let Ok(body) = Limited::new(body, MAX_ANSWER).collect().await else {
+        return answer(StatusCode::PAYLOAD_TOO_LARGE);
+    };
+    let told = head.headers.get(STATUS).and_then(|value| value.to_str().ok()?.parse().ok());
+    let status = told.and_then(|code: u16| StatusCode::from_u16(code).ok()).unwrap_or_default();
+    let reply = Reply { status, headers: head.headers, body: body.to_bytes() };
+    if let Some((_, sender)) = secret.and_then(|secret| waiting.remove(&secret)) {
+        // Whoever waited may have left this moment.
+        let _ = sender.send(reply);
+    }
+    answer(StatusCode::OK)
+}
