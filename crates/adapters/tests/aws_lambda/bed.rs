@@ -209,6 +209,7 @@ impl Bed for Images {
     }
 
     fn limits(&self) -> Limits {
-        self.local.limits()
+        // Each container's start counts, on machines that are busy.
+        Limits { timeout: Duration::from_secs(10), ..self.local.limits() }
     }
 }

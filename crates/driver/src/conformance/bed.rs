@@ -73,6 +73,8 @@ pub struct Limits {
     pub patience: Duration,
     /// Longest time of one case.
     pub case: Duration,
+    /// Time of the function whose time is to be over; long enough for its first start.
+    pub timeout: Duration,
     /// How long the system is away in an outage.
     pub outage: Duration,
     /// What the interpreter or compiler says of [`Program::Broken`].
@@ -86,6 +88,7 @@ impl Default for Limits {
             calls: 32,
             patience: Duration::from_secs(60),
             case: Duration::from_secs(180),
+            timeout: Duration::from_secs(1),
             outage: Duration::from_secs(2),
             broken: "SyntaxError",
         }

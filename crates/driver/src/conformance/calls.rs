@@ -133,7 +133,7 @@ pub async fn deadline(trial: &Trial<'_>) -> Tried<()> {
 
 pub async fn timeout(trial: &Trial<'_>) -> Tried<()> {
     let mut deployment = trial.deployment(Program::Conformance).await?;
-    deployment.timeout = SHORT;
+    deployment.timeout = trial.limits.timeout;
     trial.build(&deployment).await?;
     late(trial, deployment.id).await
 }
