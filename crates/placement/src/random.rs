@@ -17,6 +17,12 @@ pub fn mix(random: u64) -> u64 {
     z ^ (z >> 31)
 }
 
+/// The next random number within a decision. Not [`mix`] itself: who makes the numbers of calls by
+/// that would draw in one call what the next one draws.
+pub(crate) fn again(random: u64) -> u64 {
+    mix(random ^ 0xD1B5_4A32_D192_ED03)
+}
+
 /// A number from 0 below `end`, by multiplying instead of dividing.
 pub(crate) fn below(random: u64, end: u64) -> u64 {
     ((u128::from(random) * u128::from(end)) >> 64) as u64

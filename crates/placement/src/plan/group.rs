@@ -21,7 +21,7 @@
 use std::sync::Arc;
 
 use super::{Member, Tried};
-use crate::random::{below, mix};
+use crate::random::{again, below};
 use crate::{EngineState, Fleet};
 
 /// Engines read for one draw of the least loaded.
@@ -277,7 +277,7 @@ impl Group {
         for _ in 0..ROUNDS {
             let mut best: Option<(u64, usize)> = None;
             for _ in 0..SAMPLES {
-                random = mix(random);
+                random = again(random);
                 let at = start + below(random, size) as usize;
                 if !self.may(ask, at) {
                     continue;
@@ -310,7 +310,7 @@ impl Group {
         let all = *sums.last()?;
         let mut random = ask.random;
         for _ in 0..DRAWS {
-            random = mix(random);
+            random = again(random);
             let mark = below(random, all);
             let at = sums.partition_point(|sum| *sum <= mark);
             if self.may(ask, at)
@@ -322,7 +322,7 @@ impl Group {
         let weight = |at: usize| sums[at] - at.checked_sub(1).map_or(0, |before| sums[before]);
         let takes = |at: &usize| self.load(ask, *at).is_some();
         let open = || self.open_in(ask, 0, sums.len()).filter(takes);
-        let mut mark = below(mix(random), open().map(weight).sum());
+        let mut mark = below(again(random), open().map(weight).sum());
         let drawn = open().find(|at| {
             let found = mark < weight(*at);
             mark = mark.saturating_sub(weight(*at));

@@ -143,7 +143,13 @@ impl Placing<'_> {
         let there = members.iter().filter(|member| places.contains(member.name()));
         let candidate =
             |member: &Arc<Member>| Candidate { engine: member.state().clone(), unfit: None };
-        self.plan(queue, there.map(candidate).collect())
+        let candidates: Vec<Candidate> = there.map(candidate).collect();
+        let plan = self.plan(queue, candidates.clone());
+        if plan.fitting() > 0 || candidates.is_empty() {
+            return plan;
+        }
+        // Nothing fits any more, as the function says: what serves goes on where it is.
+        Placing { placement: &PlacementSpec::default(), ..*self }.plan(queue, candidates)
     }
 
     /// The same with every engine there is, for people.
