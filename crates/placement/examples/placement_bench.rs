@@ -1,7 +1,7 @@
 //! What a decision among 1,000 engines costs.
 //!
-//! `cargo run --release -p dispatch-placement --example placement_bench` prints nanoseconds for each
-//! strategy and state of the fleet, by one thread and by two at once. Each decision is timed alone
+//! `cargo run --release -p dispatch-placement --example placement_bench` prints nanoseconds for
+//! each strategy and state of the fleet, by one thread and by two at once. Each decision is timed alone
 //! (the clock's own time is in it, and printed), while 4,000 calls are under way. *Cold* is with
 //! 4 MiB of other memory read before each decision, as a busy server does: the processor's caches
 //! hold nothing of the fleet then.
@@ -19,8 +19,8 @@ use dispatch_placement::{
 const ENGINES: usize = 1_000;
 /// Calls one engine takes at the same time.
 const MOST: u32 = 20;
-/// Calls under way while decisions are measured, and in a fleet that is nearly full: half of what it
-/// has left.
+/// Calls under way while decisions are measured, and in a fleet that is nearly full: half of what
+/// it has left.
 const UNDER_WAY: usize = 4_000;
 const UNDER_WAY_NEARLY: usize = 50;
 const DECISIONS: usize = 200_000;

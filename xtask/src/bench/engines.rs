@@ -28,7 +28,7 @@ pub fn overhead(bench: &Bench) -> Result<Vec<Row>> {
     let (direct_p99, driver_p99) = (ms("directP99us"), ms("driverP99us"));
     let overhead = driver - direct;
     Ok(vec![Row {
-        measure: "driver overhead: a call through the docker driver − directly to its container, p50",
+        measure: "overhead of the docker driver over a call to its container directly, p50",
         bar: "≤ 0.3 ms",
         seen: format!(
             "{overhead:.3} ms (p50 {driver:.3} − {direct:.3}, p99 {driver_p99:.2} and \

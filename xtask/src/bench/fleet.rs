@@ -232,7 +232,7 @@ pub fn burst(bench: &Bench) -> Result<Vec<Row>> {
     // A call that waited for another would have taken twice as long.
     let waited = seen.iter().filter(|call| call.took > Duration::from_millis(BURST_MS * 2)).count();
     Ok(vec![Row {
-        measure: "calls that waited for room at 3× the local capacity, the other engine having some",
+        measure: "calls that waited at 3× the local capacity while the other engine had room",
         bar: "0",
         seen: format!(
             "{waited} of {} ({share:.0} % on the other; worst {worst:.0} ms, p99 without load \

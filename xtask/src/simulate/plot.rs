@@ -61,10 +61,8 @@ impl Panel {
     fn shade(&self, svg: &mut String, from: f64, to: f64) {
         let (x, top, height) = (self.x(from), self.top, self.height);
         let width = self.x(to) - x;
-        let _ = writeln!(
-            svg,
-            r#"<rect x="{x:.1}" y="{top}" width="{width:.1}" height="{height}" fill="{GREY}" fill-opacity="0.14" stroke="none"/>"#
-        );
+        let _ = write!(svg, r#"<rect x="{x:.1}" y="{top}" width="{width:.1}" height="{height}""#);
+        let _ = writeln!(svg, r#" fill="{GREY}" fill-opacity="0.14" stroke="none"/>"#);
     }
 }
 
@@ -114,10 +112,8 @@ fn legend(svg: &mut String, compared: &Compared) {
     for ((variant, _), colour) in compared.variants.iter().zip(COLOURS) {
         let name = variant.name();
         let end = x + 18.0;
-        let _ = writeln!(
-            svg,
-            r#"<line x1="{x:.0}" x2="{end:.0}" y1="16" y2="16" stroke="{colour}" stroke-width="3"/>"#
-        );
+        let _ = write!(svg, r#"<line x1="{x:.0}" x2="{end:.0}" y1="16" y2="16""#);
+        let _ = writeln!(svg, r#" stroke="{colour}" stroke-width="3"/>"#);
         text(svg, end + 6.0, 20.0, "start", &name);
         x = end + 26.0 + name.len() as f64 * 6.6;
     }
@@ -135,10 +131,8 @@ fn times(svg: &mut String, panel: &Panel) {
 
 fn text(svg: &mut String, x: f64, y: f64, anchor: &str, content: &str) {
     // Names and labels are ours and hold nothing to escape.
-    let _ = writeln!(
-        svg,
-        r#"<text x="{x:.1}" y="{y:.1}" text-anchor="{anchor}" fill="{GREY}" stroke="none">{content}</text>"#
-    );
+    let _ = write!(svg, r#"<text x="{x:.1}" y="{y:.1}" text-anchor="{anchor}""#);
+    let _ = writeln!(svg, r#" fill="{GREY}" stroke="none">{content}</text>"#);
 }
 
 fn logarithmic(ms: f64) -> f64 {

@@ -27,8 +27,9 @@ pub fn table(compared: &Compared) -> String {
     }
     text.push_str(
         ".\n\n| strategy | p50 | p99 | p99.9 | beyond the handler, p50 / p99 | lost | waited \
-         | cost | calm after | well after | served by, % |\n|---|---|---|---|---|---|---|---|---|---|---|\n",
+         | cost | calm after | well after | served by, % |\n",
     );
+    text.push_str("|---|---|---|---|---|---|---|---|---|---|---|\n");
     for (variant, figures) in &compared.variants {
         let [p50, p99, p999] = figures.took_ms.map(seconds);
         let [added50, added99, _] = figures.added_ms.map(seconds);
@@ -39,7 +40,8 @@ pub fn table(compared: &Compared) -> String {
         };
         let _ = writeln!(
             text,
-            "| {} | {p50} | {p99} | {p999} | {added50} / {added99} | {} | {:.2} % | {:.1} | {} | {} | {} |",
+            "| {} | {p50} | {p99} | {p999} | {added50} / {added99} | {} | {:.2} % | {:.1} \
+             | {} | {} | {} |",
             variant.name(),
             lost(figures.lost, figures.lost_percent()),
             100.0 * figures.waited as f64 / figures.calls.max(1) as f64,

@@ -231,7 +231,7 @@ impl Cluster {
     fn unknown(&self, resource: &Resource) -> Error {
         let Resource { version, kind, .. } = resource;
         let text = format!(
-            "Kubernetes at {} has no {kind} of {version}: install what brings it, or choose another \
+            "Kubernetes at {} has no {kind} of {version}: install what brings it, or take another \
              type of engine",
             self.server()
         );

@@ -12,7 +12,8 @@ use super::cluster::Cluster;
 pub const KUBECONFIG_FILE: Setting = Setting::new(
     "kubeconfigFile",
     Value::Text,
-    "Path of a kubeconfig on the server's machine; without it and `kubeconfig`, the pod's own account is used.",
+    "Path of a kubeconfig on the server's machine; without it and `kubeconfig`, the pod's own \
+     account is used.",
 );
 pub const KUBECONFIG: Setting =
     Setting::new("kubeconfig", Value::Text, "Text of a kubeconfig, instead of a file.").secret();

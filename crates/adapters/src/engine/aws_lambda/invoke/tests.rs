@@ -77,7 +77,7 @@ fn a_function_that_fails_by_itself_tells_its_error_and_the_end_of_its_log() {
 fn lambdas_own_limit_is_a_timeout() {
     for body in [
         r#"{"errorMessage": "2026-01-01T00:00:00Z 1 Task timed out after 3.00 seconds"}"#,
-        r#"{"errorType": "Sandbox.Timedout", "errorMessage": "RequestId: 1 Error: Task timed out"}"#,
+        r#"{"errorType": "Sandbox.Timedout", "errorMessage": "Request 1: Task timed out"}"#,
     ] {
         assert_eq!(failed(&[], body).0.message, "the function timed out after 1500 ms");
     }
