@@ -37,10 +37,10 @@ const SETTINGS: &[Setting] = &[
     Setting::new("url", Value::Url, "Where the engine listens; paths begin with /v1 below it.")
         .required(),
     Setting::new("token", Value::Text, "Sent with each request as a bearer token.").secret(),
-    Setting::new("ca_file", Value::Text, "Certificates (PEM) trusted besides the machine's."),
-    Setting::new("connect_timeout", Value::Duration, "Longest time until a connection stands.")
+    Setting::new("caFile", Value::Text, "Certificates (PEM) trusted besides the machine's."),
+    Setting::new("connectTimeout", Value::Duration, "Longest time until a connection stands.")
         .default("2s"),
-    Setting::new("build_timeout", Value::Duration, "Longest time until a deployment is ready.")
+    Setting::new("buildTimeout", Value::Duration, "Longest time until a deployment is ready.")
         .default("5m"),
 ];
 
@@ -62,12 +62,12 @@ impl EngineType for RemoteType {
     }
 
     async fn make(&self, config: EngineConfig, beside: &Beside) -> Result<Arc<dyn Engine>> {
-        let connect = config.duration("connect_timeout").unwrap_or(HEALTH);
+        let connect = config.duration("connectTimeout").unwrap_or(HEALTH);
         Ok(Arc::new(RemoteEngine {
-            http: client(connect, config.text("ca_file"))?,
+            http: client(connect, config.text("caFile"))?,
             url: config.url("url").unwrap_or_default().to_owned(),
             token: config.text("token").map(str::to_owned),
-            build_timeout: config.duration("build_timeout").unwrap_or(SMALL),
+            build_timeout: config.duration("buildTimeout").unwrap_or(SMALL),
             name: config.name,
             sources: beside.sources.clone(),
             capabilities: RwLock::default(),

@@ -66,7 +66,7 @@ impl Gateway {
 pub fn queued() -> Vec<(&'static str, String)> {
     let address = free_address().to_string();
     let url = format!("http://{address}");
-    vec![("async", "true".to_owned()), ("callback_listen", address), ("callback_url", url)]
+    vec![("async", "true".to_owned()), ("callbackListen", address), ("callbackUrl", url)]
 }
 
 pub fn openfaas() -> Box<dyn EngineType> {

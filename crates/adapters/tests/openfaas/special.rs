@@ -62,7 +62,7 @@ async fn a_function_is_made_in_openfaas_words() {
     let Some(gateway) = Gateway::start(Flavour::Kubernetes, &[]).await else { return };
     let sent = json!({"name": "shared", "namespace": NAMESPACES[1], "value": "x"});
     assert_eq!(ask(&gateway.openfaas, "POST", "/system/secrets", sent).await, 202);
-    let settings = [("namespace", NAMESPACES[1]), ("secrets", "shared"), ("max_replicas", "4")];
+    let settings = [("namespace", NAMESPACES[1]), ("secrets", "shared"), ("maxReplicas", "4")];
     let engine = gateway.other(&settings, &[("token", TOKEN)]).await.unwrap();
     let mut deployment = gateway.deployment(Program::Conformance).await.unwrap();
     deployment.environment.insert("WORD".to_owned(), "a word".to_owned());
@@ -104,7 +104,7 @@ async fn a_function_is_made_in_openfaas_words() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_made_leaves_nothing_and_says_why() {
-    let settings = [("build_timeout", "3s")];
+    let settings = [("buildTimeout", "3s")];
     let Some(gateway) = Gateway::start(Flavour::Kubernetes, &settings).await else { return };
     let engine = gateway.engine();
     let mut deployment = Program::Conformance.deployment("python3");
@@ -131,7 +131,7 @@ async fn what_cannot_be_made_leaves_nothing_and_says_why() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_function_scaled_to_zero_is_woken_by_its_call() {
-    let settings = [("min_replicas", "0")];
+    let settings = [("minReplicas", "0")];
     let Some(gateway) = Gateway::start(Flavour::Kubernetes, &settings).await else { return };
     let engine = gateway.engine();
     let deployment = gateway.deployment(Program::Conformance).await.unwrap();
@@ -159,7 +159,7 @@ async fn health_tells_what_stands_behind_and_what_is_wrong() {
     let health = async |settings: &[(&str, &str)], secrets: &[(&str, &str)]| {
         gateway.other(settings, secrets).await.unwrap().health().await
     };
-    let right = health(&[("token_file", &file)], &[]).await;
+    let right = health(&[("tokenFile", &file)], &[]).await;
     assert!(right.ok && right.message.contains("faasd"), "{right:?}");
     let right = health(&[], &[("token", TOKEN)]).await;
     assert!(right.ok, "{right:?}");
@@ -167,7 +167,7 @@ async fn health_tells_what_stands_behind_and_what_is_wrong() {
         (&[][..], &[("password", "no-such-password")][..], "password"),
         (&[], &[], "password"),
         (&[("namespace", "nowhere")], &[("password", PASSWORD)], "nowhere"),
-        (&[("token_file", "/no/such/file")], &[], "/no/such/file"),
+        (&[("tokenFile", "/no/such/file")], &[], "/no/such/file"),
     ] {
         let wrong = health(settings, secrets).await;
         assert!(!wrong.ok && wrong.message.contains(words), "{wrong:?}");
@@ -178,14 +178,14 @@ async fn health_tells_what_stands_behind_and_what_is_wrong() {
 #[tokio::test]
 async fn settings_that_do_not_go_together_are_refused() {
     let why = refused(&[("async", "true")], &[]).await;
-    assert!(why.contains("callback_listen") && why.contains("callback_url"), "{why}");
-    let why = refused(&[("callback_url", "http://127.0.0.1:1")], &[]).await;
+    assert!(why.contains("callbackListen") && why.contains("callbackUrl"), "{why}");
+    let why = refused(&[("callbackUrl", "http://127.0.0.1:1")], &[]).await;
     assert!(why.contains("async"), "{why}");
     let why = refused(&[], &[("password", "one"), ("token", "two")]).await;
     assert!(why.contains("three ways") && !why.contains("two "), "{why}");
-    let why = refused(&[("min_replicas", "3"), ("max_replicas", "2")], &[]).await;
-    assert!(why.contains("max_replicas"), "{why}");
-    let why = refused(&[("ca_file", "/no/such/file")], &[]).await;
+    let why = refused(&[("minReplicas", "3"), ("maxReplicas", "2")], &[]).await;
+    assert!(why.contains("maxReplicas"), "{why}");
+    let why = refused(&[("caFile", "/no/such/file")], &[]).await;
     assert!(why.contains("/no/such/file"), "{why}");
     let settings = BTreeMap::from([("gatway".to_owned(), "http://127.0.0.1:1".to_owned())]);
     let why = EngineConfig::check("faas", openfaas().as_ref(), settings, BTreeMap::new());
@@ -205,7 +205,7 @@ async fn the_queue_brings_answers_to_those_who_wait_only() {
     assert_eq!(outcome.logs.stdout, ["said out"]);
     assert_eq!(answer(outcome), 1);
 
-    let (_, url) = queued.iter().find(|(key, _)| *key == "callback_url").unwrap();
+    let (_, url) = queued.iter().find(|(key, _)| *key == "callbackUrl").unwrap();
     let nobody = reqwest::Client::new().post(format!("{url}/{}", Uuid::new_v4()));
     let nobody = nobody.body(r#"{"context": {"error": null}, "payload": 2}"#).send().await;
     assert_eq!(nobody.unwrap().status().as_u16(), 404);

@@ -45,14 +45,14 @@ pub struct Flavour {
 impl Gateway {
     pub fn new(config: &EngineConfig, settings: &Settings) -> Result<Self> {
         let text = |key: &str| config.text(key).map(str::to_owned);
-        let connect = config.duration("connect_timeout").unwrap_or(HEALTH);
+        let connect = config.duration("connectTimeout").unwrap_or(HEALTH);
         Ok(Self {
-            http: client(connect, config.text("ca_file"))?,
+            http: client(connect, config.text("caFile"))?,
             url: config.url("gateway").unwrap_or_default().to_owned(),
             user: text("user").unwrap_or_default(),
             password: text("password"),
             token: text("token"),
-            token_file: text("token_file"),
+            token_file: text("tokenFile"),
             namespace: settings.namespace.clone(),
             flavour: RwLock::new(None),
         })

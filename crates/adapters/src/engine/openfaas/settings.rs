@@ -18,7 +18,7 @@ pub const SETTINGS: &[Setting] = &[
     )
     .secret(),
     Setting::new(
-        "token_file",
+        "tokenFile",
         Value::Text,
         "File with the bearer token, read again for each \
         request, since such tokens are renewed.",
@@ -36,14 +36,14 @@ pub const SETTINGS: &[Setting] = &[
         in /var/openfaas/secrets.",
     ),
     Setting::new(
-        "min_replicas",
+        "minReplicas",
         Value::Number,
         "Replicas of each function at least; 0 lets \
         OpenFaaS stop all of an idle one.",
     )
     .default("1"),
     Setting::new(
-        "max_replicas",
+        "maxReplicas",
         Value::Number,
         "Replicas of each function at most; OpenFaaS's \
         own limit when not given.",
@@ -56,16 +56,16 @@ pub const SETTINGS: &[Setting] = &[
     )
     .default("false"),
     Setting::new(
-        "callback_listen",
+        "callbackListen",
         Value::Text,
         "Address where callbacks are taken: \
         0.0.0.0:8085.",
     ),
-    Setting::new("callback_url", Value::Url, "How OpenFaaS's queue worker reaches that address."),
-    Setting::new("ca_file", Value::Text, "Certificates (PEM) trusted besides the machine's."),
-    Setting::new("connect_timeout", Value::Duration, "Longest time until a connection stands.")
+    Setting::new("callbackUrl", Value::Url, "How OpenFaaS's queue worker reaches that address."),
+    Setting::new("caFile", Value::Text, "Certificates (PEM) trusted besides the machine's."),
+    Setting::new("connectTimeout", Value::Duration, "Longest time until a connection stands.")
         .default("2s"),
-    Setting::new("build_timeout", Value::Duration, "Longest time until a function answers.")
+    Setting::new("buildTimeout", Value::Duration, "Longest time until a function answers.")
         .default("2m"),
 ];
 
@@ -101,14 +101,14 @@ impl Settings {
                 return Err(engine_type::refused(text));
             }
         };
-        let given = ["password", "token", "token_file"].map(|key| config.text(key));
+        let given = ["password", "token", "tokenFile"].map(|key| config.text(key));
         if given.iter().flatten().count() > 1 {
             let text = "secrets.password, secrets.token and settings.token_file are three ways to \
                         sign in: give one of them";
             return Err(engine_type::refused(text));
         }
         let (min_replicas, max_replicas) =
-            (config.number("min_replicas").unwrap_or(1), config.number("max_replicas"));
+            (config.number("minReplicas").unwrap_or(1), config.number("maxReplicas"));
         if max_replicas.is_some_and(|most| most < min_replicas.max(1)) {
             let text = "settings.max_replicas must be at least settings.min_replicas, and 1";
             return Err(engine_type::refused(text));
@@ -119,12 +119,12 @@ impl Settings {
             min_replicas,
             max_replicas,
             callback,
-            build_timeout: config.duration("build_timeout").unwrap_or(Duration::from_secs(120)),
+            build_timeout: config.duration("buildTimeout").unwrap_or(Duration::from_secs(120)),
         })
     }
 }
 
 fn callback(config: &EngineConfig) -> (Option<String>, Option<String>) {
-    let listen = config.text("callback_listen").map(str::to_owned);
-    (listen, config.url("callback_url").map(str::to_owned))
+    let listen = config.text("callbackListen").map(str::to_owned);
+    (listen, config.url("callbackUrl").map(str::to_owned))
 }

@@ -35,7 +35,7 @@ impl RemoteBed {
         ca_file: Option<&str>,
     ) -> std::result::Result<Self, String> {
         let pair = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
-        let settings = [("url", url)].into_iter().chain(ca_file.map(|file| ("ca_file", file)));
+        let settings = [("url", url)].into_iter().chain(ca_file.map(|file| ("caFile", file)));
         let settings: BTreeMap<_, _> = settings.map(pair).collect();
         let secrets: BTreeMap<_, _> =
             token.map(|token| ("token", token)).map(pair).into_iter().collect();
