@@ -205,6 +205,16 @@ async fn the_queue_brings_answers_to_those_who_wait_only() {
     assert_eq!(outcome.logs.stdout, ["said out"]);
     assert_eq!(answer(outcome), 1);
 
+    // One whose settings changed takes answers at the same address, beside the calls of the old.
+    let also = gateway.other(&queued, &[("password", PASSWORD)]).await.unwrap();
+    also.ensure(&deployment).await.unwrap();
+    let slow = call(json!({"sleep_ms": 300, "echo": "old"}));
+    let (old, new) = tokio::join!(
+        engine.invoke(deployment.id, slow),
+        also.invoke(deployment.id, call(json!({"echo": "new"})))
+    );
+    assert_eq!((answer(old.unwrap()), answer(new.unwrap())), (json!("old"), json!("new")));
+
     let (_, url) = queued.iter().find(|(key, _)| *key == "callbackUrl").unwrap();
     let nobody = reqwest::Client::new().post(format!("{url}/{}", Uuid::new_v4()));
     let nobody = nobody.body(r#"{"context": {"error": null}, "payload": 2}"#).send().await;

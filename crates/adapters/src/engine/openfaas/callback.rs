@@ -1,8 +1,10 @@
 //! Answers of calls that went to OpenFaaS's queue: its worker brings each to a URL of its own.
 
+use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::{Arc, LazyLock, Weak};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use dashmap::DashMap;
@@ -15,7 +17,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{Mutex, oneshot};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -23,40 +25,58 @@ use crate::runtime::Reply;
 
 /// Largest answer that is read, in bytes.
 const MAX_ANSWER: usize = 64 << 20;
+/// Longest time until the address of a listener that has ended is free.
+const CLOSING: Duration = Duration::from_secs(2);
 /// What the function answered with, which the worker tells beside the body.
 const STATUS: &str = "x-function-status";
 
 /// Calls that wait for their answer, by the secret of each one's URL.
 type Waiting = Arc<DashMap<Uuid, oneshot::Sender<Reply>>>;
 
-/// A listener; it ends when this is dropped.
-pub struct Callbacks {
-    url: String,
+/// Listeners of this process by their address. Engines share one: an engine whose settings change
+/// is made anew while its calls are still waited for.
+static LISTENERS: LazyLock<Mutex<HashMap<String, Weak<Listener>>>> = LazyLock::new(Mutex::default);
+
+/// A listener; it ends with the last engine that needs it.
+struct Listener {
     waiting: Waiting,
     task: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Where one engine's calls are answered.
+pub struct Callbacks {
+    url: String,
+    listener: Arc<Listener>,
 }
 
 impl Callbacks {
     /// Listens at an address, which callers reach by a URL.
     pub async fn listen(address: &str, url: &str) -> std::io::Result<Self> {
-        let listener = TcpListener::bind(address).await?;
-        let waiting = Waiting::default();
-        let task = tokio::spawn(accept(listener, waiting.clone()));
-        Ok(Self { url: url.to_owned(), waiting, task })
+        let mut all = LISTENERS.lock().await;
+        let listener = match all.get(address).and_then(Weak::upgrade) {
+            Some(listener) => listener,
+            None => {
+                let waiting = Waiting::default();
+                let task = tokio::spawn(accept(bind(address).await?, waiting.clone()));
+                Arc::new(Listener { waiting, task })
+            }
+        };
+        all.insert(address.to_owned(), Arc::downgrade(&listener));
+        Ok(Self { url: url.to_owned(), listener })
     }
 
     /// A place for the answer of one call. Nobody can guess its URL.
     pub fn expect(&self) -> Expected<'_> {
         let (sender, answer) = oneshot::channel();
         let secret = Uuid::new_v4();
-        self.waiting.insert(secret, sender);
+        self.listener.waiting.insert(secret, sender);
         Expected { callbacks: self, secret, answer: Some(answer) }
-    }
-}
-
-impl Drop for Callbacks {
-    fn drop(&mut self) {
-        self.task.abort();
     }
 }
 
@@ -86,7 +106,20 @@ impl Expected<'_> {
 
 impl Drop for Expected<'_> {
     fn drop(&mut self) {
-        self.callbacks.waiting.remove(&self.secret);
+        self.callbacks.listener.waiting.remove(&self.secret);
+    }
+}
+
+/// A listener that has ended this moment may still have its address.
+async fn bind(address: &str) -> std::io::Result<TcpListener> {
+    let ends = Instant::now() + CLOSING;
+    loop {
+        match TcpListener::bind(address).await {
+            Err(error) if error.kind() == ErrorKind::AddrInUse && Instant::now() < ends => {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            bound => return bound,
+        }
     }
 }
 
