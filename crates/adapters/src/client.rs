@@ -10,7 +10,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(20);
 /// A client that follows no redirects: what is sent with a call is for its engine alone.
 ///
 /// # Errors
-/// When `ca_file`, which holds certificates (PEM) trusted besides the machine's, cannot be used.
+/// When `caFile`, which holds certificates (PEM) trusted besides the machine's, cannot be used.
 pub fn client(connect_timeout: Duration, ca_file: Option<&str>) -> Result<reqwest::Client> {
     let mut builder = reqwest::Client::builder()
         .connect_timeout(connect_timeout)
@@ -19,8 +19,7 @@ pub fn client(connect_timeout: Duration, ca_file: Option<&str>) -> Result<reqwes
         .pool_idle_timeout(KEEP_ALIVE)
         .user_agent(concat!("dispatch/", env!("CARGO_PKG_VERSION")));
     if let Some(path) = ca_file {
-        let refused =
-            |why: String| engine_type::refused(format!("settings.ca_file, {path}: {why}"));
+        let refused = |why: String| engine_type::refused(format!("settings.caFile, {path}: {why}"));
         let pem = std::fs::read(path).map_err(|error| refused(error.to_string()))?;
         let all = reqwest::Certificate::from_pem_bundle(&pem);
         let all = all.map_err(|error| refused(error.to_string()))?;

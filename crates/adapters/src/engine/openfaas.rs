@@ -61,7 +61,7 @@ impl EngineType for OpenFaasType {
             Some(callback) => {
                 let listening = Callbacks::listen(&callback.listen, &callback.url).await;
                 Some(listening.map_err(|error| {
-                    let text = format!("settings.callback_listen, {}: {error}", callback.listen);
+                    let text = format!("settings.callbackListen, {}: {error}", callback.listen);
                     engine_type::refused(text)
                 })?)
             }

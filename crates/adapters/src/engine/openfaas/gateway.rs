@@ -84,7 +84,7 @@ impl Gateway {
         };
         if let Some(file) = &self.token_file {
             let token = std::fs::read_to_string(file).map_err(|error| {
-                let text = format!("settings.token_file, {file}: {error}");
+                let text = format!("settings.tokenFile, {file}: {error}");
                 Error::backend(code::ENGINE006, Retry::After(HEALTH), text).unreached()
             })?;
             return Ok(request.bearer_auth(token.trim()));

@@ -91,26 +91,26 @@ impl Settings {
             (false, (None, None)) => None,
             (true, (Some(listen), Some(url))) => Some(Callback { listen, url }),
             (true, _) => {
-                let text = "settings.async needs settings.callback_listen and \
-                            settings.callback_url: where calls are answered";
+                let text = "settings.async needs settings.callbackListen and \
+                            settings.callbackUrl: where calls are answered";
                 return Err(engine_type::refused(text));
             }
             (false, _) => {
-                let text = "settings.callback_listen and settings.callback_url are for \
+                let text = "settings.callbackListen and settings.callbackUrl are for \
                             settings.async: set it to true, or leave them out";
                 return Err(engine_type::refused(text));
             }
         };
         let given = ["password", "token", "tokenFile"].map(|key| config.text(key));
         if given.iter().flatten().count() > 1 {
-            let text = "secrets.password, secrets.token and settings.token_file are three ways to \
+            let text = "secrets.password, secrets.token and settings.tokenFile are three ways to \
                         sign in: give one of them";
             return Err(engine_type::refused(text));
         }
         let (min_replicas, max_replicas) =
             (config.number("minReplicas").unwrap_or(1), config.number("maxReplicas"));
         if max_replicas.is_some_and(|most| most < min_replicas.max(1)) {
-            let text = "settings.max_replicas must be at least settings.min_replicas, and 1";
+            let text = "settings.maxReplicas must be at least settings.minReplicas, and 1";
             return Err(engine_type::refused(text));
         }
         Ok(Self {
