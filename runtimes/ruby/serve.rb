@@ -37,9 +37,9 @@ module DispatchServe
   RUNTIME_API = "AWS_LAMBDA_RUNTIME_API"
   # Kept of the time Lambda gives a call, to answer that it took too long.
   MARGIN_MS = 100
-  # An event that is no call: whether the handler is loaded.
   # The first is ours; OpenFaaS asks the others.
   HEALTH = ["/healthz", "/_/health", "/_/ready"].freeze
+  # An event that is no call: whether the handler is loaded.
   HEALTHZ = '"healthz"'
   REASONS = { 200 => "OK", 400 => "Bad Request", 404 => "Not Found", 413 => "Content Too Large",
               431 => "Request Header Fields Too Large", 500 => "Internal Server Error" }.freeze

@@ -54,7 +54,7 @@ impl EngineType for RemoteType {
     }
 
     fn about(&self) -> &'static str {
-        "A server of your own that speaks Dispatch's engine contract over HTTP"
+        "a server of your own that speaks Dispatch's engine contract over HTTP"
     }
 
     fn settings(&self) -> &'static [Setting] {

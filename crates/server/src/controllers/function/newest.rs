@@ -72,6 +72,10 @@ impl Functions {
         trouble: &mut Trouble,
     ) -> Result<Option<New>> {
         let engines = wanted.engines(new.version.number);
+        if engines.is_empty() {
+            trouble.obstacle.clone_from(&wanted.obstacle);
+            return Ok(None);
+        }
         match self.made(&mut new, engines).await {
             Ok(lacking) => trouble.lacking.extend(lacking),
             Err(obstacle) => {

@@ -215,7 +215,7 @@ impl Pod {
         self.shared.serves(&self.uid, None);
         let seconds = self.pod["spec"]["terminationGracePeriodSeconds"].as_u64().unwrap_or(30);
         let words = ["stop".to_owned(), "--time".to_owned(), seconds.to_string()];
-        let _ = self.docker([&words[..], &[self.container.clone()]].concat()).await;
+        let _ = self.docker([&words[..], std::slice::from_ref(&self.container)].concat()).await;
         let _ =
             self.docker(vec!["rm".to_owned(), "--force".to_owned(), self.container.clone()]).await;
         let (namespace, name) = place(&self.pod);
