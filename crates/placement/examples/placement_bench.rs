@@ -1,10 +1,10 @@
 //! What a decision among 1,000 engines costs.
 //!
 //! `cargo run --release -p dispatch-placement --example placement_bench` prints nanoseconds for
-//! each strategy and state of the fleet, by one thread and by two at once. Each decision is timed alone
-//! (the clock's own time is in it, and printed), while 4,000 calls are under way. *Cold* is with
-//! 4 MiB of other memory read before each decision, as a busy server does: the processor's caches
-//! hold nothing of the fleet then.
+//! each strategy and state of the fleet, by one thread and by two at once. Each decision is timed
+//! alone (the clock's own time is in it, and printed), while 4,000 calls are under way. *Cold* is
+//! with 4 MiB of other memory read before each decision, as a busy server does: the processor's
+//! caches hold nothing of the fleet then.
 
 use std::hint::black_box;
 use std::sync::{Arc, Barrier};
