@@ -157,7 +157,8 @@ impl Controller {
                     _ = stopped => {}
                 }
             });
-            runtime.shutdown_background();
+            // Commands of Docker under way still hold its engine, which ends with the last of them.
+            runtime.shutdown_timeout(Duration::from_secs(60));
         });
         is_ready.recv().expect("the kinds can be defined");
         Some(Self { ingress, open, shared, stop: Some(stop), thread: Some(thread) })
