@@ -75,7 +75,7 @@ impl Functions {
                 None => wanted.lacks(*number, &format!("the alias {alias}")),
             }
         }
-        for number in self.others(function, stable.number).await? {
+        for number in self.others(function, stable.number, latest).await? {
             if let Some(version) = self.find(function, number, new).await? {
                 self.add(function, &version, &placement, &mut wanted);
             }
@@ -105,9 +105,14 @@ impl Functions {
         }
     }
 
-    /// Versions that nobody asked for by a rollout: the one to go back to, and those that routes
-    /// name by number.
-    async fn others(&self, function: &Resource<Function>, stable: u64) -> Result<Vec<u64>> {
+    /// Versions that nobody asked for by a rollout: the one to go back to, those that routes name by
+    /// number, and the newest, which shows whether it can run before anybody asks for it.
+    async fn others(
+        &self,
+        function: &Resource<Function>,
+        stable: u64,
+        latest: u64,
+    ) -> Result<Vec<u64>> {
         let (meta, status) = (&function.meta, &function.status);
         let before = status.serving.as_ref().map(|serving| serving.version);
         let back = before.filter(|before| *before != stable).or(status.previous);
@@ -115,7 +120,7 @@ impl Functions {
         let query = ListQuery { spec, ..ListQuery::default() };
         let apis = self.0.store.list::<Api>(&meta.org, &query).await?.items;
         let named = apis.iter().filter_map(version_named_by).map(|(_, number)| number);
-        Ok(back.into_iter().chain(named).collect())
+        Ok(back.into_iter().chain(named).chain([latest]).collect())
     }
 
     pub(super) async fn find(
