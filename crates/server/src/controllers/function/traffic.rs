@@ -105,8 +105,8 @@ impl Functions {
         }
     }
 
-    /// Versions that nobody asked for by a rollout: the one to go back to, those that routes name by
-    /// number, and the newest, which shows whether it can run before anybody asks for it.
+    /// Versions that nobody asked for by a rollout: the one to go back to, those that routes name
+    /// by number, and the newest, which shows whether it can run before anybody asks for it.
     async fn others(
         &self,
         function: &Resource<Function>,
