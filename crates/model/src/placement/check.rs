@@ -122,7 +122,8 @@ mod tests {
         assert_eq!(refused(&spec), "prefer[0].weight: is 1001, must be 1 to 1000");
         let mut spec = PlacementSpec::default();
         spec.require.insert("gpu".to_owned(), "a 100".to_owned());
-        assert!(refused(&spec).starts_with("require.gpu: \"a 100\" is no value"));
+        let rule = refused(&spec);
+        assert!(rule.starts_with("require.gpu: \"a 100\" must be at most 63 letters"), "{rule}");
         let twice = Some(vec!["eu".to_owned(), "eu".to_owned()]);
         let spec = PlacementSpec { engines: twice, ..PlacementSpec::default() };
         assert_eq!(refused(&spec), "engines[1]: \"eu\" is named twice");
