@@ -121,12 +121,15 @@ fn secret_content(secret: &Value) -> String {
 
 fn health(engine: &Value) -> String {
     match engine["healthy"].as_bool() {
-        Some(true) if engine["breaker"].is_string() => "failing",
-        Some(true) => "up",
-        Some(false) => "DOWN",
-        None => "unknown",
+        Some(true) if engine["breaker"].is_string() => "failing".to_owned(),
+        Some(true) => "up".to_owned(),
+        // Nobody asks whether it is down without asking why.
+        Some(false) => match text(&engine["message"]) {
+            why if why.is_empty() => "DOWN".to_owned(),
+            why => format!("DOWN: {why}"),
+        },
+        None => "unknown".to_owned(),
     }
-    .to_owned()
 }
 
 fn labels(engine: &Value) -> String {
@@ -245,6 +248,12 @@ mod tests {
             true,
         );
         insta::assert_snapshot!(runs);
+    }
+
+    #[test]
+    fn an_engine_that_is_down_says_why() {
+        let down = json!({"name": "lab", "healthy": false, "message": "connection refused"});
+        assert!(resources(Noun::Engine, &[down], false).contains("DOWN: connection refused"));
     }
 
     #[test]
