@@ -8,8 +8,11 @@ use dispatch_driver::{EngineType, Setting, Value};
 const BEGIN: &str = "## Settings\n\n";
 
 fn page(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/engines");
-    folder.join(format!("{name}.md"))
+    docs().join(format!("reference/engines/{name}.md"))
+}
+
+fn docs() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs")
 }
 
 fn table(engine_type: &dyn EngineType) -> String {
@@ -54,5 +57,19 @@ fn the_pages_have_the_settings_of_the_types() {
         } else {
             assert!(text == right, "{}: run with DISPATCH_UPDATE=1", file.display());
         }
+    }
+}
+
+#[test]
+fn the_page_of_engines_shows_each_type_as_the_command_does() {
+    let text = std::fs::read_to_string(docs().join("concepts/engines.md")).unwrap();
+    for engine_type in types() {
+        let line = format!("     {:<10}  {}\n", engine_type.name(), engine_type.about());
+        assert!(text.contains(&line), "{line:?} is not there");
+    }
+    let remote = types().into_iter().find(|found| found.name() == "remote").unwrap();
+    for setting in remote.settings() {
+        let line = format!("     {:<14}  ", setting.name);
+        assert!(text.contains(&line), "{line:?} is not there");
     }
 }

@@ -98,6 +98,7 @@ pub enum Command {
     Init(init::Init),
     /// Show what an image or a function is made of: layers, packages, its bill of materials; or how
     /// an engine is
+    #[command(visible_alias = "describe")]
     Inspect(inspect::Inspect),
     /// Show known vulnerabilities of images and functions
     Scan(scan::Scan),

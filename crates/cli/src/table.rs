@@ -196,6 +196,7 @@ pub fn runs(items: &[Value], wide: bool) -> String {
     ];
     if wide {
         shown.push(("DURATION", |v| time::duration(&v["durationUs"])));
+        shown.push(column!("VERSION", "version"));
         shown.push(column!("ENGINE", "engine"));
         shown.push(column!("ATTEMPTS", "attempts"));
         shown.push(column!("REASON", "reason"));

@@ -173,16 +173,16 @@ impl FromModel for Engine {
 fn texts<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, String>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
-    enum Text {
+    enum Scalar {
         Text(String),
         Number(serde_json::Number),
         Flag(bool),
     }
-    let given = BTreeMap::<String, Text>::deserialize(from)?;
+    let given = BTreeMap::<String, Scalar>::deserialize(from)?;
     let text = |text| match text {
-        Text::Text(text) => text,
-        Text::Number(number) => number.to_string(),
-        Text::Flag(flag) => flag.to_string(),
+        Scalar::Text(text) => text,
+        Scalar::Number(number) => number.to_string(),
+        Scalar::Flag(flag) => flag.to_string(),
     };
     Ok(given.into_iter().map(|(key, value)| (key, text(value))).collect())
 }

@@ -36,7 +36,7 @@ impl GetPlacement {
             let engines = version["engines"].as_array().cloned().unwrap_or_default();
             printer::line(&headline(version, &engines));
             let fits = |engine: &&Value| self.explain || engine["role"] != "unfit";
-            let rows = engines.iter().filter(fits).map(|engine| row(engine));
+            let rows = engines.iter().filter(fits).map(row);
             let titles = ["ENGINE", "ROLE", "TIER", "COST", "CALLS", "LATENCY", "NEXT CALL"];
             printer::line(&table::rows(titles, rows));
         }

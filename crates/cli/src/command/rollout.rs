@@ -79,21 +79,30 @@ pub struct Undo {
 
 impl Rollout {
     pub async fn run(self, context: &Context) -> Result<()> {
-        let alias = self.alias.or(self.remove_alias);
-        let body = json!({"version": self.to, "percent": self.percent, "alias": alias});
-        steer(context, &self.name, "rollout", Some(body), &self.waiting).await
+        let named = self.alias.as_ref().or(self.remove_alias.as_ref());
+        let body = json!({"version": self.to, "percent": self.percent, "alias": named});
+        let function = steer(context, &self.name, "rollout", Some(body), &self.waiting).await?;
+        match named {
+            None => tell(context, &self.name, &function, &self.waiting),
+            Some(alias) => answer(context, &function, || match self.to {
+                Some(version) => format!("Version {version} of {0} is {0}:{alias}", self.name),
+                None => format!("No version of {0} is {0}:{alias} any more", self.name),
+            }),
+        }
     }
 }
 
 impl Promote {
     pub async fn run(self, context: &Context) -> Result<()> {
-        steer(context, &self.name, "promote", None, &self.waiting).await
+        let function = steer(context, &self.name, "promote", None, &self.waiting).await?;
+        tell(context, &self.name, &function, &self.waiting)
     }
 }
 
 impl Undo {
     pub async fn run(self, context: &Context) -> Result<()> {
-        steer(context, &self.name, "undo", None, &self.waiting).await
+        let function = steer(context, &self.name, "undo", None, &self.waiting).await?;
+        tell(context, &self.name, &function, &self.waiting)
     }
 }
 
@@ -103,7 +112,7 @@ async fn steer(
     what: &str,
     body: Option<Value>,
     waiting: &Waiting,
-) -> Result<()> {
+) -> Result<Value> {
     let (client, noun) = (&context.session.client, Noun::Function);
     let path = format!("{}/{name}/{what}", noun.path());
     let mut function = client.send(Method::POST, &path, &[], body.as_ref()).await?.body;
@@ -112,10 +121,19 @@ async fn steer(
     if waiting.wait.is_some() {
         function = crate::noun::read(client, noun, name).await?;
     }
+    Ok(function)
+}
+
+fn tell(context: &Context, name: &str, function: &Value, waiting: &Waiting) -> Result<()> {
+    answer(context, function, || said(name, function, waiting.wait.is_some()))
+}
+
+/// The function, to programs; a sentence, to people.
+fn answer(context: &Context, function: &Value, sentence: impl FnOnce() -> String) -> Result<()> {
     if context.printer.is_structured() {
-        return context.printer.value(&function);
+        return context.printer.value(function);
     }
-    context.printer.say(&said(name, &function, waiting.wait.is_some()));
+    context.printer.say(&sentence());
     Ok(())
 }
 

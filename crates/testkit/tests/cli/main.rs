@@ -14,3 +14,4 @@ mod iam;
 mod init;
 mod inspection;
 mod server;
+mod version;
