@@ -91,7 +91,7 @@ async fn read(response: &mut reqwest::Response) -> Result<Bytes> {
     while let Some(more) = response.chunk().await.map_err(unanswered)? {
         if whole.len() + more.len() > MAX_ANSWER {
             let text = format!("the answer is larger than {MAX_ANSWER} bytes");
-            return Err(Error::backend(code::ENGINE006, Retry::Never, text));
+            return Err(Error::backend(code::ENGINE006, Retry::Never, text).of_deployment());
         }
         whole.extend_from_slice(&more);
     }
@@ -106,7 +106,7 @@ pub fn outcome(reply: &Reply, phases: Phases) -> Result<Outcome> {
     let answer: Answer = serde_json::from_slice(&reply.body).map_err(|error| {
         let (status, shown) = (reply.status, shown(&reply.body));
         let text = format!("{status} is no answer of a function's image ({error}): {shown}");
-        Error::backend(code::ENGINE006, Retry::Never, text)
+        Error::backend(code::ENGINE006, Retry::Never, text).of_deployment()
     })?;
     let AnswerContext { error, logs } = answer.context;
     let result = match error {

@@ -14,6 +14,7 @@ pub struct Error {
     pub retry: Retry,
     /// Whether a call that failed may have reached its handler all the same.
     pub reached: Reached,
+    pub scope: Scope,
     /// For the caller; holds no secret.
     pub message: String,
 }
@@ -24,6 +25,16 @@ pub struct Error {
 pub enum Reached {
     No,
     Maybe,
+}
+
+/// What an error says something of. Many functions share an engine: what one of them brings about
+/// must not keep calls of the others away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// The engine, or the system behind it.
+    Engine,
+    /// One deployment: its workers, its image, what answers for it.
+    Deployment,
 }
 
 /// Who has to change something.
@@ -65,6 +76,12 @@ impl Error {
         Self { reached: Reached::No, ..self }
     }
 
+    /// The same error of one deployment, which says nothing of the engine's others.
+    #[must_use]
+    pub fn of_deployment(self) -> Self {
+        Self { scope: Scope::Deployment, ..self }
+    }
+
     fn new(
         code: &'static str,
         fault: Fault,
@@ -72,6 +89,10 @@ impl Error {
         reached: Reached,
         message: String,
     ) -> Self {
-        Self { code, fault, retry, reached, message }
+        let scope = match fault {
+            Fault::Caller => Scope::Deployment,
+            Fault::Backend | Fault::Ours => Scope::Engine,
+        };
+        Self { code, fault, retry, reached, scope, message }
     }
 }

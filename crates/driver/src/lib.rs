@@ -15,7 +15,7 @@ pub mod workshop;
 
 pub use engine::{Call, Capabilities, Deployment, Engine, Health, Observed, Outcome, Phases};
 pub use engine_type::{Beside, EngineConfig, EngineType, Setting, Value};
-pub use error::{Error, Fault, Reached, Result, Retry};
+pub use error::{Error, Fault, Reached, Result, Retry, Scope};
 pub use image::{ImageRoot, ImageStore};
 pub use language::{Language, Languages};
 pub use source::SourceStore;

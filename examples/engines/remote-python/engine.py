@@ -37,11 +37,11 @@ MAX_BODY_BYTES = 64 << 20
 class Failure(Exception):
     """An answer that is no success. `retry` is in milliseconds; None: it cannot help."""
 
-    def __init__(self, status, code, fault, message, retry=None, reached="no"):
+    def __init__(self, status, code, fault, message, retry=None, reached="no", scope="engine"):
         super().__init__(message)
         self.status = status
         self.body = {"code": code, "fault": fault, "message": message}
-        self.body.update(retryAfterMs=retry, reached=reached)
+        self.body.update(retryAfterMs=retry, reached=reached, scope=scope)
 
 
 def unknown(id):
@@ -150,7 +150,7 @@ class Deployment:
         ends = time.monotonic() + seconds
         if not self.turns.acquire(timeout=max(0, seconds)):
             message = "all workers were busy until the call's deadline"
-            raise Failure(503, "ENGINE005", "backend", message, retry=0)
+            raise Failure(503, "ENGINE005", "backend", message, retry=0, scope="deployment")
         try:
             worker = self.idle.pop() if self.idle else Worker(self)
             try:

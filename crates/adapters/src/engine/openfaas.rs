@@ -275,8 +275,13 @@ fn unknown(engine: &str) -> Error {
     Error::backend(code::ENGINE007, Retry::Now, text).unreached()
 }
 
-/// What an answer means that is none of a function.
+/// What an answer means that is none of a function. The gateway passes on what an image answers, so
+/// none tells anything of OpenFaaS itself; that shows in connections, and where its health is asked.
 fn refusal(reply: &Reply) -> Error {
+    refused(reply).of_deployment()
+}
+
+fn refused(reply: &Reply) -> Error {
     let text = format!("OpenFaaS answers {}: {}", reply.status, runtime::shown(&reply.body));
     match reply.status {
         // No instance took it: the gateway found none, or those there are have enough to do.
@@ -295,7 +300,7 @@ fn refusal(reply: &Reply) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use dispatch_driver::Reached;
+    use dispatch_driver::{Reached, Scope};
 
     use super::*;
 
@@ -322,6 +327,7 @@ mod tests {
                 (code, retry, reached),
                 "{status}"
             );
+            assert_eq!(error.scope, Scope::Deployment, "{status}: it may be an image's own");
             assert!(error.message.contains("words"), "{error}");
         }
     }

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use dashmap::DashMap;
 use dispatch_driver::{
     Beside, Call, Capabilities, Deployment, Engine, Error, Health, Observed, Outcome, Phases,
-    Result, Retry,
+    Reached, Result, Retry,
 };
 use dispatch_model::code;
 use reqwest::header::{CONTENT_TYPE, HOST, HeaderValue};
@@ -108,6 +108,13 @@ struct Target {
     url: reqwest::Url,
     host: Option<HeaderValue>,
     proxied: bool,
+}
+
+impl Target {
+    /// Whether it is the function's own address: no proxy and no ingress, which others share.
+    fn is_direct(&self) -> bool {
+        !self.proxied && self.host.is_none()
+    }
 }
 
 impl<K: Kind> Foreign<K> {
@@ -265,13 +272,14 @@ impl<K: Kind> Foreign<K> {
         Ok(())
     }
 
-    fn answered(&self, reply: &Reply, phases: Phases) -> Result<Outcome> {
+    fn answered(&self, target: &Target, reply: &Reply, phases: Phases) -> Result<Outcome> {
         match reply.status {
             StatusCode::OK | StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE => {
                 runtime::outcome(reply, phases)
             }
             StatusCode::INTERNAL_SERVER_ERROR => runtime::outcome(reply, phases),
-            StatusCode::NOT_FOUND => {
+            // At the function's own address, only its image can have said so.
+            StatusCode::NOT_FOUND if !target.is_direct() => {
                 let text = "the cluster has no such deployment any more";
                 let retry = Retry::Now;
                 Err(Error::backend(code::ENGINE007, retry, text).unreached())
@@ -279,7 +287,7 @@ impl<K: Kind> Foreign<K> {
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Err(busy(reply)),
             status => {
                 let text = format!("{status}: {}", runtime::shown(&reply.body));
-                Err(Error::backend(code::ENGINE006, Retry::Now, text))
+                Err(Error::backend(code::ENGINE006, Retry::Now, text).of_deployment())
             }
         }
     }
@@ -313,9 +321,10 @@ fn busy(reply: &Reply) -> Error {
     match unsent {
         true => {
             let retry = Retry::After(after.unwrap_or(SOON));
-            Error::backend(code::ENGINE005, retry, text).unreached()
+            Error::backend(code::ENGINE005, retry, text).unreached().of_deployment()
         }
-        false => Error::backend(code::ENGINE006, Retry::After(after.unwrap_or(SOON)), text),
+        false => Error::backend(code::ENGINE006, Retry::After(after.unwrap_or(SOON)), text)
+            .of_deployment(),
     }
 }
 
@@ -395,8 +404,12 @@ impl<K: Kind> Engine for Foreign<K> {
         let reply = runtime::send(request, &call).await;
         let phases = runtime::handled(begun);
         match reply {
-            Ok(reply) => self.answered(&reply, phases),
+            Ok(reply) => self.answered(&target, &reply, phases),
             Err(_) if Instant::now() >= call.deadline => Ok(runtime::timed_out(limit, phases)),
+            // Nobody but the function's pods is there, or has begun to answer.
+            Err(error) if target.is_direct() || error.reached == Reached::Maybe => {
+                Err(error.of_deployment())
+            }
             Err(error) => Err(error),
         }
     }

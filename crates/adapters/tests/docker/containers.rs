@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use dispatch_driver::{Fault, Reached};
+use dispatch_driver::{Fault, Reached, Scope};
 use serde_json::json;
 
 use crate::bed::{Bed, call, made, outcome, result, until};
@@ -67,7 +67,8 @@ async fn a_call_that_finds_all_containers_busy_waits_until_its_deadline_and_no_l
     };
     let (slow, hurried) = tokio::join!(slow, hurried);
     let error = hurried.unwrap_err();
-    assert_eq!((error.code, error.reached), ("ENGINE005", Reached::No), "{error}");
+    let told = (error.code, error.reached, error.scope);
+    assert_eq!(told, ("ENGINE005", Reached::No, Scope::Deployment), "{error}");
     assert!(slow.result.is_ok());
     engine.shutdown().await;
 }

@@ -199,7 +199,8 @@ impl ProcessEngine {
         self.live().insert(deployed.deployment.id, deployed.clone());
         let start = self.starter.start(deployed, slot);
         let started = timeout_at(deadline, start).await;
-        started.unwrap_or_else(|_| Err(busy("no worker was started in time").into()))
+        started
+            .unwrap_or_else(|_| Err(busy("no worker was started in time").of_deployment().into()))
     }
 
     fn live(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, Arc<Deployed>>> {
@@ -210,7 +211,8 @@ impl ProcessEngine {
         let begun = Instant::now();
         let deadline = Instant::from_std(call.deadline);
         let turn = timeout_at(deadline, deployed.turns.acquire()).await;
-        let turn = turn.map_err(|_| busy("all workers of the function were busy"))?;
+        let turn =
+            turn.map_err(|_| busy("all workers of the function were busy").of_deployment())?;
         let _turn = turn.map_err(|e| failure::engine("the deployment is gone", e))?;
         let _busy = Busy::count(&self.busy);
         let mut cold = false;

@@ -85,8 +85,10 @@ impl Deployed {
         if let (Ok(own), Ok(pool)) = (own, pool) {
             return Ok(Turn { _own: own, _pool: pool });
         }
+        let mut waits_for_own = true;
         let both = async {
             let own = self.turns.clone().acquire_owned().await?;
+            waits_for_own = false;
             let pool = self.pool.clone().acquire_many_owned(weight).await?;
             Ok(Turn { _own: own, _pool: pool })
         };
@@ -94,8 +96,14 @@ impl Deployed {
             Ok(Ok(turn)) => Ok(turn),
             Ok(Err(AcquireError { .. })) => Err(stopping()),
             Err(_) => {
-                let message = "all instances the function may have were busy until the deadline";
-                Err(Error::backend(code::ENGINE005, Retry::Now, message).unreached())
+                let busy = |what| Error::backend(code::ENGINE005, Retry::Now, what).unreached();
+                Err(match waits_for_own {
+                    true => {
+                        busy("all instances the function may have were busy until the deadline")
+                            .of_deployment()
+                    }
+                    false => busy("the memory of all instances was taken until the deadline"),
+                })
             }
         }
     }

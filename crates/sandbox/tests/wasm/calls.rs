@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use dispatch_driver::{Engine, Fault};
+use dispatch_driver::{Engine, Fault, Scope};
 use dispatch_model::InvocationErrorType;
 use serde_json::json;
 
@@ -170,7 +170,7 @@ async fn a_call_that_gets_no_turn_says_so_and_an_abandoned_one_leaves_its_turn()
     }
     let soon = Duration::from_millis(50);
     let busy = bench.engine.invoke(id, call("{}", "1", soon)).await.unwrap_err();
-    assert_eq!(busy.code, "ENGINE005");
+    assert_eq!((busy.code, busy.scope), ("ENGINE005", Scope::Deployment), "{busy}");
 
     endless.abort();
     assert!(endless.await.unwrap_err().is_cancelled());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use dispatch_driver::{Call, Error, Fault, Outcome, Phases, Reached, Retry};
+use dispatch_driver::{Call, Error, Fault, Outcome, Phases, Reached, Retry, Scope};
 use dispatch_model::{InvocationError, InvocationErrorType, RawJson, Run, State, code};
 use dispatch_placement::Ending;
 use futures::FutureExt as _;
@@ -206,6 +206,9 @@ fn ending_of(error: &Error) -> Ending {
         // Nothing is wrong with the engine: it was asked for what it does not have.
         _ if error.code == code::ENGINE007 => Ending::Abandoned,
         (Fault::Caller, _) => Ending::FunctionFailed,
+        // Nor when the deployment had no room, or did not answer.
+        _ if error.scope == Scope::Deployment && error.reached == Reached::No => Ending::Abandoned,
+        _ if error.scope == Scope::Deployment => Ending::FunctionFailed,
         (_, retry) if error.code == code::ENGINE005 => {
             let retry_after_ns = match retry {
                 Retry::After(time) => u64::try_from(time.as_nanos()).ok(),

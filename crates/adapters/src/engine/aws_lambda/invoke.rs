@@ -162,8 +162,12 @@ fn tail(reply: &Reply) -> Vec<String> {
 fn refused(refusal: &Refusal) -> Error {
     let text = refusal.to_string();
     let after = Retry::After(refusal.after.unwrap_or(BUSY));
-    if refusal.is_busy() || refusal.is("ResourceConflictException") {
+    if refusal.is_busy() {
         return Error::backend(code::ENGINE005, after, text).unreached();
+    }
+    // The function is being changed; others are called as ever.
+    if refusal.is("ResourceConflictException") {
+        return Error::backend(code::ENGINE005, after, text).unreached().of_deployment();
     }
     if refusal.is("ResourceNotFoundException") {
         return Error::backend(code::ENGINE007, Retry::Now, text).unreached();

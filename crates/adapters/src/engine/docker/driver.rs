@@ -227,7 +227,7 @@ impl Inner {
             }
         }
         let text = format!("{TRIES} containers of the function did not take the call");
-        Err(Error::backend(code::ENGINE006, Retry::Now, text).unreached())
+        Err(Error::backend(code::ENGINE006, Retry::Now, text).unreached().of_deployment())
     }
 
     /// A connection that broke after the call was sent.
@@ -241,7 +241,7 @@ impl Inner {
             }
             Ok(None) => {
                 slot.retire();
-                Err(error)
+                Err(error.of_deployment())
             }
             Err(gone) => {
                 slot.lost();
@@ -258,7 +258,7 @@ fn outcome(reply: &Reply, phases: Phases) -> Result<Outcome> {
         // The image's own failure: no worker of it began.
         Err(error) if reply.status == StatusCode::INTERNAL_SERVER_ERROR => {
             let text = format!("the function's image failed: {}", error.message);
-            Err(Error::backend(code::ENGINE006, Retry::Now, text))
+            Err(Error::backend(code::ENGINE006, Retry::Now, text).of_deployment())
         }
         _ => Ok(outcome),
     }

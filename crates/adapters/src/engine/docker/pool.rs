@@ -116,7 +116,8 @@ impl Pool {
             if state.waiting.len() >= MAX_WAITING {
                 let text = format!("{MAX_WAITING} calls wait for a container already");
                 let retry = Retry::After(Duration::from_secs(1));
-                return Err(Error::backend(code::ENGINE005, retry, text).unreached());
+                let error = Error::backend(code::ENGINE005, retry, text);
+                return Err(error.unreached().of_deployment());
             }
             let (waiter, waiting) = oneshot::channel();
             state.waiting.push_back(waiter);
@@ -150,7 +151,7 @@ impl Pool {
                 format!("all {live} containers ran {calls} calls each until the call's deadline")
             }
         };
-        Error::backend(code::ENGINE005, Retry::Now, text).unreached()
+        Error::backend(code::ENGINE005, Retry::Now, text).unreached().of_deployment()
     }
 
     fn take(self: &Arc<Self>, state: &mut State, index: usize, cold: bool) -> Slot {

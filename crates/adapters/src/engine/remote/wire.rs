@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use dispatch_driver::{Capabilities, Deployment, Error, Fault, Observed, Reached, Result, Retry};
+use dispatch_driver::{Capabilities, Deployment, Error, Fault, Observed, Reached, Result, Retry, Scope};
 use dispatch_model::code;
 use http::HeaderMap;
 use reqwest::StatusCode;
@@ -155,6 +155,9 @@ struct Failure {
     /// Of calls: whether the handler may have begun.
     #[serde(default)]
     reached: Begun,
+    /// What it says something of: of the engine unless it says otherwise.
+    #[serde(default)]
+    scope: Extent,
     message: String,
 }
 
@@ -172,6 +175,14 @@ enum Begun {
     No,
     #[default]
     Maybe,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Extent {
+    Deployment,
+    #[default]
+    Engine,
 }
 
 /// What an answer means that is no success: the engine's own error, or what its status tells when
@@ -195,6 +206,10 @@ pub fn failure(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Error {
         reached: match told.reached {
             Begun::No => Reached::No,
             Begun::Maybe => Reached::Maybe,
+        },
+        scope: match told.scope {
+            Extent::Deployment => Scope::Deployment,
+            Extent::Engine => Scope::Engine,
         },
         message: told.message,
     }

@@ -167,6 +167,32 @@ async fn each_failure_says_whose_fault_it_is_and_what_to_do() {
     }
 }
 
+#[tokio::test]
+async fn what_one_deployment_says_keeps_no_other_from_its_engine() {
+    let failed = |code| Error::backend(code, Retry::After(Duration::from_secs(7)), "no");
+    let full = failed(code::ENGINE005).unreached();
+    let pause = Ending::Full { retry_after_ns: Some(7_000_000_000) };
+    let cases = [
+        (full.clone(), pause),
+        (full.of_deployment(), Ending::Abandoned),
+        (failed(code::ENGINE006), Ending::BackendFailed),
+        (failed(code::ENGINE006).of_deployment(), Ending::FunctionFailed),
+        (failed(code::ENGINE006).unreached().of_deployment(), Ending::Abandoned),
+        (failed(code::ENGINE007).unreached(), Ending::Abandoned),
+    ];
+    for (error, ending) in cases {
+        let answer = error.clone();
+        let version = version(TestEngine::new(move |_, _| {
+            let answer = answer.clone();
+            async move { Err(answer) }
+        }));
+        let needs = Needs { request_id: "r", secrets: &[], max_output: MAX_OUTPUT };
+        let seen = attempt(&version, version.places.first(), &mut run(None), &needs).await;
+        assert_eq!(seen.ending, ending, "{error:?}");
+        assert_eq!(seen.then == Then::RetryEngine, error.code != code::ENGINE007);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_engine_that_never_answers_is_given_up() {
     let version = version(TestEngine::new(|_, _| std::future::pending()));

@@ -1,6 +1,6 @@
 //! What Lambda's answers become.
 
-use dispatch_driver::{Fault, Reached};
+use dispatch_driver::{Fault, Reached, Scope};
 use http::HeaderMap;
 
 use super::*;
@@ -43,6 +43,8 @@ fn what_did_not_reach_the_function_may_be_sent_elsewhere() {
         let error = error(status, &[(kind, name)], r#"{"Type": "User", "message": "words"}"#);
         assert_eq!((error.code, error.retry, error.fault), (code, retry, Fault::Backend), "{name}");
         assert_eq!(error.reached, Reached::No, "{name}");
+        let own = name == "ResourceConflictException";
+        assert_eq!(error.scope == Scope::Deployment, own, "{name}");
         assert!(error.message.contains(name) && error.message.contains("words"), "{error}");
     }
     let again = [(kind, "TooManyRequestsException:http://x/"), ("retry-after", "7")];
