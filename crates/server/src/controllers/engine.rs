@@ -121,9 +121,15 @@ impl EngineController {
         if let Some(own) = before.as_ref().filter(|member| member.is_embedded()) {
             return Ok(self.put(own.with_spec(spec.clone())).map(drop));
         }
+        // Whether it can be made or not: what was made before is drained, limited and named anew.
+        if let Some(before) = &before
+            && let Err(error) = self.put(before.with_spec(spec.clone()))
+        {
+            return Ok(Err(error));
+        }
         let checked = self.maker.check(name, spec).await?;
-        if let Some(same) = before.filter(|member| member.made_of == checked.made_of) {
-            return Ok(self.put(same.with_spec(spec.clone())).map(drop));
+        if before.is_some_and(|member| member.made_of == checked.made_of) {
+            return Ok(Ok(()));
         }
         let made_of = checked.made_of.clone();
         let made = match self.maker.make(checked).await {

@@ -139,6 +139,19 @@ async fn what_is_too_much_for_one_engine_bursts_to_another() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_engine_that_cannot_be_made_again_is_drained_all_the_same() {
+    let (server, _engines) = with_engines(&["near", "far"]).await;
+    let placement = json!({"engines": ["near", "far"], "strategy": "ordered"});
+    server.post("/v1/function", function(placement)).await.expect(201);
+    on(&server, &["near", "far"]).await;
+    server.delete("/v1/secret/engines").await.expect(204);
+    server.wait_for("/v1/engine/near", "ERROR").await;
+    server.post("/v1/engine/near/drain", Value::Null).await.expect(200);
+    on(&server, &["far"]).await;
+    assert_eq!(call(&server, json!(0)).await["engine"], "far");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn labels_draining_and_defaults_say_where_a_function_is() {
     let (server, _engines) = with_engines(&["eu", "us"]).await;
     server.post("/v1/function", function(json!({"require": {"region": "eu"}}))).await.expect(201);
