@@ -69,8 +69,8 @@ impl App {
             let function = self.find::<Function>(&caller.org, name).await?;
             self.version(&function, version).await?;
         }
-        self.steer(caller, name, precondition, |status| {
-            apply(status, &asked).map_err(Error::Invalid)
+        self.steer(caller, name, precondition, |status, document| {
+            apply(status, document, &asked).map_err(Error::Invalid)
         })
         .await
     }
@@ -83,8 +83,8 @@ impl App {
         precondition: Precondition,
     ) -> Result<Resource<Function>> {
         self.authorizer.authorize(caller, Action::Update, RESOURCE)?;
-        self.steer(caller, name, precondition, |status| {
-            match status.rollout.promote(status.latest) {
+        self.steer(caller, name, precondition, |status, document| {
+            match status.rollout.promote(document, status.latest) {
                 true => Ok(()),
                 false => Err(nothing("has no canary to promote: begin with `dispatch rollout`")),
             }
@@ -100,9 +100,10 @@ impl App {
         precondition: Precondition,
     ) -> Result<Resource<Function>> {
         self.authorizer.authorize(caller, Action::Update, RESOURCE)?;
-        self.steer(caller, name, precondition, |status| {
+        self.steer(caller, name, precondition, |status, document| {
+            let serving = status.serving.as_ref().map(|serving| serving.version);
             let (previous, latest) = (status.previous, status.latest);
-            match status.rollout.undo(previous, latest) {
+            match status.rollout.undo(document, serving, previous, latest) {
                 true => Ok(()),
                 false => Err(nothing("has had one version only: there is nothing to go back to")),
             }
@@ -110,15 +111,17 @@ impl App {
         .await
     }
 
+    /// Changes what is wanted, told the canary of the function's document.
     async fn steer(
         &self,
         caller: &Caller,
         name: &str,
         precondition: Precondition,
-        mut turn: impl FnMut(&mut FunctionStatus) -> Result<()>,
+        mut turn: impl FnMut(&mut FunctionStatus, Option<Canary>) -> Result<()>,
     ) -> Result<Resource<Function>> {
         self.change(&caller.org, name, precondition, |function: &mut Resource<Function>| {
-            turn(&mut function.status)?;
+            let document = function.spec.placement.as_ref().and_then(|placement| placement.canary);
+            turn(&mut function.status, document)?;
             function.meta.state = State::Updating;
             Ok(())
         })
@@ -126,7 +129,11 @@ impl App {
     }
 }
 
-fn apply(status: &mut FunctionStatus, asked: &wire::Rollout) -> std::result::Result<(), Violation> {
+fn apply(
+    status: &mut FunctionStatus,
+    document: Option<Canary>,
+    asked: &wire::Rollout,
+) -> std::result::Result<(), Violation> {
     let rollout = &mut status.rollout;
     if let Some(alias) = &asked.alias {
         if asked.percent.is_some() {
@@ -138,11 +145,7 @@ fn apply(status: &mut FunctionStatus, asked: &wire::Rollout) -> std::result::Res
         return Err(Violation::new("version", "is required: the number of a version"));
     };
     match asked.percent {
-        None | Some(100) => {
-            rollout.canary = None;
-            // The newest is followed by what comes after it, as without any rollout.
-            rollout.stable = (version != status.latest).then_some(version);
-        }
+        None | Some(100) => rollout.settle_on(version, document, status.latest),
         Some(percent) => {
             let canary = Canary { version, percent };
             if !(1..=99).contains(&percent) {

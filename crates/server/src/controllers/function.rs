@@ -152,7 +152,10 @@ impl Functions {
         let removed = self.remove_retiring(&mut function.status).await;
         trouble.obstacle = trouble.obstacle.or(wanted.obstacle);
         let serving = wanted.serving.as_ref().map(|serving| serving.version);
-        let (state, reason) = trouble.words(meta.state, serving, wait);
+        let (state, mut reason) = trouble.words(meta.state, serving, wait);
+        if state == State::Ready {
+            reason.extend(traffic::waiting(&function.status));
+        }
         (function.meta.state, function.meta.reason) = (state, reason);
         let changed = function.status != status
             || (function.meta.state, &function.meta.reason) != (meta.state, &meta.reason);

@@ -54,18 +54,25 @@ async fn an_update_makes_a_version_and_old_ones_can_be_had_again() {
     assert_eq!(same["latestVersion"], 3);
 
     server.post("/v1/function/f/undo", json!({})).await.expect(202);
-    settled(&server, |f| f["version"] == 2).await;
+    let back = settled(&server, |f| f["version"] == 2).await;
+    assert_eq!(back["reason"][0], "version 3 waits for its rollout; version 2 takes the calls");
     assert_eq!(call(&server, "f").await["output"], "two");
+    // Undone twice, it is as if nothing had been done: what comes next takes over.
+    server.post("/v1/function/f/undo", json!({})).await.expect(202);
+    let newest = settled(&server, |f| f["version"] == 3).await;
+    assert!(newest["reason"].as_array().is_none_or(Vec::is_empty), "{newest}");
+    server.put("/v1/function/f", says("another")).await.expect(200);
+    settled(&server, |f| f["version"] == 4).await;
     server.post("/v1/function/f/rollout", json!({"version": 1})).await.expect(202);
     settled(&server, |f| f["version"] == 1).await;
     assert_eq!(call(&server, "f").await["output"], "one");
     // Pinned: an update waits for its turn.
-    server.put("/v1/function/f", says("four")).await.expect(200);
-    settled(&server, |f| f["latestVersion"] == 4).await;
+    server.put("/v1/function/f", says("five")).await.expect(200);
+    settled(&server, |f| f["latestVersion"] == 5).await;
     assert_eq!(call(&server, "f").await["output"], "one");
-    server.post("/v1/function/f/rollout", json!({"version": 4})).await.expect(202);
-    settled(&server, |f| f["version"] == 4).await;
-    assert_eq!(call(&server, "f").await["output"], "four");
+    server.post("/v1/function/f/rollout", json!({"version": 5})).await.expect(202);
+    settled(&server, |f| f["version"] == 5).await;
+    assert_eq!(call(&server, "f").await["output"], "five");
     let missing = server.post("/v1/function/f/rollout", json!({"version": 9})).await;
     assert!(missing.expect(404).error().message.contains("f:9"));
 }
@@ -103,6 +110,33 @@ async fn a_canary_takes_its_share_and_is_promoted_or_taken_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_trial_in_the_document_is_one_like_any_other() {
+    let server = Server::start().await;
+    with_versions(&server, &["one"]).await;
+    let trying = |word: &str, version: u64, percent: u64| {
+        let mut shape = says(word);
+        shape["placement"] = json!({"canary": {"version": version, "percent": percent}});
+        shape
+    };
+    // The version that the update makes is on trial; the one before takes the rest.
+    server.put("/v1/function/f", trying("two", 2, 50)).await.expect(200);
+    let tried = settled(&server, |f| f["canary"]["version"] == 2).await;
+    assert_eq!(tried["version"], 1, "{tried}");
+    server.post("/v1/function/f/undo", json!({})).await.expect(202);
+    settled(&server, |f| f["version"] == 1 && f["canary"].is_null()).await;
+    // Another trial, and its end by promotion.
+    server.put("/v1/function/f", trying("two", 2, 60)).await.expect(200);
+    settled(&server, |f| f["canary"]["percent"] == 60).await;
+    server.post("/v1/function/f/promote", json!({})).await.expect(202);
+    settled(&server, |f| f["version"] == 2 && f["canary"].is_null()).await;
+    // A trial of an older version ends with a rollout to the one that takes the calls.
+    server.put("/v1/function/f", trying("two", 1, 70)).await.expect(200);
+    settled(&server, |f| f["version"] == 2 && f["canary"]["version"] == 1).await;
+    server.post("/v1/function/f/rollout", json!({"version": 2})).await.expect(202);
+    settled(&server, |f| f["version"] == 2 && f["canary"].is_null()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_and_routes_name_versions_and_aliases() {
     let server = Server::start().await;
     with_versions(&server, &["one", "two", "three"]).await;
@@ -136,6 +170,8 @@ async fn calls_and_routes_name_versions_and_aliases() {
     server.delete("/v1/function/f?protect=true").await.expect(409);
     server.post("/v1/function/f/rollout", json!({"alias": "blue"})).await.expect(202);
     settled(&server, |f| f["aliases"].is_null()).await;
+    let twice = server.post("/v1/function/f/rollout", json!({"alias": "blue"})).await;
+    assert!(twice.expect(400).error().message.contains("not there to be removed"));
     server.post("/v1/runs?functionName=f:blue", json!({"blocking": true})).await.expect(404);
 }
 

@@ -1,11 +1,11 @@
 //! Which versions of a function are to take calls, and so have to be deployed.
 
 use dispatch_model::api::Api;
-use dispatch_model::function::{Deployed, Function, Serving};
+use dispatch_model::function::{Deployed, Function, FunctionStatus, Serving};
 use dispatch_model::function_version::{
     FunctionReference, FunctionVersion, FunctionVersionSpec, Qualifier, version_name,
 };
-use dispatch_model::placement::PlacementSpec;
+use dispatch_model::placement::{Canary, PlacementSpec};
 use dispatch_model::{ListQuery, Name, Resource};
 
 use super::Functions;
@@ -50,14 +50,14 @@ impl Functions {
         if latest == 0 {
             return Ok(wanted);
         }
-        let Some(stable) = self.stable(function, latest, new, &mut wanted).await? else {
+        let rollout = &status.rollout;
+        let trial = rollout.trial(placement.canary);
+        let Some(stable) = self.stable(function, latest, trial, new, &mut wanted).await? else {
             return Ok(wanted);
         };
         let mut serving = Serving { version: stable.number, ..Serving::default() };
         self.add(function, &stable, &placement, &mut wanted);
-        let rollout = &status.rollout;
-        let canary = rollout.canary.or(placement.canary).filter(|canary| canary.percent > 0);
-        if let Some(canary) = canary.filter(|canary| canary.version != stable.number) {
+        if let Some(canary) = trial.filter(|canary| canary.version != stable.number) {
             match self.find(function, canary.version, new).await? {
                 Some(version) => {
                     serving.canary = Some(canary);
@@ -90,11 +90,16 @@ impl Functions {
         &self,
         function: &Resource<Function>,
         latest: u64,
+        trial: Option<Canary>,
         new: Option<&New>,
         wanted: &mut Wanted,
     ) -> Result<Option<FunctionVersionSpec>> {
         let status = &function.status;
-        let asked = status.rollout.stable.unwrap_or(latest);
+        let serving = status.serving.as_ref().map(|serving| serving.version);
+        // What is on trial takes its share of the calls only: the rest stay where they are.
+        let tried = trial.is_some_and(|trial| trial.version == latest);
+        let unless_asked = serving.filter(|_| tried).unwrap_or(latest);
+        let asked = status.rollout.stable.unwrap_or(unless_asked);
         if let Some(found) = self.find(function, asked, new).await? {
             return Ok(Some(found));
         }
@@ -168,6 +173,17 @@ impl Wanted {
         let text = format!("{what} names version {version}, which does not exist");
         self.obstacle.get_or_insert(Obstacle::Final(text));
     }
+}
+
+/// Says that the newest version takes no calls, which nobody sees who updates a function.
+pub fn waiting(status: &FunctionStatus) -> Option<String> {
+    let (serving, latest) = (status.serving.as_ref()?, status.latest);
+    let tried = serving.canary.is_some_and(|canary| canary.version == latest);
+    let waits = serving.version < latest && !tried;
+    let stable = serving.version;
+    waits.then(|| {
+        format!("version {latest} waits for its rollout; version {stable} takes the calls")
+    })
 }
 
 /// The function and the version that an API names by its number.
