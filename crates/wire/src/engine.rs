@@ -37,12 +37,14 @@ resource_shape! {
         /// Organizations whose functions it runs; empty for all.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         organizations: Vec<String>,
-        /// It takes no new deployments; those it has go on.
-        #[serde(default, skip_serializing_if = "is_false")]
-        cordoned: bool,
-        /// It takes no new deployments, and those it has move to other engines.
-        #[serde(default, skip_serializing_if = "is_false")]
-        draining: bool,
+        /// It takes no new deployments; those it has go on. An update that leaves it out changes
+        /// nothing of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cordoned: Option<bool>,
+        /// It takes no new deployments, and those it has move to other engines. An update that
+        /// leaves it out changes nothing of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        draining: Option<bool>,
         /// Read-only: whether the server that answers reaches it; absent until it has looked.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         healthy: Option<bool>,
@@ -119,8 +121,8 @@ impl ToModel for Engine {
             max_concurrency: self.max_concurrency,
             max_memory_mib: self.max_memory_mib,
             organizations: self.organizations.clone(),
-            cordoned: self.cordoned,
-            draining: self.draining,
+            cordoned: self.cordoned.unwrap_or(false),
+            draining: self.draining.unwrap_or(false),
         };
         spec.check()?;
         Ok(spec)
@@ -154,8 +156,8 @@ impl FromModel for Engine {
             max_concurrency,
             max_memory_mib,
             organizations,
-            cordoned,
-            draining,
+            cordoned: cordoned.then_some(true),
+            draining: draining.then_some(true),
             healthy,
             message,
             checked_time: healthy.map(|_| seconds(checked_ms)),

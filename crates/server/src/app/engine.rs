@@ -94,7 +94,7 @@ impl App {
         Ok(Page { items, continue_token })
     }
 
-    /// Replaces all that may be changed. A type stays: what is on the engine is of its kind.
+    /// Replaces all that may be changed, but for a cordon or a draining that is not named. A type stays: what is on the engine is of its kind.
     pub async fn engine_update(
         &self,
         caller: &Caller,
@@ -116,7 +116,13 @@ impl App {
             true => self.engine_maker.check_embedded(name, &spec)?,
             false => drop(self.engine_maker.check(name, &spec).await?),
         }
-        let edit = |engine: &mut EngineSpec| engine.clone_from(&spec);
+        // A document says what an engine is; whether it is out of service just now is said apart.
+        let (cordoned, draining) = (shape.cordoned, shape.draining);
+        let edit = |engine: &mut EngineSpec| {
+            let cordoned = cordoned.unwrap_or(engine.cordoned);
+            let draining = draining.unwrap_or(engine.draining);
+            *engine = EngineSpec { cordoned, draining, ..spec.clone() };
+        };
         self.engine_change(name, precondition, edit, |engine| engine.meta.tags = tags.clone()).await
     }
 

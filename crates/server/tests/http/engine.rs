@@ -51,6 +51,16 @@ async fn flags_are_set_and_taken_back_at_the_revision_that_was_seen() {
         server.wait_for(path, "READY").await;
     }
     server.post("/v1/engine/none/cordon", Value::Null).await.expect(404);
+
+    // A document that says nothing of them is applied without an end of them.
+    for what in ["cordon", "drain"] {
+        server.post(&format!("{path}/{what}"), Value::Null).await.expect(200);
+    }
+    let applied = server.put(path, json!({"type": "wasm", "cost": 2})).await.expect(200).json();
+    assert_eq!((&applied["cordoned"], &applied["draining"]), (&json!(true), &json!(true)));
+    let ended = json!({"type": "wasm", "cost": 2, "cordoned": false, "draining": false});
+    let ended = server.put(path, ended).await.expect(200).json();
+    assert!(ended["cordoned"].is_null() && ended["draining"].is_null(), "{ended}");
 }
 
 #[tokio::test]
