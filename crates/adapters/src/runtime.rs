@@ -18,6 +18,10 @@ use serde_json::value::RawValue;
 const MAX_ANSWER: usize = 64 << 20;
 /// Largest part of a foreign error that is shown, in bytes.
 const MAX_SHOWN: usize = 2_000;
+/// What is kept of each of a call's two streams, and of the stack trace of its error, in bytes.
+const MAX_LOG: usize = 64 << 10;
+/// What is kept of an error's message, in bytes.
+const MAX_MESSAGE: usize = 8 << 10;
 
 /// `{"context": …, "payload": …}` of a call; neither is copied.
 pub fn body(call: &Call) -> reqwest::Body {
@@ -108,15 +112,56 @@ pub fn outcome(reply: &Reply, phases: Phases) -> Result<Outcome> {
         let text = format!("{status} is no answer of a function's image ({error}): {shown}");
         Error::backend(code::ENGINE006, Retry::Never, text).of_deployment()
     })?;
-    let AnswerContext { error, logs } = answer.context;
+    let AnswerContext { error, mut logs } = answer.context;
+    limit(&mut logs);
     let result = match error {
-        Some(error) => Err(error),
+        Some(error) => Err(limited(error)),
         None => Ok(match answer.payload {
             Some(payload) => RawJson::within(&reply.body, payload),
             None => RawJson::written("null".to_owned()),
         }),
     };
     Ok(Outcome { result, logs, phases })
+}
+
+/// Keeps the beginning of what a call printed. An image may answer with as much as it likes, and all
+/// of it would be stored.
+pub fn limit(logs: &mut Logs) {
+    cut_lines(&mut logs.stdout);
+    cut_lines(&mut logs.stderr);
+}
+
+/// The beginning of an error that an image made up.
+pub fn limited(mut error: InvocationError) -> InvocationError {
+    cut(&mut error.message);
+    cut_lines(&mut error.stacktrace);
+    error
+}
+
+/// Keeps the beginning of an error's message.
+pub fn cut(message: &mut String) {
+    if message.len() > MAX_MESSAGE {
+        message.truncate(message.floor_char_boundary(MAX_MESSAGE));
+        message.shrink_to_fit();
+        message.push('…');
+    }
+}
+
+fn cut_lines(lines: &mut Vec<String>) {
+    let mut room = MAX_LOG;
+    for at in 0..lines.len() {
+        let line = &mut lines[at];
+        if line.len() >= room {
+            line.truncate(line.floor_char_boundary(room));
+            line.shrink_to_fit();
+            lines.truncate(at + 1);
+            lines.shrink_to_fit();
+            lines.push(format!("[dispatch: cut after {MAX_LOG} bytes]"));
+            return;
+        }
+        // Its end counts, too: there may be any number of empty ones.
+        room -= line.len() + 1;
+    }
 }
 
 /// The outcome of a call that did not end in time.
@@ -169,4 +214,39 @@ struct AnswerContext {
     error: Option<InvocationError>,
     #[serde(default)]
     logs: Logs,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn reply(body: &serde_json::Value) -> Reply {
+        let body = body.to_string().into();
+        Reply { status: StatusCode::OK, headers: http::HeaderMap::new(), body }
+    }
+
+    #[test]
+    fn what_an_image_prints_and_says_of_its_error_is_kept_up_to_a_limit() {
+        let (long, many) = ("ä".repeat(MAX_LOG), vec![""; 2 * MAX_LOG]);
+        let error = json!({"type": "FunctionError", "message": long, "stacktrace": [long, long]});
+        let logs = json!({"stdout": ["first", long, "last"], "stderr": many});
+        let body = json!({"context": {"error": error, "logs": logs}});
+        let outcome = outcome(&reply(&body), Phases::default()).unwrap();
+        let error = outcome.result.unwrap_err();
+        assert!(error.message.len() <= MAX_MESSAGE + 3 && error.message.ends_with('…'));
+        for lines in [&error.stacktrace, &outcome.logs.stdout, &outcome.logs.stderr] {
+            let (last, kept) = lines.split_last().unwrap();
+            assert!(last.contains("cut after"), "{last}");
+            assert!(kept.iter().map(|line| line.len() + 1).sum::<usize>() <= MAX_LOG + 1);
+        }
+        assert_eq!(outcome.logs.stdout[0], "first");
+    }
+
+    #[test]
+    fn what_is_no_answer_is_said_of_the_deployment_only() {
+        let error = outcome(&reply(&json!("nonsense")), Phases::default()).unwrap_err();
+        assert_eq!(error.scope, dispatch_driver::Scope::Deployment);
+    }
 }

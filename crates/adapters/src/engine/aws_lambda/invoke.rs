@@ -118,7 +118,7 @@ fn outcome(reply: &Reply, limit: Duration, phases: Phases) -> Result<Outcome> {
     let Failure { message, stack_trace, .. } = failure;
     let kind = InvocationErrorType::FunctionError;
     let error = InvocationError { kind, message, stacktrace: stack_trace };
-    let result: std::result::Result<RawJson, _> = Err(error);
+    let result: std::result::Result<RawJson, _> = Err(runtime::limited(error));
     Ok(Outcome { result, logs: Logs { stdout: tail(reply), stderr: Vec::new() }, phases })
 }
 

@@ -84,14 +84,15 @@ impl<'a> Activation<'a> {
 }
 
 /// The outcome of a call whose action failed under it.
-pub fn failed(message: String, logs: Logs, limit: Duration, phases: Phases) -> Outcome {
+pub fn failed(message: String, mut logs: Logs, limit: Duration, phases: Phases) -> Outcome {
+    runtime::limit(&mut logs);
     // The host in the image says it better, where it is asked to.
     if message.contains("exceeded its time limits") {
         return Outcome { logs, ..runtime::timed_out(limit, phases) };
     }
     let (kind, stacktrace) = (InvocationErrorType::FunctionError, Vec::new());
     let error = InvocationError { kind, message, stacktrace };
-    Outcome { result: Err(error), logs, phases }
+    Outcome { result: Err(runtime::limited(error)), logs, phases }
 }
 
 pub fn internal(message: &str) -> Error {

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use dispatch_driver::{Capabilities, Deployment, Error, Fault, Observed, Reached, Result, Retry, Scope};
+use dispatch_driver::{
+    Capabilities, Deployment, Error, Fault, Observed, Reached, Result, Retry, Scope,
+};
 use dispatch_model::code;
 use http::HeaderMap;
 use reqwest::StatusCode;
@@ -191,6 +193,8 @@ pub fn failure(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Error {
     let Ok(told) = serde_json::from_slice::<Failure>(body) else {
         return foreign(status, headers, body);
     };
+    let mut message = told.message;
+    runtime::cut(&mut message);
     Error {
         code: code::find(&told.code).map_or(code::ENGINE006, |known| known.code),
         fault: match told.fault {
@@ -211,7 +215,7 @@ pub fn failure(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Error {
             Extent::Deployment => Scope::Deployment,
             Extent::Engine => Scope::Engine,
         },
-        message: told.message,
+        message,
     }
 }
 
