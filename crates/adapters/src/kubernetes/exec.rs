@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use reqwest::header::HeaderValue;
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::sync::Mutex;
+use tokio::sync::watch;
 
 use super::access::bearer;
 
@@ -35,31 +36,81 @@ struct Variable {
 }
 
 /// The program, and what it said last.
-pub struct Plugin {
+#[derive(Clone)]
+pub struct Plugin(Arc<Inner>);
+
+struct Inner {
     exec: Exec,
     folder: PathBuf,
-    /// With its end in seconds since 1970; 0 for none.
-    known: Mutex<Option<(u64, HeaderValue)>>,
+    state: Mutex<State>,
 }
+
+#[derive(Default)]
+struct State {
+    /// With its end in seconds since 1970; 0 for none.
+    known: Option<(u64, HeaderValue)>,
+    running: Option<watch::Receiver<Said>>,
+}
+
+/// What a program gave; `None` until it has ended.
+type Said = Option<Result<HeaderValue, String>>;
 
 impl Plugin {
     pub fn new(exec: Exec, folder: &Path) -> Self {
-        Self { exec, folder: folder.to_owned(), known: Mutex::default() }
+        Self(Arc::new(Inner { exec, folder: folder.to_owned(), state: Mutex::default() }))
     }
 
-    /// One program at a time: others wait for its answer rather than starting it too.
+    /// One program at a time: others wait for its answer rather than starting it too. It goes on
+    /// when those who wait have less time than it needs.
     pub async fn authorization(&self) -> Result<HeaderValue, String> {
-        let mut known = self.known.lock().await;
-        if let Some((end, header)) = known.as_ref()
-            && (*end == 0 || now() + MARGIN_SECONDS < *end)
-        {
-            return Ok(header.clone());
-        }
-        let (end, header) = self.run().await?;
-        *known = Some((end, header.clone()));
-        Ok(header)
+        let mut running = {
+            let mut state = self.state();
+            match &state.known {
+                Some((end, header)) if *end == 0 || now() + MARGIN_SECONDS < *end => {
+                    return Ok(header.clone());
+                }
+                _ => state.running.get_or_insert_with(|| self.start()).clone(),
+            }
+        };
+        let said = running.wait_for(Option::is_some).await;
+        let said = said.map_err(|_| "the program of the kubeconfig was given up".to_owned())?;
+        said.clone().unwrap_or_else(|| Err("the program said nothing".to_owned()))
     }
 
+    /// The API refuses a token: the program is asked for another one. False: it is not the one
+    /// that is used now.
+    pub fn refused(&self, token: &HeaderValue) -> bool {
+        let mut state = self.state();
+        let is_used = state.known.as_ref().is_some_and(|(_, known)| known == token);
+        if is_used {
+            state.known = None;
+        }
+        is_used
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn start(&self) -> watch::Receiver<Said> {
+        let (sender, receiver) = watch::channel(None);
+        let plugin = self.clone();
+        tokio::spawn(async move {
+            let ran = plugin.0.run().await;
+            let mut state = plugin.state();
+            let said = ran.map(|(end, header)| {
+                state.known = Some((end, header.clone()));
+                header
+            });
+            state.running = None;
+            // Also when nobody waits for it any more.
+            sender.send_replace(Some(said));
+        });
+        receiver
+    }
+}
+
+impl Inner {
     async fn run(&self) -> Result<(u64, HeaderValue), String> {
         let (version, program) = (&self.exec.api_version, &self.exec.command);
         let about = serde_json::json!({
@@ -102,4 +153,46 @@ fn end(text: Option<&str>) -> u64 {
     let Some(text) = text else { return 0 };
     let time = chrono::DateTime::parse_from_rfc3339(text);
     time.map_or(now() + 60, |time| u64::try_from(time.timestamp()).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    /// A program that takes a moment, and gives the number of times it was started.
+    fn plugin(folder: &Path) -> Plugin {
+        let script = "#!/bin/sh\ncd $(dirname $0); echo >>ran; sleep 0.5\n\
+                      echo '{\"status\": {\"token\": \"'$(wc -l <ran)'\"}}'\n";
+        let file = folder.join("credential");
+        std::fs::write(&file, script).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o700)).unwrap();
+        let (api_version, command) = ("v1".to_owned(), "./credential".to_owned());
+        Plugin::new(Exec { api_version, command, args: None, env: None }, folder)
+    }
+
+    #[tokio::test]
+    async fn the_program_goes_on_when_nobody_has_the_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let plugin = plugin(folder.path());
+        for _ in 0..3 {
+            let hasty = Duration::from_millis(50);
+            assert!(tokio::time::timeout(hasty, plugin.authorization()).await.is_err());
+        }
+        assert_eq!(plugin.authorization().await.unwrap(), "Bearer 1");
+        assert_eq!(plugin.authorization().await.unwrap(), "Bearer 1");
+    }
+
+    #[tokio::test]
+    async fn a_token_that_was_refused_is_not_used_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let plugin = plugin(folder.path());
+        let first = plugin.authorization().await.unwrap();
+        assert!(plugin.refused(&first));
+        assert_eq!(plugin.authorization().await.unwrap(), "Bearer 2");
+        // Another request had the first one still.
+        assert!(!plugin.refused(&first));
+        assert_eq!(plugin.authorization().await.unwrap(), "Bearer 2");
+    }
 }
