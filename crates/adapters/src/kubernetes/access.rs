@@ -42,10 +42,10 @@ enum Credential {
 }
 
 impl Access {
-    /// Of a kubeconfig's text; files it names lie beside `folder`.
-    pub fn of_kubeconfig(text: &str, folder: &Path, context: Option<&str>) -> Result<Self> {
-        let config: Kubeconfig = serde_saphyr::from_str(text)
-            .map_err(|error| refused(format!("the kubeconfig cannot be read: {error}")))?;
+    /// Of a kubeconfig's text; files and programs it names lie beside `folder`. Without one it may
+    /// name none: who writes a secret is not who may read the server's files.
+    pub fn of_kubeconfig(text: &str, folder: Option<&Path>, context: Option<&str>) -> Result<Self> {
+        let config: Kubeconfig = serde_saphyr::from_str(text).map_err(|error| unread(&error))?;
         let wanted = context.unwrap_or(&config.current_context);
         let context = find(&config.contexts, "context", wanted)?;
         let cluster = &find(&config.clusters, "cluster", &context.context.cluster)?.cluster;
@@ -76,9 +76,9 @@ impl Access {
             ..Cluster::default()
         };
         let user = User { token_file: Some("token".to_owned()), ..User::default() };
-        let (client, caller) = clients(&cluster, &user, folder)?;
+        let (client, caller) = clients(&cluster, &user, Some(folder))?;
         let namespace = std::fs::read_to_string(folder.join("namespace")).ok();
-        let credential = credential(&user, folder)?;
+        let credential = credential(&user, Some(folder))?;
         Ok(Self { server: cluster.server, namespace, client, caller, credential })
     }
 
@@ -109,6 +109,16 @@ impl Access {
     }
 }
 
+impl Access {
+    /// The API does not take the `Authorization` of a request. True: there may be another one now.
+    pub fn refused(&self, used: &HeaderValue) -> bool {
+        match &self.credential {
+            Credential::Plugin(plugin) => plugin.refused(used),
+            _ => false,
+        }
+    }
+}
+
 /// The header of a token; it is never shown.
 pub fn bearer(token: &str) -> Option<HeaderValue> {
     let mut header = HeaderValue::from_str(&format!("Bearer {token}")).ok()?;
@@ -116,16 +126,35 @@ pub fn bearer(token: &str) -> Option<HeaderValue> {
     Some(header)
 }
 
-fn credential(user: &User, folder: &Path) -> Result<Credential> {
+/// Where it cannot be read. An error's own words quote what is there, which may be a token.
+fn unread(error: &serde_saphyr::Error) -> dispatch_driver::Error {
+    let place =
+        error.location().map(|at| format!(" at line {}, column {}", at.line(), at.column()));
+    let place = place.unwrap_or_default();
+    refused(format!("the kubeconfig cannot be read: it is no YAML of a kubeconfig{place}"))
+}
+
+/// The folder of what a kubeconfig names.
+fn beside<'a>(folder: Option<&'a Path>, what: &str) -> Result<&'a Path> {
+    folder.ok_or_else(|| {
+        refused(format!(
+            "the secret kubeconfig has {what}, which is of the server's machine: write what it \
+             holds or gives into the secret, or use kubeconfigFile"
+        ))
+    })
+}
+
+fn credential(user: &User, folder: Option<&Path>) -> Result<Credential> {
     let unreadable = || refused("a token or password of the kubeconfig cannot be in a header");
     if user.auth_provider.is_some() {
         return Err(refused("auth-provider of the kubeconfig is of the past: use exec"));
     }
     if let Some(exec) = &user.exec {
-        return Ok(Credential::Plugin(Plugin::new(exec.clone(), folder)));
+        return Ok(Credential::Plugin(Plugin::new(exec.clone(), beside(folder, "exec")?)));
     }
     if let Some(file) = &user.token_file {
-        return Ok(Credential::File(folder.join(file), Mutex::default()));
+        let file = beside(folder, "tokenFile")?.join(file);
+        return Ok(Credential::File(file, Mutex::default()));
     }
     if let Some(token) = &user.token {
         return Ok(Credential::Fixed(bearer(token).ok_or_else(unreadable)?));
@@ -139,7 +168,7 @@ fn credential(user: &User, folder: &Path) -> Result<Credential> {
     Ok(Credential::Fixed(header))
 }
 
-fn clients(cluster: &Cluster, user: &User, folder: &Path) -> Result<(Client, Client)> {
+fn clients(cluster: &Cluster, user: &User, folder: Option<&Path>) -> Result<(Client, Client)> {
     if cluster.tls_server_name.is_some() {
         return Err(refused("tls-server-name of the kubeconfig is not supported: name the server"));
     }
@@ -186,14 +215,14 @@ fn clients(cluster: &Cluster, user: &User, folder: &Path) -> Result<(Client, Cli
 fn content(
     name: &str,
     (data, file): (&Option<String>, &Option<String>),
-    folder: &Path,
+    folder: Option<&Path>,
 ) -> Result<Option<Vec<u8>>> {
     if let Some(data) = data.as_ref().filter(|data| !data.is_empty()) {
         let decoded = STANDARD.decode(data.split_whitespace().collect::<String>());
         return decoded.map(Some).map_err(|_| refused(format!("{name}-data is not base 64")));
     }
     let Some(file) = file.as_ref().filter(|file| !file.is_empty()) else { return Ok(None) };
-    let file = folder.join(file);
+    let file = beside(folder, name)?.join(file);
     let read = std::fs::read(&file);
     read.map(Some).map_err(|error| refused(format!("{name} {}: {error}", file.display())))
 }
@@ -278,3 +307,6 @@ struct User {
     exec: Option<super::exec::Exec>,
     auth_provider: Option<serde_json::Value>,
 }
+
+#[cfg(test)]
+mod tests;

@@ -102,12 +102,12 @@ pub fn cluster(config: &EngineConfig) -> Result<Cluster> {
         (Some(_), Some(_)) => {
             return Err(refused("kubeconfig and kubeconfigFile are both set; give one"));
         }
-        (Some(text), None) => Access::of_kubeconfig(text, Path::new("/"), context)?,
+        (Some(text), None) => Access::of_kubeconfig(text, None, context)?,
         (None, Some(file)) => {
             let text = std::fs::read_to_string(file)
                 .map_err(|error| refused(format!("kubeconfigFile {file:?}: {error}")))?;
             let folder = Path::new(file).parent().unwrap_or(Path::new("/"));
-            Access::of_kubeconfig(&text, folder, context)?
+            Access::of_kubeconfig(&text, Some(folder), context)?
         }
         (None, None) if context.is_some() => {
             return Err(refused("context needs kubeconfigFile or the secret kubeconfig"));

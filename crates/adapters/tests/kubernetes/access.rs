@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use dispatch_driver::conformance::Program;
 use dispatch_systems::kubernetes::api::Kind;
 use dispatch_systems::kubernetes::{CERTIFICATE, LIMITED};
@@ -47,6 +49,14 @@ async fn certificates_programs_and_secrets_give_access() {
         assert!(ok || health.message.contains("exit status: 3"), "{}", health.message);
     }
 
+    // A secret names no file of the machine, and holds what the file has.
+    let secret = [setting("kubeconfig", &text)].into();
+    let error = make("kubernetes", BTreeMap::new(), secret).await.err().unwrap();
+    assert!(error.message.contains("has certificate-authority, which"), "{error}");
+    let authority = file.with_file_name("authority.crt");
+    let data = STANDARD.encode(fs::read(&authority).unwrap());
+    let named = format!("certificate-authority: {}", authority.display());
+    let text = text.replace(&named, &format!("certificate-authority-data: {data}"));
     let secret = [setting("kubeconfig", &text)].into();
     let engine = make("kubernetes", BTreeMap::new(), secret).await.unwrap();
     assert!(engine.health().await.ok);
