@@ -12,10 +12,10 @@ use dispatch_driver::{Error, Result, Retry};
 use dispatch_model::code;
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::body::Incoming;
+use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto::Builder;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, oneshot};
 use tokio::task::JoinSet;
@@ -27,6 +27,14 @@ use crate::runtime::Reply;
 const MAX_ANSWER: usize = 64 << 20;
 /// Longest time until the address of a listener that has ended is free.
 const CLOSING: Duration = Duration::from_secs(2);
+/// Connections at the same time; the queue's workers have a few.
+const MAX_CONNECTIONS: usize = 1_024;
+/// Longest time of a request's head, and of a connection without one.
+const HEAD: Duration = Duration::from_secs(30);
+/// Longest time of a request's body.
+const BODY: Duration = Duration::from_secs(60);
+/// After a connection could not be taken.
+const PAUSE: Duration = Duration::from_millis(100);
 /// What the function answered with, which the worker tells beside the body.
 const STATUS: &str = "x-function-status";
 
@@ -127,14 +135,22 @@ async fn accept(listener: TcpListener, waiting: Waiting) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
-            accepted = listener.accept() => {
-                // A connection that could not be taken is its peer's to open again.
-                let Ok((stream, peer)) = accepted else { continue };
+            // Those that are too many wait with the kernel until others have ended.
+            accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => {
+                // A connection that could not be taken is its peer's to open again. When there are
+                // no file descriptors, there are none a moment later either.
+                let Ok((stream, peer)) = accepted else {
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                };
                 let waiting = waiting.clone();
                 connections.spawn(async move {
                     let take = service_fn(|request| take(request, waiting.clone(), peer));
-                    let served = Builder::new(TokioExecutor::new());
-                    let served = served.serve_connection(TokioIo::new(stream), take).await;
+                    let served = Builder::new()
+                        .timer(TokioTimer::new())
+                        .header_read_timeout(HEAD)
+                        .serve_connection(TokioIo::new(stream), take)
+                        .await;
                     if let Err(error) = served {
                         tracing::debug!(%error, %peer, "a callback of OpenFaaS broke off");
                     }
@@ -162,8 +178,11 @@ async fn take(
         return answer(StatusCode::NOT_FOUND);
     }
     let (head, body) = request.into_parts();
-    let Ok(body) = Limited::new(body, MAX_ANSWER).collect().await else {
-        return answer(StatusCode::PAYLOAD_TOO_LARGE);
+    let body = tokio::time::timeout(BODY, Limited::new(body, MAX_ANSWER).collect()).await;
+    let body = match body {
+        Ok(Ok(body)) => body,
+        Ok(Err(_)) => return answer(StatusCode::PAYLOAD_TOO_LARGE),
+        Err(_) => return answer(StatusCode::REQUEST_TIMEOUT),
     };
     let told = head.headers.get(STATUS).and_then(|value| value.to_str().ok()?.parse().ok());
     let status = told.and_then(|code: u16| StatusCode::from_u16(code).ok()).unwrap_or_default();
@@ -173,4 +192,23 @@ async fn take(
         let _ = sender.send(reply);
     }
     answer(StatusCode::OK)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt as _;
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn silent_connections_are_ended() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(accept(listener, Waiting::default()));
+        let mut silent = TcpStream::connect(address).await.unwrap();
+        let mut said = Vec::new();
+        // It would wait here for ever.
+        silent.read_to_end(&mut said).await.unwrap();
+    }
 }
