@@ -26,9 +26,9 @@ const MAX_RETENTION: Duration = Duration::from_secs(3_600);
 const CLUSTER_LOCAL: Setting = Setting::new(
     "clusterLocal",
     Of::Flag,
-    "Makes services that are not reachable from outside of the cluster.",
-)
-.default("false");
+    "Makes services that are not reachable from outside of the cluster; `true` unless `ingress` is \
+     set.",
+);
 const MAX_TIMEOUT: Setting = Setting::new(
     "maxTimeout",
     Of::Duration,
@@ -73,7 +73,8 @@ impl EngineType for Knative {
 
     async fn make(&self, config: EngineConfig, beside: &Beside) -> Result<Arc<dyn Engine>> {
         let options = Options::read(&config, 0)?;
-        let cluster_local = config.flag(CLUSTER_LOCAL.name);
+        let chosen = config.text(CLUSTER_LOCAL.name).map(|word| word == "true");
+        let cluster_local = chosen.unwrap_or(options.ingress.is_none());
         if cluster_local && options.ingress.is_some() {
             return Err(refused("ingress and clusterLocal: true exclude each other"));
         }
