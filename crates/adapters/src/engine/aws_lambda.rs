@@ -11,12 +11,12 @@ mod signature;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use dashmap::DashMap;
 use dispatch_driver::{
-    Beside, Call, Capabilities, Deployment, Engine, EngineConfig, EngineType, Error, Health,
+    Beside, Call, Capabilities, Deployment, Engine, EngineConfig, EngineType, Error, Fault, Health,
     Observed, Outcome, Result, Retry, Setting,
 };
 use dispatch_model::code;
@@ -117,16 +117,22 @@ impl AwsLambda {
         self.made.entry(deployment.id).or_insert_with(|| Arc::new(made));
     }
 
-    /// Makes a function and proves that its handler loads; what fails leaves nothing behind.
+    /// Makes a function and proves that its handler loads; what fails leaves nothing of this call
+    /// behind.
     async fn make(&self, deployment: &Deployment) -> Result<()> {
         let deploy = self.deploy();
+        let mut created = false;
         let made = async {
-            deploy.make(deployment).await?;
+            deploy.make(deployment, &mut created).await?;
             let path = format!("{}/invocations", deploy::path(deployment.id));
             let patience = self.settings.ready_timeout.min(function::MAX_TIMEOUT);
             invoke::load(&self.client, &path, patience).await
         };
         let Err(error) = made.await else { return Ok(()) };
+        // One that was there may serve another server's calls, unless it cannot serve any.
+        if !created && error.fault != Fault::Caller {
+            return Err(error);
+        }
         if let Err(trouble) = deploy.delete(deployment.id).await {
             let left = Error::from(trouble);
             tracing::warn!(error = %left, "a function that failed could not be deleted");
@@ -177,6 +183,10 @@ impl Engine for AwsLambda {
         // The alias is made last: where it is, all is.
         match self.deploy().look(deployment.id, deploy::ALIAS).await? {
             Observed::Ready { .. } => {}
+            Observed::Pending { .. } => {
+                let until = Instant::now() + self.settings.ready_timeout;
+                self.deploy().settled(deployment.id, deploy::ALIAS, until).await?;
+            }
             _ => self.make(deployment).await?,
         }
         self.remember(deployment);

@@ -29,15 +29,18 @@ pub struct Deploy<'a> {
 }
 
 impl Deploy<'_> {
-    /// Makes the function, or makes it again where an attempt left a part of it.
-    pub async fn make(&self, deployment: &Deployment) -> Result<()> {
+    /// Makes the function, or makes it again where an attempt left a part of it; `created` tells
+    /// that there was none.
+    pub async fn make(&self, deployment: &Deployment, created: &mut bool) -> Result<()> {
         let code = function::code(deployment, self.settings, self.beside).await?;
         let configuration = function::configuration(deployment, self.settings, self.beside)?;
         let until = Instant::now() + self.settings.ready_timeout;
         let id = deployment.id;
-        let created = self.create(deployment, &code, &configuration).await;
-        match created {
-            Ok(_) => self.settled(id, "$LATEST", until).await?,
+        match self.create(deployment, &code, &configuration).await {
+            Ok(_) => {
+                *created = true;
+                self.settled(id, "$LATEST", until).await?;
+            }
             Err(trouble) if trouble.is("ResourceConflictException") => {
                 self.settled(id, "$LATEST", until).await?;
                 self.update(id, code, configuration, until).await?;
@@ -116,7 +119,7 @@ impl Deploy<'_> {
     }
 
     /// Waits until what was changed last has its effect.
-    async fn settled(&self, id: Uuid, version: &str, until: Instant) -> Result<()> {
+    pub async fn settled(&self, id: Uuid, version: &str, until: Instant) -> Result<()> {
         let mut wait = FIRST_LOOK;
         loop {
             match self.look(id, version).await.map_err(explained)? {
@@ -201,18 +204,51 @@ fn observed(told: &Value) -> Observed {
     }
 }
 
+/// Words of refusals that are about what a function's author wrote; the rest of a request is the
+/// operator's settings.
+const AUTHORS: [&str; 6] =
+    ["environment", "unzip", "zip file", "zipfile", "memorysize", "image manifest"];
+/// Until what the operator set is tried again: a role can be assumed some seconds after it was made.
+const SETTLES: Duration = Duration::from_secs(5);
+
 /// Whose fault it is that a function cannot be made.
 fn explained(trouble: Trouble) -> Error {
-    let caller = match &trouble {
-        Trouble::Refused(refusal) => {
-            let invalid = refusal.status == StatusCode::BAD_REQUEST;
-            (invalid && !refusal.is_busy()) || refusal.status == StatusCode::PAYLOAD_TOO_LARGE
+    let Trouble::Refused(refusal) = &trouble else { return trouble.into() };
+    let words = refusal.message.to_ascii_lowercase();
+    let of_author = AUTHORS.iter().any(|word| words.contains(word));
+    match refusal.status {
+        StatusCode::PAYLOAD_TOO_LARGE => Error::caller(code::ENGINE003, refusal.to_string()),
+        StatusCode::BAD_REQUEST if refusal.is_busy() => trouble.into(),
+        StatusCode::BAD_REQUEST if of_author => Error::caller(code::ENGINE003, refusal.to_string()),
+        StatusCode::BAD_REQUEST => Error { retry: Retry::After(SETTLES), ..trouble.into() },
+        _ => trouble.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dispatch_driver::Fault;
+
+    use super::super::client::Refusal;
+    use super::*;
+
+    #[test]
+    fn what_the_operator_set_is_tried_again() {
+        let told = |status: u16, message: &str| {
+            let (status, kind) = (StatusCode::from_u16(status).unwrap(), "Invalid".to_owned());
+            let message = message.to_owned();
+            explained(Trouble::Refused(Refusal { status, kind, message, after: None }))
+        };
+        let role = told(400, "The role defined for the function cannot be assumed by Lambda.");
+        assert_eq!((role.code, role.fault), ("ENGINE006", Fault::Backend));
+        assert_eq!(role.retry, Retry::After(SETTLES));
+        for (status, message) in [
+            (400, "Could not unzip uploaded file. Please check your file"),
+            (400, "Lambda was unable to configure your environment variables"),
+            (413, "Request must be smaller than 69905067 bytes"),
+        ] {
+            let error = told(status, message);
+            assert_eq!((error.code, error.fault), ("ENGINE003", Fault::Caller), "{error}");
         }
-        Trouble::Unanswered(_) => false,
-    };
-    let error = Error::from(trouble);
-    match caller {
-        true => Error::caller(code::ENGINE003, error.message),
-        false => error,
     }
 }

@@ -18,6 +18,8 @@ pub const MAX_TIMEOUT: Duration = Duration::from_secs(900);
 const MEMORY_MIB: std::ops::RangeInclusive<u64> = 128..=10_240;
 /// Bytes of an answer that go to the result's envelope and logs, of the 6 MiB Lambda takes.
 const ENVELOPE: usize = 256 << 10;
+/// Largest description of a function, in characters.
+const DESCRIPTION: usize = 256;
 /// Largest request and answer, in bytes.
 pub const MAX_BODY: usize = 6 << 20;
 
@@ -112,7 +114,8 @@ pub fn configuration(
 
 fn description(deployment: &Deployment) -> String {
     let Deployment { org, function, version, .. } = deployment;
-    format!("{org}/{function}, version {version}, by Dispatch")
+    let whole = format!("{org}/{function}, version {version}, by Dispatch");
+    whole.chars().take(DESCRIPTION).collect()
 }
 
 /// In whole seconds, and one more: the language's host ends a call that takes too long, and then
@@ -163,4 +166,20 @@ pub fn tags(deployment: &Deployment, settings: &Settings) -> BTreeMap<String, St
     ];
     tags.extend(ours.map(|(name, value)| (name.to_owned(), value)));
     tags
+}
+
+#[cfg(test)]
+mod tests {
+    use dispatch_driver::conformance::Program;
+    use dispatch_model::{Name, OrgName};
+
+    use super::*;
+
+    #[test]
+    fn a_description_is_cut() {
+        let long = "n".repeat(128);
+        let (org, function) = (OrgName::new(&long).unwrap(), Name::new(&long).unwrap());
+        let deployment = Deployment { org, function, ..Program::Conformance.deployment("python3") };
+        assert_eq!(description(&deployment).chars().count(), DESCRIPTION);
+    }
 }
