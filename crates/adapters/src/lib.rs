@@ -1,8 +1,18 @@
 //! Drivers of foreign systems: one module and one cargo feature each. A driver implements one
 //! contract of `dispatch-driver` and passes that contract's conformance suite.
 
+#[cfg(any(
+    feature = "aws-lambda",
+    feature = "kubernetes",
+    feature = "openfaas",
+    feature = "openwhisk",
+    feature = "remote"
+))]
+mod busy;
 mod client;
 pub mod engine;
 #[cfg(feature = "kubernetes")]
 mod kubernetes;
 mod runtime;
+#[cfg(any(feature = "kubernetes", feature = "openfaas"))]
+mod words;

@@ -6,6 +6,7 @@ pub mod aws;
 pub mod containers;
 pub mod debian;
 pub mod docker;
+mod expansion;
 pub mod function_image;
 pub mod image;
 pub mod kubernetes;

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::settings::Options;
+use crate::words;
 
 /// Where a function's image listens.
 pub const PORT: u16 = 8080;
@@ -44,9 +45,7 @@ pub fn labels(deployment: &Deployment) -> Map<String, Value> {
     labels.insert("app.kubernetes.io/managed-by".to_owned(), json!("dispatch"));
     labels.insert(DEPLOYMENT_LABEL.to_owned(), json!(name(deployment.id)));
     for (key, value) in told(deployment) {
-        let cut: String = value.chars().take(63).collect();
-        let value = cut.trim_matches(|c: char| !c.is_ascii_alphanumeric());
-        labels.insert(key.to_owned(), json!(value));
+        labels.insert(key.to_owned(), json!(words::label(&value)));
     }
     labels
 }
@@ -104,7 +103,7 @@ fn container(deployment: &Deployment, image: &str, options: &Options, port: bool
 fn environment(deployment: &Deployment, port: bool) -> Vec<Value> {
     let mut all: BTreeMap<&str, String> = BTreeMap::new();
     for (name, value) in &deployment.environment {
-        all.insert(name, value.clone());
+        all.insert(name, words::unexpanded(value));
     }
     all.insert("DISPATCH_CONCURRENCY", deployment.concurrency.max(1).to_string());
     if port {

@@ -62,7 +62,7 @@ pub async fn context(trial: &Trial<'_>) -> Tried<()> {
 
 pub async fn environment(trial: &Trial<'_>) -> Tried<()> {
     const NAME: &str = "CONFORMANCE_WORD";
-    const WORD: &str = "a wörd, with = and \" in it";
+    const WORD: &str = "a wörd, with =, \", $$ and $(CONFORMANCE_WORD) in it";
     let mut deployment = trial.deployment(Program::Conformance).await?;
     deployment.environment.insert(NAME.to_owned(), WORD.to_owned());
     trial.build(&deployment).await?;

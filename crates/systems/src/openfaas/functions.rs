@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Answer, Flavour, NAMESPACES, missing, text};
 use crate::containers::{Container, Containers};
+use crate::expansion::expand;
 
 /// Paths that are probed when a function's annotations name no other.
 const PROBES: [(&str, &str); 2] =
@@ -86,7 +87,16 @@ impl Function {
     fn environment(&self) -> Vec<(String, String)> {
         let variables = self.spec["envVars"].as_object().into_iter().flatten();
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        variables.map(|(name, value)| (name.clone(), text(value))).collect()
+        let given = variables.map(|(name, value)| (name.clone(), text(value)));
+        match self.flavour {
+            Flavour::Faasd => given.collect(),
+            // It is a pod's there.
+            Flavour::Kubernetes => given.fold(Vec::new(), |mut all, (name, value)| {
+                let value = expand(&value, &all);
+                all.push((name, value));
+                all
+            }),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::gateway::Flavour;
 use super::settings::Settings;
+use crate::words;
 
 /// Where function images tell their health; OpenFaaS asks its own watchdog's paths otherwise.
 const HEALTH: &str = "/healthz";
@@ -49,14 +50,18 @@ impl<'a> Function<'a> {
         settings: &'a Settings,
     ) -> Self {
         let environment = deployment.environment.iter();
+        let given = |value: &String| match flavour.scales {
+            true => words::unexpanded(value),
+            false => value.clone(),
+        };
         let mut env_vars: BTreeMap<&str, String> =
-            environment.map(|(name, value)| (name.as_str(), value.clone())).collect();
+            environment.map(|(name, value)| (name.as_str(), given(value))).collect();
         let concurrency = deployment.concurrency.max(1).to_string();
         env_vars.insert("DISPATCH_CONCURRENCY", concurrency.clone());
         let mut labels = BTreeMap::from([
             ("app.kubernetes.io/managed-by", "dispatch".to_owned()),
-            ("io.dispatch/organization", deployment.org.to_string()),
-            ("io.dispatch/function", deployment.function.to_string()),
+            ("io.dispatch/organization", words::label(deployment.org.as_str())),
+            ("io.dispatch/function", words::label(deployment.function.as_str())),
             ("io.dispatch/version", deployment.version.to_string()),
             ("io.dispatch/deployment", deployment.id.to_string()),
         ]);

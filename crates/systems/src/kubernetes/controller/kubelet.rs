@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::super::api::place;
 use super::kinds::{NODES, PODS};
 use super::{Shared, settled, status};
+use crate::expansion::expand;
 use crate::programs::free_address;
 
 /// Name of the one node.
@@ -135,10 +136,13 @@ impl Pod {
         if let Some(memory) = container["resources"]["limits"]["memory"].as_str() {
             words.push(format!("--memory={}", memory.replace("Mi", "m").replace("Gi", "g")));
         }
+        let mut given = Vec::new();
         for variable in container["env"].as_array().into_iter().flatten() {
             let text = |key: &str| variable[key].as_str().unwrap_or_default();
             if text("name") != "PORT" {
-                words.push(format!("--env={}={}", text("name"), text("value")));
+                let value = expand(text("value"), &given);
+                words.push(format!("--env={}={value}", text("name")));
+                given.push((text("name").to_owned(), value));
             }
         }
         words.push(format!("--env=PORT={}", self.port));
