@@ -5,7 +5,7 @@ use std::time::Duration;
 use dispatch_driver::{Result, engine_type};
 
 /// Servers close connections that are idle for longer, which would fail the next call on them.
-const KEEP_ALIVE: Duration = Duration::from_secs(20);
+pub const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
 /// A client that follows no redirects: what is sent with a call is for its engine alone.
 ///

@@ -3,23 +3,32 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use dispatch_driver::{Call, Error, Outcome, Phases, Result, Retry};
+use dispatch_driver::{Call, Error, Outcome, Phases, Reached, Result, Retry};
 use dispatch_model::{InvocationError, InvocationErrorType, Logs, RawJson, code};
 use http_body::{Frame, SizeHint};
 use reqwest::StatusCode;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// Largest answer that is read, in bytes.
-const MAX_ANSWER: usize = 64 << 20;
+/// Largest answer of a call that is read, in bytes.
+pub const MAX_ANSWER: usize = 64 << 20;
+/// Largest log that is read, in bytes.
+pub const MAX_LOG: usize = 16 << 20;
+/// Largest of other answers, in bytes.
+pub const MAX_SMALL: usize = 1 << 20;
+/// How long after a call's deadline the function's own words are waited for: what runs it ends the
+/// call at the same moment, and knows what it printed.
+pub const GRACE: Duration = Duration::from_millis(250);
 /// Largest part of a foreign error that is shown, in bytes.
 const MAX_SHOWN: usize = 2_000;
 /// What is kept of each of a call's two streams, and of the stack trace of its error, in bytes.
-const MAX_LOG: usize = 64 << 10;
+const MAX_STREAM: usize = 64 << 10;
 /// What is kept of an error's message, in bytes.
 const MAX_MESSAGE: usize = 8 << 10;
 
@@ -69,32 +78,91 @@ pub struct Reply {
     pub body: Bytes,
 }
 
-/// Sends a call and reads the whole answer, until the call's deadline.
+/// Sends a call and reads the whole answer, until the call's deadline. Half of the time is for the
+/// connection, so that another engine has the rest when none comes about.
 ///
 /// # Errors
-/// When nothing was answered: surely unreached where no connection came about.
+/// When nothing was answered: surely unreached where nothing of the call was sent.
 pub async fn send(request: reqwest::RequestBuilder, call: &Call) -> Result<Reply> {
+    let (client, request) = request.build_split();
+    let mut request = request.map_err(unanswered)?;
+    let begun = Arc::new(AtomicBool::new(false));
+    if let Some(body) = request.body_mut().take() {
+        let noticed = Noticed { body, begun: begun.clone() };
+        *request.body_mut() = Some(reqwest::Body::wrap(noticed));
+    }
     let answered = async {
-        let mut response = request.send().await.map_err(unanswered)?;
+        let mut response = client.execute(request).await.map_err(unanswered)?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let body = read(&mut response).await?;
+        let body = read(&mut response, MAX_ANSWER).await?;
         Ok(Reply { status, headers, body })
     };
+    let mut answered = std::pin::pin!(answered);
+    let half = Instant::now() + call.deadline.saturating_duration_since(Instant::now()) / 2;
+    if let Ok(end) = tokio::time::timeout_at(half.into(), &mut answered).await {
+        return end;
+    }
+    if !begun.load(Ordering::Acquire) {
+        let text = "no connection came about in half of the call's time";
+        return Err(Error::backend(code::ENGINE006, Retry::Now, text).unreached());
+    }
     let limit = tokio::time::Instant::from_std(call.deadline);
     tokio::time::timeout_at(limit, answered).await.unwrap_or_else(|_| Err(late()))
 }
 
-/// A body that comes in one piece is not copied.
-async fn read(response: &mut reqwest::Response) -> Result<Bytes> {
+/// A body that tells when its first part is asked for: until then nothing of it was sent.
+struct Noticed {
+    body: reqwest::Body,
+    begun: Arc<AtomicBool>,
+}
+
+impl http_body::Body for Noticed {
+    type Data = Bytes;
+    type Error = reqwest::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<std::result::Result<Frame<Bytes>, Self::Error>>> {
+        self.begun.store(true, Ordering::Release);
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// What a call that got no answer comes to: after `ends` it is the function's own time that is
+/// over, unless the call surely was not sent.
+///
+/// # Errors
+/// The error itself, where the system behind it is at fault.
+pub fn unheard(error: Error, begun: Instant, ends: Instant) -> Result<Outcome> {
+    if Instant::now() < ends || error.reached == Reached::No {
+        return Err(error);
+    }
+    Ok(timed_out(ends.saturating_duration_since(begun), handled(begun)))
+}
+
+/// A body of `most` bytes; one that comes in one piece is not copied.
+///
+/// # Errors
+/// When there is more of it.
+pub async fn read(response: &mut reqwest::Response, most: usize) -> Result<Bytes> {
     let first = response.chunk().await.map_err(unanswered)?.unwrap_or_default();
     let Some(second) = response.chunk().await.map_err(unanswered)? else { return Ok(first) };
     let expected = response.content_length().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
-    let mut whole = Vec::with_capacity(expected.min(MAX_ANSWER).max(first.len() + second.len()));
+    let mut whole = Vec::with_capacity(expected.min(most).max(first.len() + second.len()));
     whole.extend_from_slice(&first);
     whole.extend_from_slice(&second);
     while let Some(more) = response.chunk().await.map_err(unanswered)? {
-        if whole.len() + more.len() > MAX_ANSWER {
-            let text = format!("the answer is larger than {MAX_ANSWER} bytes");
+        if whole.len() + more.len() > most {
+            let text = format!("the answer is larger than {most} bytes");
             return Err(Error::backend(code::ENGINE006, Retry::Never, text).of_deployment());
         }
         whole.extend_from_slice(&more);
@@ -148,7 +216,7 @@ pub fn cut(message: &mut String) {
 }
 
 fn cut_lines(lines: &mut Vec<String>) {
-    let mut room = MAX_LOG;
+    let mut room = MAX_STREAM;
     for at in 0..lines.len() {
         let line = &mut lines[at];
         if line.len() >= room {
@@ -156,7 +224,7 @@ fn cut_lines(lines: &mut Vec<String>) {
             line.shrink_to_fit();
             lines.truncate(at + 1);
             lines.shrink_to_fit();
-            lines.push(format!("[dispatch: cut after {MAX_LOG} bytes]"));
+            lines.push(format!("[dispatch: cut after {MAX_STREAM} bytes]"));
             return;
         }
         // Its end counts, too: there may be any number of empty ones.
@@ -217,6 +285,8 @@ struct AnswerContext {
 }
 
 #[cfg(test)]
+mod sending_tests;
+#[cfg(test)]
 mod tests {
     use serde_json::json;
 
@@ -229,7 +299,7 @@ mod tests {
 
     #[test]
     fn what_an_image_prints_and_says_of_its_error_is_kept_up_to_a_limit() {
-        let (long, many) = ("ä".repeat(MAX_LOG), vec![""; 2 * MAX_LOG]);
+        let (long, many) = ("ä".repeat(MAX_STREAM), vec![""; 2 * MAX_STREAM]);
         let error = json!({"type": "FunctionError", "message": long, "stacktrace": [long, long]});
         let logs = json!({"stdout": ["first", long, "last"], "stderr": many});
         let body = json!({"context": {"error": error, "logs": logs}});
@@ -239,7 +309,7 @@ mod tests {
         for lines in [&error.stacktrace, &outcome.logs.stdout, &outcome.logs.stderr] {
             let (last, kept) = lines.split_last().unwrap();
             assert!(last.contains("cut after"), "{last}");
-            assert!(kept.iter().map(|line| line.len() + 1).sum::<usize>() <= MAX_LOG + 1);
+            assert!(kept.iter().map(|line| line.len() + 1).sum::<usize>() <= MAX_STREAM + 1);
         }
         assert_eq!(outcome.logs.stdout[0], "first");
     }

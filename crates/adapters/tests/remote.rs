@@ -4,5 +4,7 @@
 mod document;
 #[path = "remote/example.rs"]
 mod example;
+#[path = "remote/spared.rs"]
+mod spared;
 #[path = "remote/wrong.rs"]
 mod wrong;

@@ -16,9 +16,10 @@ use dispatch_driver::{
 };
 use dispatch_model::code;
 use reqwest::StatusCode;
-use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use reqwest::header::CONTENT_TYPE;
 use uuid::Uuid;
 
+use crate::busy;
 use crate::client::InFlight;
 use crate::runtime::{self, Reply};
 use callback::Callbacks;
@@ -33,9 +34,6 @@ const LOOK: Duration = Duration::from_millis(200);
 const DOOMED: Duration = Duration::from_secs(3);
 /// Lines of a function that does not start which its author gets to read.
 const LAST_LINES: usize = 40;
-/// How long after a call's deadline the function's own words are waited for: its image ends the
-/// call at the same moment, and knows what it printed.
-const GRACE: Duration = Duration::from_millis(250);
 
 /// Makes engines over OpenFaaS.
 pub struct OpenFaasType;
@@ -91,8 +89,9 @@ struct OpenFaas {
 }
 
 impl OpenFaas {
-    /// Makes the function unless it is there, and waits until it serves.
-    async fn make(&self, deployment: &Deployment) -> Result<()> {
+    /// Makes the function unless it is there, and waits until it serves; `sent` tells that it was
+    /// not there.
+    async fn make(&self, deployment: &Deployment, sent: &mut bool) -> Result<()> {
         let Some(image) = deployment.function_image.as_deref() else {
             let text = format!(
                 "the engine {} runs functions' own images only: name an image of a registry for \
@@ -106,6 +105,7 @@ impl OpenFaas {
         match self.gateway.function(id).await? {
             None => {
                 let function = function::Function::of(deployment, image, flavour, &self.settings);
+                *sent = true;
                 self.gateway.deploy(&function).await?;
             }
             Some(status) if status.replicas == 0 => self.gateway.scale(id, 1).await?,
@@ -201,8 +201,10 @@ impl Engine for OpenFaas {
     }
 
     async fn build(&self, deployment: &Deployment) -> Result<()> {
-        let made = self.make(deployment).await;
-        if made.is_err() {
+        let mut sent = false;
+        let made = self.make(deployment, &mut sent).await;
+        // One that was there may serve calls of other servers.
+        if made.is_err() && sent {
             // What is left of it, if anything, is in nobody's way when this fails too.
             let _ = self.remove(deployment.id).await;
         }
@@ -212,7 +214,7 @@ impl Engine for OpenFaas {
     async fn ensure(&self, deployment: &Deployment) -> Result<()> {
         match self.known.contains(&deployment.id) {
             true => Ok(()),
-            false => self.make(deployment).await,
+            false => self.make(deployment, &mut false).await,
         }
     }
 
@@ -239,14 +241,10 @@ impl Engine for OpenFaas {
         }
         let _entered = self.calls.enter();
         let (begun, ends) = (Instant::now(), call.deadline);
-        call.deadline = ends + GRACE;
+        call.deadline = ends + runtime::GRACE;
         match self.send(id, &call).await {
             Ok(reply) => self.outcome(id, &reply, begun),
-            Err(_) if Instant::now() > ends => {
-                let limit = ends.saturating_duration_since(begun);
-                Ok(runtime::timed_out(limit, runtime::handled(begun)))
-            }
-            Err(error) => Err(error),
+            Err(error) => runtime::unheard(error, begun, ends),
         }
     }
 
@@ -283,13 +281,14 @@ fn refusal(reply: &Reply) -> Error {
 
 fn refused(reply: &Reply) -> Error {
     let text = format!("OpenFaaS answers {}: {}", reply.status, runtime::shown(&reply.body));
+    let after = busy::retry_after(&reply.headers).unwrap_or(Duration::from_secs(1));
     match reply.status {
         // No instance took it: the gateway found none, or those there are have enough to do.
-        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
-            let seconds = reply.headers.get(RETRY_AFTER);
-            let seconds = seconds.and_then(|value| value.to_str().ok()?.parse().ok());
-            let retry = Retry::After(Duration::from_secs(seconds.unwrap_or(1)));
-            Error::backend(code::ENGINE005, retry, text).unreached()
+        status if busy::is_unsent(status, &text) => {
+            Error::backend(code::ENGINE005, Retry::After(after), text).unreached()
+        }
+        StatusCode::SERVICE_UNAVAILABLE => {
+            Error::backend(code::ENGINE006, Retry::After(after), text)
         }
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
             Error::backend(code::ENGINE006, Retry::Never, text).unreached()
@@ -301,27 +300,28 @@ fn refused(reply: &Reply) -> Error {
 #[cfg(test)]
 mod tests {
     use dispatch_driver::{Reached, Scope};
+    use reqwest::header::RETRY_AFTER;
 
     use super::*;
 
     #[test]
     fn only_a_refusal_before_the_handler_is_unreached() {
-        let told = |status: u16, after: Option<&str>| {
+        let told = |status: u16, after: Option<&str>, body: &'static str| {
             let headers = after.map(|after| (RETRY_AFTER, after.parse().unwrap()));
             let status = StatusCode::from_u16(status).unwrap();
             let headers = headers.into_iter().collect();
-            refusal(&Reply { status, headers, body: "words\n".into() })
+            refusal(&Reply { status, headers, body: body.into() })
         };
         let second = Retry::After(Duration::from_secs(1));
         for (status, after, code, retry, reached) in [
-            (503, None, "ENGINE005", second, Reached::No),
+            (503, None, "ENGINE006", second, Reached::Maybe),
             (429, Some("7"), "ENGINE005", Retry::After(Duration::from_secs(7)), Reached::No),
             (401, None, "ENGINE006", Retry::Never, Reached::No),
             (500, None, "ENGINE006", Retry::Now, Reached::Maybe),
             (502, None, "ENGINE006", Retry::Now, Reached::Maybe),
             (504, None, "ENGINE006", Retry::Now, Reached::Maybe),
         ] {
-            let error = told(status, after);
+            let error = told(status, after, "words\n");
             assert_eq!(
                 (error.code, error.retry, error.reached),
                 (code, retry, reached),
@@ -330,5 +330,7 @@ mod tests {
             assert_eq!(error.scope, Scope::Deployment, "{status}: it may be an image's own");
             assert!(error.message.contains("words"), "{error}");
         }
+        let error = told(503, None, "No endpoints available for: dispatch-1.");
+        assert_eq!((error.code, error.reached), ("ENGINE005", Reached::No), "{error}");
     }
 }

@@ -8,6 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use dashmap::DashSet;
 use dispatch_driver::{
     Beside, Call, Capabilities, Deployment, Engine, EngineConfig, EngineType, Error, Health,
@@ -27,9 +28,6 @@ const HEALTH: Duration = Duration::from_secs(2);
 const SMALL: Duration = Duration::from_secs(30);
 /// Between two looks at a deployment that is being made.
 const LOOK: Duration = Duration::from_millis(200);
-/// How long after a call's deadline the engine's own words are waited for: it ends the call at the
-/// same moment, and knows what it printed.
-const GRACE: Duration = Duration::from_millis(250);
 /// Milliseconds a call has left, so that an engine need not compare clocks.
 const TIME_LEFT: &str = "dispatch-time-left-ms";
 
@@ -105,12 +103,22 @@ impl RemoteEngine {
     }
 
     /// Sends what is no call, and gives the body of a success.
-    async fn ask(&self, request: RequestBuilder, limit: Duration) -> Result<Vec<u8>> {
-        let answer = request.timeout(limit).send().await.map_err(runtime::unanswered)?;
+    async fn ask(&self, request: RequestBuilder, limit: Duration) -> Result<Bytes> {
+        self.ask_for(runtime::MAX_SMALL, request, limit).await
+    }
+
+    /// The same with a body of `most` bytes.
+    async fn ask_for(
+        &self,
+        most: usize,
+        request: RequestBuilder,
+        limit: Duration,
+    ) -> Result<Bytes> {
+        let mut answer = request.timeout(limit).send().await.map_err(runtime::unanswered)?;
         let (status, headers) = (answer.status(), answer.headers().clone());
-        let body = answer.bytes().await.map_err(runtime::unanswered)?;
+        let body = runtime::read(&mut answer, most).await?;
         match status.is_success() {
-            true => Ok(body.into()),
+            true => Ok(body),
             false => Err(wire::failure(status, &headers, &body)),
         }
     }
@@ -152,12 +160,14 @@ impl RemoteEngine {
         Ok(Order::of(deployment, None, Some(source)))
     }
 
-    /// Makes it there unless it is there, and waits until it can be called.
-    async fn make(&self, deployment: &Deployment) -> Result<()> {
+    /// Makes it there unless it is there, and waits until it can be called; `sent` tells that it
+    /// was not there.
+    async fn make(&self, deployment: &Deployment, sent: &mut bool) -> Result<()> {
         let (id, deadline) = (deployment.id, Instant::now() + self.build_timeout);
         let mut observed = self.look(id).await?;
         if matches!(observed, Observed::Absent | Observed::Failed { .. }) {
             let order = self.order(deployment).await?;
+            *sent = true;
             let put = self.deployment(Method::PUT, id, "").json(&order);
             observed = State::read(&self.ask(put, self.build_timeout).await?)?;
         }
@@ -197,8 +207,10 @@ impl Engine for RemoteEngine {
     }
 
     async fn build(&self, deployment: &Deployment) -> Result<()> {
-        let made = self.make(deployment).await;
-        if made.is_err() {
+        let mut sent = false;
+        let made = self.make(deployment, &mut sent).await;
+        // One that was there may serve calls of other servers.
+        if made.is_err() && sent {
             // What is left of it, if anything, is in nobody's way when this fails too.
             let _ = self.remove(deployment.id).await;
         }
@@ -208,7 +220,7 @@ impl Engine for RemoteEngine {
     async fn ensure(&self, deployment: &Deployment) -> Result<()> {
         match self.known.contains(&deployment.id) {
             true => Ok(()),
-            false => self.make(deployment).await,
+            false => self.make(deployment, &mut false).await,
         }
     }
 
@@ -237,13 +249,10 @@ impl Engine for RemoteEngine {
             .header("dispatch-run-id", call.run_id.to_string())
             .header(TIME_LEFT, left.as_millis().to_string())
             .body(runtime::body(&call));
-        call.deadline = ends + GRACE;
+        call.deadline = ends + runtime::GRACE;
         let reply = match runtime::send(request, &call).await {
             Ok(reply) => reply,
-            Err(_) if Instant::now() > ends => {
-                return Ok(runtime::timed_out(left, runtime::handled(begun)));
-            }
-            Err(error) => return Err(error),
+            Err(error) => return runtime::unheard(error, begun, ends),
         };
         if reply.status == StatusCode::OK {
             return runtime::outcome(&reply, runtime::handled(begun));
@@ -257,7 +266,7 @@ impl Engine for RemoteEngine {
 
     async fn logs(&self, id: Uuid, lines: usize) -> Result<Vec<String>> {
         let request = self.deployment(Method::GET, id, "/logs").query(&[("lines", lines)]);
-        Lines::read(&self.ask(request, SMALL).await?)
+        Lines::read(&self.ask_for(runtime::MAX_LOG, request, SMALL).await?)
     }
 
     async fn health(&self) -> Health {

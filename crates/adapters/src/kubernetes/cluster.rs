@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::access::Access;
 use super::failure::Failure;
+use crate::runtime;
 
 /// Who owns the fields that Dispatch sets.
 const FIELD_MANAGER: &str = "dispatch";
@@ -19,6 +20,8 @@ const ANSWER: Duration = Duration::from_secs(15);
 /// How often a request that nobody answers is sent, and how long is waited between.
 const TRIES: u32 = 6;
 const PAUSE: Duration = Duration::from_millis(100);
+/// Largest answer of the API that is read, in bytes: a list of pods with all they say.
+const MAX_ANSWER: usize = 16 << 20;
 /// Longest time of one watch; the server ends it then, and a new one is begun.
 pub const WATCH: Duration = Duration::from_secs(240);
 
@@ -84,27 +87,35 @@ impl Cluster {
         request: RequestBuilder,
     ) -> std::result::Result<RequestBuilder, Failure> {
         let header = self.access.authorization().await.map_err(Failure::said)?;
-        Ok(match header {
-            Some(header) => request.header(AUTHORIZATION, header),
-            None => request,
-        })
+        Ok(signed(request, header.as_ref()))
     }
 
     async fn send(&self, request: RequestBuilder) -> std::result::Result<Response, Failure> {
         let json = HeaderValue::from_static("application/json");
-        let request = self.authorized(request.header(ACCEPT, json)).await?;
-        let response = request.send().await.map_err(Failure::unanswered)?;
+        let request = request.header(ACCEPT, json);
+        let header = self.access.authorization().await.map_err(Failure::said)?;
+        let again = request.try_clone();
+        let request = signed(request, header.as_ref());
+        let mut response = request.send().await.map_err(Failure::unanswered)?;
+        if response.status() == StatusCode::UNAUTHORIZED
+            && header.is_some_and(|header| self.access.refused(&header))
+            && let Some(again) = again
+        {
+            let again = self.authorized(again).await?;
+            response = again.send().await.map_err(Failure::unanswered)?;
+        }
         if response.status().is_success() {
             return Ok(response);
         }
         let (status, headers) = (response.status(), response.headers().clone());
-        let body = response.bytes().await.unwrap_or_default();
+        let body = runtime::read(&mut response, runtime::MAX_SMALL).await.unwrap_or_default();
         Err(Failure::answered(status, &headers, &body))
     }
 
     async fn json(&self, request: RequestBuilder) -> std::result::Result<Value, Failure> {
-        let answer = self.send(request.timeout(ANSWER)).await?;
-        let body = answer.bytes().await.map_err(Failure::unanswered)?;
+        let mut answer = self.send(request.timeout(ANSWER)).await?;
+        let body = runtime::read(&mut answer, MAX_ANSWER).await;
+        let body = body.map_err(|error| Failure::said(error.message))?;
         serde_json::from_slice(&body)
             .map_err(|error| Failure::said(format!("its answer is not JSON: {error}")))
     }
@@ -194,11 +205,15 @@ impl Cluster {
     ) -> std::result::Result<String, Failure> {
         let lines = lines.to_string();
         let url = format!("{}/{pod}/log", self.url(&PODS));
-        let query = [("container", container), ("tailLines", &lines)];
+        // Of more than that the API itself cuts the newest off.
+        let most = runtime::MAX_LOG.to_string();
+        let query = [("container", container), ("tailLines", &lines), ("limitBytes", &most)];
         let request = self.access.client.get(url).query(&query).timeout(ANSWER);
-        let answer = self.authorized(request).await?.send().await.map_err(Failure::unanswered)?;
+        let request = self.authorized(request).await?;
+        let mut answer = request.send().await.map_err(Failure::unanswered)?;
         let (status, headers) = (answer.status(), answer.headers().clone());
-        let body = answer.bytes().await.map_err(Failure::unanswered)?;
+        let body = runtime::read(&mut answer, runtime::MAX_LOG).await;
+        let body = body.map_err(|error| Failure::said(error.message))?;
         match status.is_success() {
             true => Ok(String::from_utf8_lossy(&body).into_owned()),
             false => Err(Failure::answered(status, &headers, &body)),
@@ -237,6 +252,13 @@ impl Cluster {
         );
         let retry = dispatch_driver::Retry::After(Duration::from_secs(30));
         Error::backend(dispatch_model::code::ENGINE006, retry, text).unreached()
+    }
+}
+
+fn signed(request: RequestBuilder, header: Option<&HeaderValue>) -> RequestBuilder {
+    match header {
+        Some(header) => request.header(AUTHORIZATION, header),
+        None => request,
     }
 }
 

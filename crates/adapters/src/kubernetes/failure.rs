@@ -5,9 +5,10 @@ use std::time::Duration;
 use dispatch_driver::{Error, Retry};
 use dispatch_model::code;
 use reqwest::StatusCode;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::HeaderMap;
 use serde_json::Value;
 
+use crate::busy;
 use crate::runtime;
 
 /// A request that failed.
@@ -38,8 +39,7 @@ impl Failure {
             message if message.is_empty() => runtime::shown(body),
             message => message,
         };
-        let seconds = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-        let retry_after = seconds.map(Duration::from_secs);
+        let retry_after = busy::retry_after(headers);
         Self { status: Some(status), reason: text("reason"), message, retry_after }
     }
 

@@ -20,6 +20,8 @@ use super::cluster::{Cluster, PODS, Resource};
 use super::pod::{self, CONTAINER, DEPLOYMENT_LABEL, Trouble};
 use super::settings::Options;
 use super::wait::{Waited, until};
+use crate::busy;
+use crate::client::KEEP_ALIVE;
 use crate::runtime::{self, Reply};
 
 /// How long a deployment that says it failed may take to come round: images are pulled again, and
@@ -129,6 +131,7 @@ impl<K: Kind> Foreign<K> {
             .http1_only()
             .connect_timeout(Duration::from_secs(5))
             .redirect(reqwest::redirect::Policy::none())
+            .pool_idle_timeout(KEEP_ALIVE)
             .build()
             .map_err(|error| Error::ours(code::ENGINE006, error.to_string()))?;
         let languages = beside.languages.iter().map(|l| l.name.clone()).collect();
@@ -203,9 +206,10 @@ impl<K: Kind> Foreign<K> {
             let request = self.request(Method::GET, &target, "healthz").await?;
             last = match request.timeout(HEALTH).send().await {
                 Ok(answer) if answer.status().is_success() => return Ok(()),
-                Ok(answer) => {
+                Ok(mut answer) => {
                     let status = answer.status();
-                    let said = answer.bytes().await.unwrap_or_default();
+                    let said = runtime::read(&mut answer, runtime::MAX_SMALL).await;
+                    let said = said.unwrap_or_default();
                     format!("{status}: {}", runtime::shown(&said))
                 }
                 Err(error) => runtime::unanswered(error).message,
@@ -284,7 +288,7 @@ impl<K: Kind> Foreign<K> {
                 let retry = Retry::Now;
                 Err(Error::backend(code::ENGINE007, retry, text).unreached())
             }
-            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Err(busy(reply)),
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Err(refusal(reply)),
             status => {
                 let text = format!("{status}: {}", runtime::shown(&reply.body));
                 Err(Error::backend(code::ENGINE006, Retry::Now, text).of_deployment())
@@ -301,30 +305,13 @@ fn failed(text: String) -> Error {
     Error::backend(code::ENGINE006, Retry::After(Duration::from_secs(10)), text)
 }
 
-/// Sentences by which proxies of a cluster say that nothing was sent to a pod.
-const UNSENT: [&str; 6] = [
-    "no endpoints available",
-    "connection refused",
-    "no route to host",
-    "no healthy upstream",
-    "overload",
-    "queue full",
-];
-
-fn busy(reply: &Reply) -> Error {
+fn refusal(reply: &Reply) -> Error {
     let said = runtime::shown(&reply.body);
-    let after = reply.headers.get(reqwest::header::RETRY_AFTER);
-    let after = after.and_then(|value| value.to_str().ok()?.parse().ok()).map(Duration::from_secs);
+    let retry = Retry::After(busy::retry_after(&reply.headers).unwrap_or(SOON));
     let text = format!("the cluster has no pod that takes the call: {}: {said}", reply.status);
-    let unsent = reply.status == StatusCode::TOO_MANY_REQUESTS
-        || UNSENT.iter().any(|sentence| said.contains(sentence));
-    match unsent {
-        true => {
-            let retry = Retry::After(after.unwrap_or(SOON));
-            Error::backend(code::ENGINE005, retry, text).unreached().of_deployment()
-        }
-        false => Error::backend(code::ENGINE006, Retry::After(after.unwrap_or(SOON)), text)
-            .of_deployment(),
+    match busy::is_unsent(reply.status, &said) {
+        true => Error::backend(code::ENGINE005, retry, text).unreached().of_deployment(),
+        false => Error::backend(code::ENGINE006, retry, text).of_deployment(),
     }
 }
 
@@ -345,6 +332,11 @@ impl<K: Kind> Engine for Foreign<K> {
                         so that a cluster can pull it";
             Error::caller(code::ENGINE003, text)
         })?;
+        let name = pod::name(deployment.id);
+        let there = self.cluster.get(&self.kind.primary(), &name).await?;
+        // One that is there may serve calls of other servers: a failure here is no reason to end it.
+        let ours =
+            there.is_none_or(|object| matches!(self.kind.judge(&object), Observed::Failed { .. }));
         let made = async {
             for (resource, object) in self.kind.objects(deployment, image) {
                 self.cluster.apply(&resource, &object).await?;
@@ -354,7 +346,7 @@ impl<K: Kind> Engine for Foreign<K> {
             self.reachable(deployment.id).await
         };
         let made = made.await;
-        if made.is_err() {
+        if made.is_err() && ours {
             // The failure says more than that the rest could not be removed either.
             let _ = self.forget(deployment.id).await;
         }
@@ -393,24 +385,24 @@ impl<K: Kind> Engine for Foreign<K> {
         self.forget(id).await
     }
 
-    async fn invoke(&self, id: Uuid, call: Call) -> Result<Outcome> {
+    async fn invoke(&self, id: Uuid, mut call: Call) -> Result<Outcome> {
         let target = self.target(id)?;
         let _busy = Busy::new(&self.busy);
-        let begun = Instant::now();
-        let limit = call.deadline.saturating_duration_since(begun);
-        let request = self.request(Method::POST, &target, "").await?;
+        let (begun, ends) = (Instant::now(), call.deadline);
+        let request = self.request(Method::POST, &target, "");
+        let request = tokio::time::timeout_at(ends.into(), request).await.map_err(|_| {
+            failed("no credentials came until the deadline of the call".to_owned()).unreached()
+        })??;
         let json = HeaderValue::from_static("application/json");
         let request = request.header(CONTENT_TYPE, json).body(runtime::body(&call));
-        let reply = runtime::send(request, &call).await;
-        let phases = runtime::handled(begun);
-        match reply {
-            Ok(reply) => self.answered(&target, &reply, phases),
-            Err(_) if Instant::now() >= call.deadline => Ok(runtime::timed_out(limit, phases)),
+        call.deadline = ends + runtime::GRACE;
+        match runtime::send(request, &call).await {
+            Ok(reply) => self.answered(&target, &reply, runtime::handled(begun)),
             // Nobody but the function's pods is there, or has begun to answer.
             Err(error) if target.is_direct() || error.reached == Reached::Maybe => {
-                Err(error.of_deployment())
+                runtime::unheard(error.of_deployment(), begun, ends)
             }
-            Err(error) => Err(error),
+            Err(error) => runtime::unheard(error, begun, ends),
         }
     }
 

@@ -14,7 +14,7 @@ use super::failure::Failure;
 
 /// Between two looks when nothing changes: pods and grace periods are no part of the watch.
 const LOOK: Duration = Duration::from_millis(500);
-/// Before a list is asked for again.
+/// Before a list is asked for again, also after a watch that ended at once.
 const PAUSE: Duration = Duration::from_millis(200);
 /// Largest part of a watch that is kept while its line is not whole, in bytes.
 const MAX_LINE: usize = 8 << 20;
@@ -62,7 +62,10 @@ where
             let look = deadline.min(Instant::now() + LOOK);
             match timeout_at(look, watch.next()).await {
                 Ok(Next::Is(now)) => object = now,
-                Ok(Next::Over) => break,
+                Ok(Next::Over) => {
+                    tokio::time::sleep(PAUSE).await;
+                    break;
+                }
                 Err(_) if Instant::now() >= deadline => return Waited::Over(None),
                 Err(_) => {}
             }

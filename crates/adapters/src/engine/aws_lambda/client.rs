@@ -13,7 +13,8 @@ use serde_json::Value;
 
 use super::credentials::Source;
 use super::signature::{Request, Scope, authorization, encode, sha256, stamp};
-use crate::runtime::{Reply, shown, unanswered};
+use crate::busy::retry_after;
+use crate::runtime::{MAX_SMALL, Reply, read, shown, unanswered};
 
 const SERVICE: &str = "lambda";
 /// Longest time of one managing request; an archive is uploaded with one.
@@ -137,9 +138,10 @@ impl Client {
             request = request.header("content-type", "application/json").body(body);
         }
         let unanswered = |error| Trouble::Unanswered(unanswered(error));
-        let response = request.send().await.map_err(unanswered)?;
+        let mut response = request.send().await.map_err(unanswered)?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let reply = Reply { status, headers, body: response.bytes().await.map_err(unanswered)? };
+        let body = read(&mut response, MAX_SMALL).await.map_err(Trouble::Unanswered)?;
+        let reply = Reply { status, headers, body };
         if !status.is_success() {
             return Err(Trouble::Refused(Refusal::of(&reply)));
         }
@@ -158,8 +160,7 @@ impl Refusal {
         let kind = kind.rsplit('#').next().unwrap_or_default().to_owned();
         let message = text("Message").or_else(|| text("message"));
         let message = message.unwrap_or_else(|| shown(&reply.body));
-        let after = header("retry-after").and_then(|text| text.parse().ok());
-        Self { status: reply.status, kind, message, after: after.map(Duration::from_secs) }
+        Self { status: reply.status, kind, message, after: retry_after(&reply.headers) }
     }
 
     pub fn is(&self, kind: &str) -> bool {

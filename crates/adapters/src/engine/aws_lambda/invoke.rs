@@ -34,15 +34,15 @@ pub async fn invoke(client: &Client, path: &str, call: &Call) -> Result<Outcome>
     }
     let request = send(client, path, &parts);
     let until = tokio::time::Instant::from_std(call.deadline);
-    let timed_out = || runtime::timed_out(limit, runtime::handled(begun));
     let Ok(request) = tokio::time::timeout_at(until, request).await else {
-        return Ok(timed_out());
+        let text = "no credentials came until the deadline of the call";
+        return Err(Error::backend(code::ENGINE006, Retry::Now, text).unreached());
     };
     let request = request?.body(runtime::body(call));
-    match runtime::send(request, call).await {
+    let patient = Call { deadline: call.deadline + runtime::GRACE, ..call.clone() };
+    match runtime::send(request, &patient).await {
         Ok(reply) => outcome(&reply, limit, runtime::handled(begun)),
-        Err(_) if Instant::now() >= call.deadline => Ok(timed_out()),
-        Err(error) => Err(error),
+        Err(error) => runtime::unheard(error, begun, call.deadline),
     }
 }
 
@@ -60,9 +60,9 @@ pub async fn load(client: &Client, path: &str, patience: Duration) -> Result<()>
     let until = Instant::now() + patience;
     loop {
         let request = send(client, path, &parts).await?.body(body.clone()).timeout(patience);
-        let response = request.send().await.map_err(runtime::unanswered)?;
+        let mut response = request.send().await.map_err(runtime::unanswered)?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let body = response.bytes().await.map_err(runtime::unanswered)?;
+        let body = runtime::read(&mut response, MAX_BODY).await?;
         let reply = Reply { status, headers, body };
         if status.is_success() {
             return match failure(&reply) {

@@ -3,6 +3,7 @@
 use std::sync::RwLock;
 use std::time::Duration;
 
+use bytes::Bytes;
 use dispatch_driver::{EngineConfig, Error, Result, Retry};
 use dispatch_model::code;
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
@@ -38,7 +39,8 @@ pub struct Gateway {
 pub struct Flavour {
     pub provider: String,
     pub release: String,
-    /// Whether there can be more replicas than one, and none: on Kubernetes, not in faasd.
+    /// Whether it is on Kubernetes, where there can be more replicas than one, and none; not in
+    /// faasd.
     pub scales: bool,
 }
 
@@ -97,15 +99,25 @@ impl Gateway {
     }
 
     /// The body of a success; `None` when what was asked for is not there.
-    async fn ask(&self, request: RequestBuilder, limit: Duration) -> Result<Option<Vec<u8>>> {
-        let answer = request.timeout(limit).send().await.map_err(|error| {
+    async fn ask(&self, request: RequestBuilder, limit: Duration) -> Result<Option<Bytes>> {
+        self.ask_for(runtime::MAX_SMALL, request, limit).await
+    }
+
+    /// The same with a body of `most` bytes.
+    async fn ask_for(
+        &self,
+        most: usize,
+        request: RequestBuilder,
+        limit: Duration,
+    ) -> Result<Option<Bytes>> {
+        let mut answer = request.timeout(limit).send().await.map_err(|error| {
             let error = runtime::unanswered(error);
             Error { message: format!("{}: {}", self.url, error.message), ..error }
         })?;
         let status = answer.status();
-        let body = answer.bytes().await.map_err(runtime::unanswered)?;
+        let body = runtime::read(&mut answer, most).await?;
         if status.is_success() {
-            return Ok(Some(body.into()));
+            return Ok(Some(body));
         }
         if status == StatusCode::NOT_FOUND {
             return Ok(None);
@@ -220,7 +232,8 @@ impl Gateway {
         let request = self.system(Method::GET, "logs")?;
         let (name, tail) = (name(id), lines.to_string());
         let query = [("name", name.as_str()), ("tail", &tail), ("follow", "false")];
-        let body = self.ask(request.query(&query), SMALL).await?.unwrap_or_default();
+        let asked = self.ask_for(runtime::MAX_LOG, request.query(&query), SMALL);
+        let body = asked.await?.unwrap_or_default();
         let text = String::from_utf8_lossy(&body);
         let read = |line: &str| serde_json::from_str::<LogLine>(line).ok();
         let all = text.lines().filter_map(read).map(|line| line.text.trim_end().to_owned());

@@ -5,13 +5,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use dispatch_driver::{Call, EngineConfig, Error, Result, Retry, engine_type};
 use dispatch_model::code;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::action;
+use crate::busy;
 use crate::runtime::{self, Reply};
 
 /// Longest time of a request that calls nothing.
@@ -53,9 +54,14 @@ impl Api {
     }
 
     async fn ask(&self, request: RequestBuilder) -> Result<Reply> {
-        let answer = request.timeout(PATIENCE).send().await.map_err(runtime::unanswered)?;
+        self.ask_for(runtime::MAX_SMALL, request).await
+    }
+
+    /// The same with a body of `most` bytes.
+    async fn ask_for(&self, most: usize, request: RequestBuilder) -> Result<Reply> {
+        let mut answer = request.timeout(PATIENCE).send().await.map_err(runtime::unanswered)?;
         let (status, headers) = (answer.status(), answer.headers().clone());
-        let body = answer.bytes().await.map_err(runtime::unanswered)?;
+        let body = runtime::read(&mut answer, most).await?;
         Ok(Reply { status, headers, body })
     }
 
@@ -127,8 +133,9 @@ impl Api {
 
     /// The record of a call; `None` until it has ended.
     pub async fn activation(&self, activation: &str) -> Result<Option<Bytes>> {
-        let reply = self.ask(self.request(Method::GET, &format!("/activations/{activation}")));
-        let reply = reply.await?;
+        let request = self.request(Method::GET, &format!("/activations/{activation}"));
+        // It has the answer of a call in it.
+        let reply = self.ask_for(runtime::MAX_ANSWER, request).await?;
         match reply.status {
             StatusCode::OK => Ok(Some(reply.body)),
             StatusCode::NOT_FOUND => Ok(None),
@@ -139,7 +146,7 @@ impl Api {
     /// What a call printed.
     pub async fn logs(&self, activation: &str) -> Result<Vec<String>> {
         let path = format!("/activations/{activation}/logs");
-        let reply = self.ask(self.request(Method::GET, &path)).await?;
+        let reply = self.ask_for(runtime::MAX_LOG, self.request(Method::GET, &path)).await?;
         match serde_json::from_slice::<Printed>(&reply.body) {
             Ok(printed) if reply.status == StatusCode::OK => Ok(printed.logs),
             _ => Err(refused(&reply, "the activation's logs cannot be read")),
@@ -149,7 +156,7 @@ impl Api {
     /// What the last calls of an action printed, the newest call first.
     pub async fn recent(&self, id: Uuid) -> Result<Vec<Printed>> {
         let path = format!("/activations?name={}&limit=10&docs=true", action::name(id));
-        let reply = self.ask(self.request(Method::GET, &path)).await?;
+        let reply = self.ask_for(runtime::MAX_ANSWER, self.request(Method::GET, &path)).await?;
         match serde_json::from_slice(&reply.body) {
             Ok(recent) if reply.status == StatusCode::OK => Ok(recent),
             _ => Err(refused(&reply, "the action's activations cannot be read")),
@@ -178,11 +185,9 @@ pub fn said(reply: &Reply) -> String {
 pub fn refused(reply: &Reply, what: &str) -> Error {
     let (status, said) = (reply.status, said(reply));
     match status {
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-            let after = reply.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-            let after = after.and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
+        _ if busy::is_unsent(status, &said) => {
             let text = format!("OpenWhisk has no room: {said} ({status})");
-            let retry = Retry::After(after.unwrap_or(PAUSE));
+            let retry = Retry::After(busy::retry_after(&reply.headers).unwrap_or(PAUSE));
             Error::backend(code::ENGINE005, retry, text).unreached()
         }
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
@@ -191,7 +196,8 @@ pub fn refused(reply: &Reply, what: &str) -> Error {
         }
         status => {
             let text = format!("{what}: {said} ({status})");
-            Error::backend(code::ENGINE006, Retry::After(PAUSE), text)
+            let retry = Retry::After(busy::retry_after(&reply.headers).unwrap_or(PAUSE));
+            Error::backend(code::ENGINE006, retry, text)
         }
     }
 }

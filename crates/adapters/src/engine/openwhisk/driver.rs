@@ -26,7 +26,7 @@ const LANGUAGES: &[&str] = &["java", "nodejs", "php", "python3", "ruby"];
 const ASK: &[u8] = b"{}";
 /// Time between two looks at a call that took longer than OpenWhisk waits: grows by half.
 const LOOKS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
-/// Time after a call's deadline in which nobody waits for it any more.
+/// Time after a call's deadline in which nobody waits for it any more: longer than the grace.
 const LATE: Duration = Duration::from_secs(1);
 /// Lines of an action that does not run which its author is shown.
 const SHOWN_LINES: usize = 50;
@@ -252,7 +252,8 @@ impl Engine for OpenWhisk {
         }
         let (_entered, begun) = (self.calls.enter(), Instant::now());
         let limit = call.deadline.saturating_duration_since(begun);
-        let ran = tokio::time::timeout_at(call.deadline.into(), self.run(id, &call, limit)).await;
+        let patience = call.deadline + runtime::GRACE;
+        let ran = tokio::time::timeout_at(patience.into(), self.run(id, &call, limit)).await;
         ran.unwrap_or_else(|_| Ok(runtime::timed_out(limit, runtime::handled(begun))))
     }
 

@@ -11,9 +11,9 @@ use dispatch_driver::{
 use dispatch_model::code;
 use http::HeaderMap;
 use reqwest::StatusCode;
-use reqwest::header::RETRY_AFTER;
 use serde::{Deserialize, Serialize};
 
+use crate::busy;
 use crate::runtime;
 
 /// A deployment that is to be made.
@@ -205,7 +205,7 @@ pub fn failure(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Error {
         retry: match told.retry_after_ms {
             None => Retry::Never,
             Some(0) => Retry::Now,
-            Some(ms) => Retry::After(Duration::from_millis(ms)),
+            Some(ms) => Retry::After(Duration::from_millis(ms).min(busy::LONGEST)),
         },
         reached: match told.reached {
             Begun::No => Reached::No,
@@ -221,15 +221,18 @@ pub fn failure(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Error {
 
 fn foreign(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Error {
     let shown = runtime::shown(body);
-    let after = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-    let after = Retry::After(Duration::from_secs(after.unwrap_or(1)));
+    let after = busy::retry_after(headers).unwrap_or(Duration::from_secs(1));
+    let after = Retry::After(after);
     match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
             let text = format!("{status}: the engine does not take the token");
             Error::backend(code::ENGINE006, Retry::Never, text).unreached()
         }
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+        _ if busy::is_unsent(status, &shown) => {
             Error::backend(code::ENGINE005, after, format!("{status}: {shown}")).unreached()
+        }
+        StatusCode::SERVICE_UNAVAILABLE => {
+            Error::backend(code::ENGINE006, after, format!("{status}: {shown}"))
         }
         // Not ENGINE007, which the engine itself says: a wrong URL is no lost deployment.
         StatusCode::NOT_FOUND => {
