@@ -159,6 +159,8 @@ final class Serve {
      * meant, as in its /init.
      */
     private String answered(byte[] body) throws Refused {
+        // Its caller's time runs from here, also while it waits for its turn.
+        long came = System.nanoTime();
         Map<?, ?> call = parse(body);
         if (!call.containsKey("payload") && call.get("value") instanceof Map) {
             call = (Map<?, ?>) call.get("value");
@@ -173,6 +175,14 @@ final class Serve {
         }
         Logs logs = new Logs();
         turns.acquireUninterruptibly();
+        Object limit = ((Map<?, ?>) context).get("timeout");
+        double ms = limit instanceof Number number ? number.doubleValue() : 0;
+        if (ms > 0 && System.nanoTime() - came >= ms * 1e6) {
+            // Nobody waits for it any more: it is not begun.
+            turns.release();
+            String message = String.format("the function timed out after %.0f ms", ms);
+            return failed("FunctionError", message);
+        }
         current.set(logs);
         try {
             String value = Host.result(handler, context, call.get("payload"), maxPayloadBytes);
@@ -189,9 +199,13 @@ final class Serve {
     }
 
     private String refused(Refused refused) {
+        return failed("InputError", refused.getMessage());
+    }
+
+    private String failed(String type, String message) {
         Map<String, Object> error = new LinkedHashMap<>();
-        error.put("type", "InputError");
-        error.put("message", refused.getMessage());
+        error.put("type", type);
+        error.put("message", message);
         error.put("stacktrace", List.of());
         return reply(error, "null", new Logs());
     }

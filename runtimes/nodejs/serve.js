@@ -153,14 +153,21 @@ class Worker {
     throw new Error([...words, failure.message, ...(failure.stacktrace || [])].join("\n"));
   }
 
-  // The kind of the answer, its body, and the lines of both logs.
-  async call(context, payload, limitMs) {
+  // The kind of the answer, its body, and the lines of both logs. A call whose time went by while
+  // it waited is not begun: nobody waits for it any more.
+  async call(context, payload, limitMs, came) {
     let message = null;
+    const timedOut = `the function timed out after ${limitMs?.toFixed(0)} ms`;
+    const left = limitMs && came + limitMs - performance.now();
+    if (limitMs && left <= 0) {
+      const body = Buffer.from(JSON.stringify({ message: timedOut, stacktrace: [] }));
+      return { kind: ERROR, body, logs: [[], []] };
+    }
     const late = () => {
-      message = `the function timed out after ${limitMs.toFixed(0)} ms`;
+      message = timedOut;
       this.end();
     };
-    const timer = limitMs && setTimeout(late, limitMs);
+    const timer = limitMs && setTimeout(late, left);
     const token = crypto.randomBytes(TOKEN);
     const length = Buffer.alloc(4);
     length.writeUInt32LE(context.length, 0);
@@ -270,13 +277,15 @@ function split(text) {
 
 // Status and body of the answer to a call; `leftMs` is what it may take at most.
 async function answered(text, leftMs = null) {
+  // Its caller's time runs from here, also while it waits for its turn.
+  const came = performance.now();
   try {
     const parts = split(text);
     if (parts === null) return [200, "{}"];
     const [context, payload, limitMs] = parts;
     const limits = [limitMs, leftMs].filter((limit) => limit !== null);
     const limit = limits.length ? Math.min(...limits) : null;
-    const { kind, body, logs } = await call(context, payload, limit);
+    const { kind, body, logs } = await call(context, payload, limit, came);
     if (kind === RESULT) return [200, reply(null, body, logs)];
     return [200, reply({ type: "FunctionError", ...JSON.parse(body) }, "null", logs)];
   } catch (error) {

@@ -79,6 +79,17 @@ function answered(int $kind, string $body, array $logs): string
     return envelope(['type' => 'FunctionError'] + json_decode($body, true), 'null', $logs);
 }
 
+function timed_out(float $limit): string
+{
+    return sprintf('the function timed out after %.0f ms', $limit);
+}
+
+/** When a call that comes now has to end, by the monotonic clock. */
+function ends(?float $limit): ?float
+{
+    return $limit === null ? null : hrtime(true) / 1e9 + $limit / 1000;
+}
+
 /** A request that is answered with this status; the handler is not called. */
 final class Refused extends \Exception
 {
@@ -253,10 +264,11 @@ final class Worker
         }
     }
 
-    public function call(?Connection $caller, string $context, string $payload, ?float $limit): void
+    /** `$ends` is when it has to end, by the monotonic clock. */
+    public function call(?Connection $caller, string $context, string $payload, ?float $limit,
+        ?float $ends): void
     {
-        $this->limit = $limit;
-        $this->ends = $limit === null ? null : hrtime(true) / 1e9 + $limit / 1000;
+        [$this->limit, $this->ends] = [$limit, $ends];
         [$this->caller, $this->token] = [$caller, random_bytes(TOKEN)];
         $this->send(CALL, $this->token . pack('V', strlen($context)) . $context . $payload);
         stream_set_blocking($this->socket, false);
@@ -284,7 +296,7 @@ final class Worker
         if (!feof($this->socket) && !$late) {
             return null;
         }
-        $message = $late ? sprintf('the function timed out after %.0f ms', $this->limit)
+        $message = $late ? timed_out($this->limit)
             : 'the function\'s process ended before it answered: ' . $this->ending();
         $body = json_encode(['message' => $message, 'stacktrace' => []], JSON);
         return [ERROR | LAST, $body, [$this->logs[0]->take(), $this->logs[1]->take()]];
@@ -450,7 +462,7 @@ final class Server
     private array $idle = [];
     /** @var list<Worker> */
     private array $busy = [];
-    /** @var list<array{Connection, string, string, float|null}> */
+    /** @var list<array{Connection, string, string, float|null, float|null}> */
     private array $waiting = [];
     /** @var resource */
     private $listener;
@@ -581,7 +593,8 @@ final class Server
             } elseif (($call = split($body)) === null) {
                 $connection->answer(200, '{}', !$this->stopping);
             } else {
-                $this->waiting[] = [$connection, ...$call];
+                // Its caller's time runs from here, also while it waits for its turn.
+                $this->waiting[] = [$connection, ...$call, ends($call[2])];
                 $connection->called = true;
             }
         } catch (Refused $refused) {
@@ -596,7 +609,7 @@ final class Server
     private function start(): void
     {
         while ($this->waiting !== [] && count($this->busy) < $this->concurrency) {
-            [$connection, $context, $payload, $limit] = array_shift($this->waiting);
+            [$connection, $context, $payload, $limit, $ends] = array_shift($this->waiting);
             try {
                 $worker = array_pop($this->idle) ?? new Worker($this->settings);
             } catch (\RuntimeException $problem) {
@@ -604,7 +617,14 @@ final class Server
                 $connection->answer(500, envelope($error), false);
                 continue;
             }
-            $worker->call($connection, $context, $payload, $limit);
+            if ($ends !== null && hrtime(true) / 1e9 >= $ends) {
+                // Nobody waits for it any more: it is not begun.
+                $this->idle[] = $worker;
+                $error = ['type' => 'FunctionError', 'message' => timed_out($limit)];
+                $connection->answer(200, envelope($error), !$this->stopping);
+                continue;
+            }
+            $worker->call($connection, $context, $payload, $limit, $ends);
             $this->busy[] = $worker;
         }
     }
@@ -680,7 +700,8 @@ final class LambdaRuntime
         } catch (\RuntimeException $problem) {
             return envelope(['type' => 'SystemError', 'message' => $problem->getMessage()]);
         }
-        $worker->call(null, $context, $payload, $limits === [] ? null : min($limits));
+        $limit = $limits === [] ? null : min($limits);
+        $worker->call(null, $context, $payload, $limit, ends($limit));
         [$kind, $body, $logs] = $this->follow($worker);
         $this->worker = $worker;
         if ($kind & LAST) {

@@ -145,9 +145,14 @@ class Worker:
             failure = json.loads(body)
             raise RuntimeError("\n".join([failure["message"], *failure["stacktrace"]]))
 
-    def call(self, context, payload, limit_ms):
-        """The kind of the answer, its body, and the lines of both logs."""
-        self.ends = limit_ms and time.monotonic() + limit_ms / 1000
+    def call(self, context, payload, limit_ms, came):
+        """The kind of the answer, its body, and the lines of both logs.
+
+        A call whose time went by while it waited is not begun: nobody waits for it any more.
+        """
+        self.ends = limit_ms and came + limit_ms / 1000
+        if self.ends and time.monotonic() >= self.ends:
+            return ERROR, failure(timed_out(limit_ms)), ([], [])
         token = os.urandom(TOKEN)
         length = struct.pack("<I", len(context))
         try:
@@ -160,7 +165,7 @@ class Worker:
         except (Gone, OSError):
             kind, body = ERROR | LAST, failure(self.ending())
         except Late:
-            kind, body = ERROR | LAST, failure(f"the function timed out after {limit_ms:.0f} ms")
+            kind, body = ERROR | LAST, failure(timed_out(limit_ms))
         return kind, body, [log.take() for log in self.logs]
 
     def ending(self):
@@ -211,6 +216,10 @@ class Worker:
 
 def failure(message):
     return json.dumps({"message": message, "stacktrace": []}).encode()
+
+
+def timed_out(limit_ms):
+    return f"the function timed out after {limit_ms:.0f} ms"
 
 
 def end_group(pid):
@@ -356,6 +365,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 def answered(pool, body, left_ms=None):
     """Status and body of the answer to a call."""
+    # Its caller's time runs from here, also while it waits for its turn.
+    came = time.monotonic()
     try:
         call = split(body)
     except Refused as refused:
@@ -365,7 +376,7 @@ def answered(pool, body, left_ms=None):
     context, payload, limit_ms = call
     limits = [limit for limit in (limit_ms, left_ms) if limit]
     try:
-        kind, body, logs = pool.call(context, payload, min(limits, default=None))
+        kind, body, logs = pool.call(context, payload, min(limits, default=None), came)
     except Exception as problem:
         error = {"type": "SystemError", "message": str(problem), "stacktrace": []}
         return 500, reply(error, b"null", ([], []))

@@ -121,9 +121,12 @@ module DispatchServe
       load
     end
 
-    # The kind of the answer, its body, and the lines of both logs.
-    def call(context, payload, limit_ms)
-      @ends = limit_ms && (now + limit_ms / 1000.0)
+    # The kind of the answer, its body, and the lines of both logs. A call whose time went by while
+    # it waited is not begun: nobody waits for it any more.
+    def call(context, payload, limit_ms, came)
+      @ends = limit_ms && (came + limit_ms / 1000.0)
+      return [ERROR, failure(timed_out(limit_ms)), [[], []]] if @ends && DispatchServe.now >= @ends
+
       token = SecureRandom.bytes(TOKEN)
       forged = 0
       begin
@@ -139,7 +142,7 @@ module DispatchServe
         body = failure(ending)
       rescue Late
         kind = ERROR | LAST
-        body = failure("the function timed out after #{limit_ms.round} ms")
+        body = failure(timed_out(limit_ms))
       end
       [kind | forged, body, @logs.map(&:take)]
     end
@@ -170,7 +173,7 @@ module DispatchServe
       raise ["the worker ended as it started", *words].join("\n")
     end
 
-    def now = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+    def timed_out(limit_ms) = "the function timed out after #{limit_ms.round} ms"
 
     def failure(message) = JSON.generate({ message: message, stacktrace: [] })
 
@@ -206,7 +209,7 @@ module DispatchServe
       bytes = String.new(capacity: length)
       logs = @logs.to_h { |log| [log.pipe, log] }
       while bytes.bytesize < length
-        ready, = IO.select([@socket, *logs.keys], nil, nil, @ends && [@ends - now, 0].max)
+        ready, = IO.select([@socket, *logs.keys], nil, nil, @ends && [@ends - DispatchServe.now, 0].max)
         raise Late if ready.nil?
 
         ready.each do |io|
@@ -406,13 +409,17 @@ module DispatchServe
     end
   end
 
+  def self.now = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+
   # Status and body of the answer to a call; `left_ms` is what it may take at most.
   def self.answered(pool, body, left_ms = nil)
+    # Its caller's time runs from here, also while it waits for its turn.
+    came = now
     context, payload, limit_ms = split(body)
     return [200, "{}"] if context.nil?
 
     begin
-      kind, text, logs = pool.call(context, payload, [limit_ms, left_ms].compact.min)
+      kind, text, logs = pool.call(context, payload, [limit_ms, left_ms].compact.min, came)
     rescue StandardError => e
       return [500, envelope({ type: "SystemError", message: e.message, stacktrace: [] })]
     end

@@ -111,6 +111,25 @@ impl Case<'_> {
         }
     }
 
+    /// One that waited for its turn until its time was over has no caller any more.
+    pub fn begins_no_call_that_nobody_waits_for(&self) {
+        let image = self.start("1");
+        let (file, never) = (image.file("go"), image.file("never"));
+        let waiting = waiting_call(image.port, &file);
+        let call = json!({"context": {"timeout": 150}, "payload": {"wait": file, "mark": never}});
+        let mut late = TcpStream::connect(("127.0.0.1", image.port)).unwrap();
+        late.write_all(&posted("/", &call.to_string())).unwrap();
+        thread::sleep(Duration::from_millis(400));
+        std::fs::write(&file, "").unwrap();
+        assert_eq!(waiting.join().unwrap()["payload"], json!("gone on"));
+        let (status, body) = read(&mut late).unwrap();
+        let error = &field(&body, "context")["error"];
+        assert_eq!((status, &error["type"]), (200, &json!("FunctionError")), "{body}");
+        assert_eq!(error["message"], "the function timed out after 150 ms");
+        assert!(!never.exists(), "the handler was called");
+        assert_eq!(payload(image.port, json!({"echo": 1})), json!(1));
+    }
+
     /// A stop lets the call end, takes no other, and is a success.
     pub fn stops_after_the_call(&self) {
         let mut image = self.start("1");

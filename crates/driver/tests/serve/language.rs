@@ -55,7 +55,7 @@ macro_rules! forked {
     ($($serves:tt)*) => {
         serves!(
             $($serves)* outlives_its_handler leaves_nothing_behind ends_a_call_that_takes_too_long
-            serves_at_the_same_time takes_calls_of_openwhisk
+            serves_at_the_same_time takes_calls_of_openwhisk begins_no_call_that_nobody_waits_for
         );
     };
 }
@@ -156,6 +156,11 @@ mod java {
     #[test]
     fn serves_at_the_same_time() {
         on("java", "f", SOURCE, |case| case.serves_at_the_same_time());
+    }
+
+    #[test]
+    fn begins_no_call_that_nobody_waits_for() {
+        on("java", "f", SOURCE, |case| case.begins_no_call_that_nobody_waits_for());
     }
 
     #[test]
