@@ -8,5 +8,7 @@ mod conformance;
 mod containers;
 #[path = "docker/places.rs"]
 mod places;
+#[path = "docker/redirects.rs"]
+mod redirects;
 #[path = "docker/servers.rs"]
 mod servers;

@@ -24,6 +24,8 @@ use crate::programs::{run, tools};
 
 /// Changes with what the base is made of, so that an older one is not taken for it.
 const EDITION: &str = "1";
+/// The base's interpreter.
+const PYTHON: &str = "/opt/python/bin/python3";
 const MAX_BYTES: u64 = 4 << 30;
 
 /// Makes function images and pushes them to one registry.
@@ -75,18 +77,35 @@ impl FunctionImages {
     /// The image of a Python source, whose handler is `handler.handle`; pushed, and named
     /// `HOST:PORT/REPOSITORY@sha256:<hex>`. The same source is the same image.
     pub async fn push(&self, source: &str) -> String {
-        self.try_push(source).await.unwrap_or_else(|error| panic!("an image: {error:#}"))
+        let pushed = self.try_push(source, "python3", "handler.handle", "handler.py").await;
+        pushed.unwrap_or_else(|error| panic!("an image: {error:#}"))
     }
 
-    async fn try_push(&self, source: &str) -> Result<String> {
+    /// The image of a program that serves by itself, in the Python of the base: without our host.
+    pub async fn push_program(&self, source: &str) -> String {
+        let source = format!("#!{PYTHON}\n{source}");
+        let pushed = self.try_push(&source, "binary", "http:./program", "program").await;
+        pushed.unwrap_or_else(|error| panic!("an image: {error:#}"))
+    }
+
+    async fn try_push(
+        &self,
+        source: &str,
+        language: &str,
+        handler: &str,
+        file: &str,
+    ) -> Result<String> {
+        use std::os::unix::fs::PermissionsExt as _;
         let languages = Languages::builtin();
         let folder = tempfile::tempdir()?;
-        fs::write(folder.path().join("handler.py"), source)?;
+        let file = folder.path().join(file);
+        fs::write(&file, source)?;
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755))?;
         let digest = Digest::of(source.as_bytes());
         let parts = FunctionParts {
             image: &self.base,
-            language: languages.get("python3").context("Python is built in")?,
-            handler: "handler.handle",
+            language: languages.get(language).context("it is built in")?,
+            handler,
             source: folder.path(),
             source_digest: digest.as_str(),
             environment: Vec::new(),

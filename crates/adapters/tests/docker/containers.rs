@@ -73,6 +73,26 @@ async fn a_call_that_finds_all_containers_busy_waits_until_its_deadline_and_no_l
     engine.shutdown().await;
 }
 
+/// The call's caller has left, but the host gives it the function's whole time from when it came.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_after_a_slow_start_is_let_end_and_the_next_finds_its_container_warm() {
+    const SLOW: &str = "import time\ntime.sleep(3)\n\ndef handle(context, payload):\n    \
+                        time.sleep(payload)\n    return payload\n";
+    let Some(bed) = Bed::start().await else { return };
+    let engine = bed.engine(&[]).await;
+    let mut deployment = bed.deployment(SLOW).await;
+    let limit = Duration::from_secs(6);
+    deployment.timeout = limit;
+    engine.ensure(&deployment).await.unwrap();
+    let first = engine.invoke(deployment.id, call(&json!(5), limit)).await.unwrap();
+    assert!(first.phases.cold && first.result.is_err(), "{first:?}");
+    until("the call ends", async || engine.workers().0 == 0).await;
+    assert_eq!(engine.workers(), (0, 1));
+    let second = engine.invoke(deployment.id, call(&json!(5), limit)).await.unwrap();
+    assert!(!second.phases.cold && second.result.is_ok(), "{second:?}");
+    engine.shutdown().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_container_that_was_killed_is_replaced_and_the_call_under_way_told() {
     let Some(bed) = Bed::start().await else { return };

@@ -77,6 +77,8 @@ impl Api {
         let place = config.text("host").unwrap_or_default().to_owned();
         // The engine is never behind the proxy of this machine.
         let builder = reqwest::Client::builder().no_proxy();
+        // What it answers comes from no other place.
+        let builder = builder.redirect(reqwest::redirect::Policy::none());
         let files = ["caFile", "certificateFile", "keyFile"].map(|key| config.text(key));
         let (builder, base) = if let Some(socket) = place.strip_prefix("unix://") {
             if files.iter().any(Option::is_some) {

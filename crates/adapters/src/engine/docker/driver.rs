@@ -11,7 +11,7 @@ use dispatch_driver::{
     Phases, Result, Retry,
 };
 use dispatch_model::{InvocationError, InvocationErrorType, Logs, code};
-use reqwest::StatusCode;
+use reqwest::{StatusCode, redirect};
 use uuid::Uuid;
 
 use super::api::{Answer, Api, Listed};
@@ -46,7 +46,9 @@ struct Inner {
 impl Docker {
     pub async fn new(config: &EngineConfig, beside: &Beside) -> Result<Self> {
         let settings = Settings::read(config)?;
-        let client = reqwest::Client::builder().no_proxy().http1_only();
+        // A function's image says where a redirect leads: to anything this server can reach.
+        let client = reqwest::Client::builder().no_proxy().redirect(redirect::Policy::none());
+        let client = client.http1_only();
         let client = client.pool_idle_timeout(KEEP_ALIVE).connect_timeout(CONNECT);
         let http = client.build().map_err(|error| {
             Error::ours(code::ENGINE006, format!("no HTTP client can be made: {error}"))
@@ -215,7 +217,8 @@ impl Inner {
             let slot = pool.acquire(call.deadline).await?;
             let (cold, wait, sent) = (slot.cold, begun.elapsed(), Instant::now());
             let phases = || Phases { wait, handler: sent.elapsed(), cold };
-            let underway = Underway::new(&self.starter.http, slot, call);
+            let limit = pool.plan.deployment.timeout;
+            let underway = Underway::new(&self.starter.http, slot, call, limit);
             let limit = tokio::time::timeout_at(call.deadline.into(), underway).await;
             let Ok((slot, answer)) = limit else {
                 return Ok(runtime::timed_out(call.deadline - begun, phases()));

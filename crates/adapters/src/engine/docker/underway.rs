@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dispatch_driver::{Call, Result};
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
@@ -12,8 +12,8 @@ use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use super::pool::Slot;
 use crate::runtime::{self, Reply};
 
-/// Time after a call's deadline in which its container may still answer: hosts of languages end
-/// a call that is late by themselves. A container that does not is replaced.
+/// Time beyond a call's own in which its container may still answer: hosts of languages end a call
+/// that is late by themselves. A container that does not is replaced.
 const LATE: Duration = Duration::from_secs(1);
 
 type Answer = (Slot, Result<Reply>);
@@ -22,12 +22,15 @@ type Answer = (Slot, Result<Reply>);
 pub struct Underway(Option<Pin<Box<dyn Future<Output = Answer> + Send>>>);
 
 impl Underway {
-    pub fn new(http: &reqwest::Client, slot: Slot, call: &Call) -> Self {
+    /// `limit` is what the host gives a call, which it counts from when the call came to it: after
+    /// a cold start that ends later than the caller waits.
+    pub fn new(http: &reqwest::Client, slot: Slot, call: &Call, limit: Duration) -> Self {
         let request = http
             .post(slot.container.url.clone())
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .body(runtime::body(call));
-        let call = Call { deadline: call.deadline + LATE, ..call.clone() };
+        let ends = call.deadline.max(Instant::now() + limit);
+        let call = Call { deadline: ends + LATE, ..call.clone() };
         Self(Some(Box::pin(async move {
             let answer = runtime::send(request, &call).await;
             (slot, answer)
