@@ -1,7 +1,7 @@
 //! Containers of one server: warm, more of them under load, ended, idle.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dispatch_driver::{Fault, Reached, Scope};
 use serde_json::json;
@@ -70,6 +70,20 @@ async fn a_call_that_finds_all_containers_busy_waits_until_its_deadline_and_no_l
     let told = (error.code, error.reached, error.scope);
     assert_eq!(told, ("ENGINE005", Reached::No, Scope::Deployment), "{error}");
     assert!(slow.result.is_ok());
+    engine.shutdown().await;
+}
+
+/// Its address may be another's at once, so no look now and then is soon enough.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_end_of_an_idle_container_is_noticed_at_once() {
+    let Some(bed) = Bed::start().await else { return };
+    let engine = bed.engine(&[("lease", "10m")]).await;
+    bed.built(&*engine, |_| {}).await;
+    bed.docker(&["kill", &bed.containers().await[0]]).await;
+    let killed = Instant::now();
+    until("it is noticed", async || engine.workers() == (0, 0)).await;
+    assert!(killed.elapsed() < Duration::from_secs(5), "{:?}", killed.elapsed());
+    until("what is left of it goes", async || bed.containers().await.is_empty()).await;
     engine.shutdown().await;
 }
 

@@ -29,6 +29,10 @@ const SHOWN_LINES: usize = 50;
 const LOOKS: (Duration, Duration) = (Duration::from_millis(3), Duration::from_millis(50));
 /// Longest time of one look.
 const LOOK: Duration = Duration::from_secs(2);
+/// Longest time of one request that waits for the end of a container that serves.
+const WATCH: Duration = Duration::from_secs(600);
+/// Pause after one in vain.
+const AGAIN: Duration = Duration::from_millis(500);
 /// Time a container has to end by itself when nothing runs in it.
 pub const GRACE: Duration = Duration::from_secs(3);
 /// Size of the one place containers may write to, beside their memory.
@@ -208,6 +212,18 @@ impl Starter {
             let (deployment, message) = (plan.deployment.id, &error.message);
             tracing::debug!(%deployment, message, "a container did not serve");
         })
+    }
+
+    /// Returns when one that served runs no more, or is not there any more.
+    pub async fn ended(&self, id: &str) {
+        loop {
+            match self.api.ended(id, WATCH).await {
+                Ok(()) => return,
+                Err(failure) if failure.is(StatusCode::NOT_FOUND) => return,
+                // Docker is away, or it ran all that time.
+                Err(_) => tokio::time::sleep(AGAIN).await,
+            }
+        }
     }
 
     /// Returns when it has ended; never when that cannot be told.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use dispatch_driver::{Error, Result, Retry};
 use dispatch_model::code;
 use tokio::sync::{Notify, oneshot};
+use tokio::task::AbortHandle;
 
 use super::container::{Container, Plan, Starter};
 
@@ -42,6 +43,16 @@ struct Live {
     retired: bool,
     /// When its last call ended.
     since: Instant,
+    _watch: Watch,
+}
+
+/// Ends a task when it is dropped.
+struct Watch(AbortHandle);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// Room for one call in a container; given back when it is dropped.
@@ -61,11 +72,7 @@ impl Drop for Slot {
 impl Slot {
     /// The container takes no more calls.
     pub fn retire(&self) {
-        let mut state = self.pool.state();
-        if let Some(live) = state.find(&self.container) {
-            live.retired = true;
-        }
-        self.pool.settle(state);
+        self.pool.retire(&self.container);
     }
 
     /// The container cannot be reached any more.
@@ -178,7 +185,8 @@ impl Pool {
                 let container = Arc::new(container);
                 let (retired, since) = (state.closed, Instant::now());
                 state.failure = None;
-                let live = Live { container: container.clone(), calls: 0, retired, since };
+                let _watch = self.watch(&container);
+                let live = Live { container: container.clone(), calls: 0, retired, since, _watch };
                 state.live.push(live);
                 self.idle(container);
                 let index = state.live.len() - 1;
@@ -244,6 +252,27 @@ impl Pool {
             state.stopping -= 1;
             pool.settle(state);
         });
+    }
+
+    /// Gives the container no more calls from the moment it runs no more: another's may get its
+    /// address. Calls that are under way find out by themselves.
+    fn watch(self: &Arc<Self>, container: &Arc<Container>) -> Watch {
+        let (pool, starter) = (Arc::downgrade(self), self.starter.clone());
+        let container = container.clone();
+        let task = tokio::spawn(async move {
+            starter.ended(&container.id).await;
+            let Some(pool) = pool.upgrade() else { return };
+            pool.retire(&container);
+        });
+        Watch(task.abort_handle())
+    }
+
+    fn retire(self: &Arc<Self>, container: &Arc<Container>) {
+        let mut state = self.state();
+        if let Some(live) = state.find(container) {
+            live.retired = true;
+        }
+        self.settle(state);
     }
 
     /// Stops the container once it had no call for the deployment's idle time.
