@@ -108,6 +108,29 @@ async fn a_call_after_a_slow_start_is_let_end_and_the_next_finds_its_container_w
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn callers_that_left_take_no_place_in_the_queue() {
+    let Some(bed) = Bed::start().await else { return };
+    let engine = bed.engine(&[]).await;
+    let deployment = bed.built(&*engine, |d| d.concurrency = 1).await;
+    let slow = outcome(&*engine, &deployment, json!({"sleep_ms": 8_000, "echo": 1}));
+    let others = async {
+        until("the other call runs", async || engine.workers().0 == 1).await;
+        let hurried = (0..10_000).map(|_| {
+            let call = call(&json!({"echo": 1}), Duration::from_millis(500));
+            engine.invoke(deployment.id, call)
+        });
+        let refused = futures::future::join_all(hurried).await;
+        assert!(refused.iter().all(Result::is_err));
+        assert_eq!(engine.workers().0, 1, "the queue was full while the container was busy");
+        result(&*engine, &deployment, json!({"echo": 2})).await
+    };
+    let (slow, last) = tokio::join!(slow, others);
+    assert!(slow.result.is_ok());
+    assert_eq!(last, 2);
+    engine.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_container_that_was_killed_is_replaced_and_the_call_under_way_told() {
     let Some(bed) = Bed::start().await else { return };
     let engine = bed.engine(&[]).await;

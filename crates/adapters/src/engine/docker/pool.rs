@@ -57,7 +57,8 @@ impl Drop for Watch {
 
 /// Room for one call in a container; given back when it is dropped.
 pub struct Slot {
-    pool: Arc<Pool>,
+    /// `None`: given back already.
+    pool: Option<Arc<Pool>>,
     pub container: Arc<Container>,
     /// Whether the container was started for this call.
     pub cold: bool,
@@ -65,19 +66,25 @@ pub struct Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.pool.release(&self.container);
+        if let Some(pool) = &self.pool {
+            pool.release(&self.container);
+        }
     }
 }
 
 impl Slot {
     /// The container takes no more calls.
     pub fn retire(&self) {
-        self.pool.retire(&self.container);
+        if let Some(pool) = &self.pool {
+            pool.retire(&self.container);
+        }
     }
 
     /// The container cannot be reached any more.
     pub fn lost(&self) {
-        self.pool.lost(&self.container.id);
+        if let Some(pool) = &self.pool {
+            pool.lost(&self.container.id);
+        }
     }
 }
 
@@ -88,6 +95,15 @@ impl State {
 
     fn room(&self, calls: u32) -> Option<usize> {
         self.live.iter().position(|live| !live.retired && live.calls < calls)
+    }
+
+    /// Whether more than `most` wait, with those who come. Who waited until the deadline or went
+    /// does not count, and is forgotten where that makes the difference.
+    fn wait_more_than(&mut self, most: usize, come: usize) -> bool {
+        if self.waiting.len() + come > most {
+            self.waiting.retain(|waiter| !waiter.is_closed());
+        }
+        self.waiting.len() + come > most
     }
 
     fn count(&self) -> usize {
@@ -117,10 +133,10 @@ impl Pool {
                 return Ok(self.take(&mut state, index, false));
             }
             let coming = state.starting * self.plan.calls as usize;
-            if state.waiting.len() >= coming && state.count() < self.plan.containers {
+            if state.count() < self.plan.containers && state.wait_more_than(coming, 1) {
                 self.start(&mut state);
             }
-            if state.waiting.len() >= MAX_WAITING {
+            if state.wait_more_than(MAX_WAITING, 1) {
                 let text = format!("{MAX_WAITING} calls wait for a container already");
                 let retry = Retry::After(Duration::from_secs(1));
                 let error = Error::backend(code::ENGINE005, retry, text);
@@ -164,7 +180,26 @@ impl Pool {
     fn take(self: &Arc<Self>, state: &mut State, index: usize, cold: bool) -> Slot {
         let live = &mut state.live[index];
         live.calls += 1;
-        Slot { pool: self.clone(), container: live.container.clone(), cold }
+        Slot { pool: Some(self.clone()), container: live.container.clone(), cold }
+    }
+
+    /// Gives room in a container to the first who still waits. Whether somebody did.
+    fn give(self: &Arc<Self>, state: &mut State, index: usize, cold: bool) -> bool {
+        while let Some(waiter) = state.waiting.pop_front() {
+            if waiter.is_closed() {
+                continue;
+            }
+            match waiter.send(Ok(self.take(state, index, cold))) {
+                Err(Ok(mut slot)) => {
+                    // It left just now. The state is held here: what the slot does when it is
+                    // dropped is done by hand.
+                    slot.pool = None;
+                    state.live[index].calls -= 1;
+                }
+                _ => return true,
+            }
+        }
+        false
     }
 
     /// In a task of its own: a caller that leaves stops no start.
@@ -190,12 +225,10 @@ impl Pool {
                 state.live.push(live);
                 self.idle(container);
                 let index = state.live.len() - 1;
-                let first = state.waiting.pop_front().filter(|_| !retired);
-                let refused = first
-                    .and_then(|waiter| waiter.send(Ok(self.take(&mut state, index, true))).err());
+                if !retired {
+                    self.give(&mut state, index, true);
+                }
                 self.settle(state);
-                // Now that the state is free: its room goes to the next who waits.
-                drop(refused);
             }
             Err(error) => {
                 state.failure = Some(error.clone());
@@ -220,11 +253,10 @@ impl Pool {
 
     /// Gives room to who waits, and lets go who is retired and has no call.
     fn settle(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
-        let mut refused = Vec::new();
         while let Some(index) = state.room(self.plan.calls) {
-            let Some(waiter) = state.waiting.pop_front() else { break };
-            let slot = self.take(&mut state, index, false);
-            refused.extend(waiter.send(Ok(slot)).err());
+            if !self.give(&mut state, index, false) {
+                break;
+            }
         }
         while let Some(index) = state.live.iter().position(|l| l.retired && l.calls == 0) {
             let live = state.live.remove(index);
@@ -234,14 +266,12 @@ impl Pool {
         // Containers that went may leave callers without one on its way.
         let coming = state.starting * self.plan.calls as usize;
         let more = state.failure.is_none() && !state.closed;
-        if more && state.waiting.len() > coming && state.count() < self.plan.containers {
+        if more && state.count() < self.plan.containers && state.wait_more_than(coming, 0) {
             self.start(&mut state);
         }
         if state.closed && state.starting + state.stopping + state.live.len() == 0 {
             self.emptied.notify_waiters();
         }
-        drop(state);
-        drop(refused);
     }
 
     fn stop(self: &Arc<Self>, container: Arc<Container>) {
