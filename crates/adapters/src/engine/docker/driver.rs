@@ -12,6 +12,7 @@ use dispatch_driver::{
 };
 use dispatch_model::{InvocationError, InvocationErrorType, Logs, code};
 use reqwest::{StatusCode, redirect};
+use tokio::time::{Interval, MissedTickBehavior};
 use uuid::Uuid;
 
 use super::api::{Answer, Api, Listed};
@@ -65,6 +66,7 @@ impl Docker {
     fn keep(&self) {
         self.kept.get_or_init(|| {
             let lease = self.inner.starter.settings.lease;
+            tokio::spawn(renew(Arc::downgrade(&self.inner), lease));
             tokio::spawn(keep(Arc::downgrade(&self.inner), lease));
         });
     }
@@ -273,18 +275,36 @@ fn timeout(listed: &Listed) -> Duration {
     seconds.map_or(GRACE, Duration::from_secs)
 }
 
-/// Renews this server's lease, finds its containers that ended, and removes those that nobody
-/// cares for: its own and of dead servers.
+/// What is done again and again in the time of a lease.
+fn turns(lease: Duration) -> Interval {
+    let mut turns = tokio::time::interval(lease / 4);
+    turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    turns
+}
+
+/// Renews this server's lease, whatever else takes long: another server takes it for dead, and
+/// removes its containers, when it does not.
+async fn renew(inner: Weak<Inner>, lease: Duration) {
+    let mut turns = turns(lease);
+    loop {
+        turns.tick().await;
+        let Some(inner) = inner.upgrade() else { return };
+        if let Err(failure) = inner.starter.owner.renew(&inner.starter.api).await {
+            tracing::debug!(message = failure.error("renewing the lease").message);
+        }
+    }
+}
+
+/// Finds this server's containers that ended, and removes those that nobody cares for: its own and
+/// of dead servers.
 async fn keep(inner: Weak<Inner>, lease: Duration) {
     let (mut seen, mut before) = (Seen::new(), HashSet::new());
-    let mut turns = tokio::time::interval(lease / 4);
-    turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut turns = turns(lease);
     loop {
         turns.tick().await;
         let Some(inner) = inner.upgrade() else { return };
         let Starter { api, owner, .. } = &*inner.starter;
         let done = async {
-            owner.renew(api).await?;
             let containers = api.containers(SERVER).await?;
             inner.tidy(&containers, &mut before).await?;
             owner.sweep(api, &containers, &mut seen, lease).await
