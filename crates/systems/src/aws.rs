@@ -7,6 +7,7 @@ mod moto;
 
 use std::fs::File;
 use std::io::Write as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -80,6 +81,8 @@ impl Ministack {
         command.env("PERSIST_STATE", "1").env("STATE_DIR", place("state"));
         command.envs(self.variables.iter().copied());
         command.stdout(Stdio::null()).stderr(log);
+        // A group of its own, with the processes of its functions, which it leaves behind.
+        command.process_group(0);
         self.child = Some(command.spawn().expect("ministack starts"));
         let deadline = Instant::now() + START;
         while !self.answers() {
@@ -102,7 +105,8 @@ impl Ministack {
             ended = child.try_wait().is_ok_and(|status| status.is_some());
             std::thread::sleep(Duration::from_millis(20));
         }
-        let _ = child.kill();
+        // What is left of its group, whose number is no other's while something is in it.
+        let _ = Command::new("kill").args(["-KILL", "--", &format!("-{}", child.id())]).status();
         let _ = child.wait();
     }
 

@@ -3,17 +3,18 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 use crate::programs::{finished, free_address};
+use crate::running::Running;
 
 /// What it takes to start one; only root may.
-pub const PROGRAMS: &[&str] = &["dockerd", "containerd", "runc", "docker", "unshare"];
+pub const PROGRAMS: &[&str] = &["dockerd", "containerd", "runc", "docker", "unshare", "setpriv"];
 /// The same for Podman, which Docker's client speaks to.
-pub const PODMAN: &[&str] = &["podman", "conmon", "runc", "docker", "unshare"];
+pub const PODMAN: &[&str] = &["podman", "conmon", "runc", "docker", "unshare", "setpriv"];
 
 /// Debian's client: of the release its engine is of, which another in `PATH` may be too new for.
 const CLIENT: &str = "/usr/bin/docker";
@@ -25,7 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running engine. Dropping it ends it with all its containers.
 pub struct Docker {
-    child: Child,
+    /// `None` while it is halted.
+    running: Option<Running>,
     /// Name of the control group above those of its containers.
     group: String,
     command: fn(state: &Path, group: &str) -> Command,
@@ -72,8 +74,8 @@ impl Docker {
         let name = state.path().file_name().expect("it has a name").to_string_lossy();
         let group = format!("dispatch-test-{}", name.trim_start_matches('.'));
         prepare(state.path());
-        let child = spawn(command(state.path(), &group), state.path());
-        let docker = Self { child, group, command, state };
+        let running = Some(spawn(command(state.path(), &group), state.path()));
+        let docker = Self { running, group, command, state };
         docker.wait();
         docker
     }
@@ -88,7 +90,7 @@ impl Docker {
 
     /// Starts it again with the images and the ended containers it had.
     pub fn resume(&mut self) {
-        self.child = spawn((self.command)(self.path(), &self.group), self.path());
+        self.running = Some(spawn((self.command)(self.path(), &self.group), self.path()));
         self.wait();
     }
 
@@ -144,9 +146,7 @@ impl Docker {
     }
 
     fn end(&mut self) {
-        // Both fail only when it has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        drop(self.running.take());
         // The kernel ends what is left, and a group can go only when nothing is in it.
         let deadline = Instant::now() + PATIENCE;
         while !self.groups().iter().all(|group| removed(group)) && Instant::now() < deadline {
@@ -169,14 +169,16 @@ impl Docker {
     }
 }
 
-/// In namespaces of its own.
-fn spawn(command: Command, state: &Path) -> Child {
+/// In namespaces of its own, which end with the test, also when that is killed.
+fn spawn(command: Command, state: &Path) -> Running {
     let log = fs::File::create(state.join("log")).expect("a log");
-    let mut apart = Command::new("unshare");
+    let mut apart = Command::new("setpriv");
+    apart.args(["--pdeathsig", "KILL", "--", "unshare"]);
     apart.args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]);
     apart.arg(command.get_program()).args(command.get_args());
     apart.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    apart.stdout(Stdio::null()).stderr(log).spawn().expect("unshare starts")
+    apart.stdout(Stdio::null()).stderr(log);
+    Running::start(apart)
 }
 
 fn dockerd(state: &Path, group: &str) -> Command {

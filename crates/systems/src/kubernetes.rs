@@ -11,15 +11,13 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::programs::{self, free_address};
+use crate::running::Running;
 
 pub mod api;
 pub(crate) mod certificates;
 pub mod controller;
 pub mod definitions;
 mod program;
-mod running;
-
-use running::Running;
 
 /// Longest time to the first answer of either program.
 const PATIENCE: Duration = Duration::from_secs(60);

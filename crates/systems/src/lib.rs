@@ -15,3 +15,4 @@ pub mod openwhisk;
 pub mod programs;
 pub mod registry;
 pub mod remote_engine;
+mod running;
