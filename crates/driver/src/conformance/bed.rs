@@ -97,6 +97,7 @@ impl Default for Limits {
 
 /// An error of an engine, with all that callers go by.
 pub(super) fn words(error: &Error) -> String {
-    let Error { code, fault, retry, reached, message } = error;
-    format!("{code} (fault {fault:?}, retry {retry:?}, reached {reached:?}): {message}")
+    let Error { code, fault, retry, reached, scope, message } = error;
+    let flags = format!("fault {fault:?}, retry {retry:?}, reached {reached:?}, scope {scope:?}");
+    format!("{code} ({flags}): {message}")
 }
