@@ -94,7 +94,8 @@ impl App {
         Ok(Page { items, continue_token })
     }
 
-    /// Replaces all that may be changed, but for a cordon or a draining that is not named. A type stays: what is on the engine is of its kind.
+    /// Replaces all that may be changed, but for a cordon or a draining that is not named. A type
+    /// stays: what is on the engine is of its kind.
     pub async fn engine_update(
         &self,
         caller: &Caller,
