@@ -334,7 +334,7 @@ impl<K: Kind> Engine for Foreign<K> {
         })?;
         let name = pod::name(deployment.id);
         let there = self.cluster.get(&self.kind.primary(), &name).await?;
-        // One that is there may serve calls of other servers: a failure here is no reason to end it.
+        // One that is there may serve calls of other servers: a failure here does not end it.
         let ours =
             there.is_none_or(|object| matches!(self.kind.judge(&object), Observed::Failed { .. }));
         let made = async {

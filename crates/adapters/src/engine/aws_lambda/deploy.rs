@@ -208,7 +208,7 @@ fn observed(told: &Value) -> Observed {
 /// operator's settings.
 const AUTHORS: [&str; 6] =
     ["environment", "unzip", "zip file", "zipfile", "memorysize", "image manifest"];
-/// Until what the operator set is tried again: a role can be assumed some seconds after it was made.
+/// Until what the operator set is tried again: a role can be assumed seconds after it was made.
 const SETTLES: Duration = Duration::from_secs(5);
 
 /// Whose fault it is that a function cannot be made.
