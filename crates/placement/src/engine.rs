@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use dispatch_model::Labels;
 
@@ -46,8 +46,6 @@ pub struct EngineState {
     fleet: Arc<Fleet>,
     name: Arc<str>,
     settings: RwLock<Arc<EngineSettings>>,
-    /// What is wrong while it is unhealthy.
-    message: Mutex<String>,
     queue: Arc<Queue>,
 }
 
@@ -88,7 +86,6 @@ impl EngineState {
             fleet,
             name: name.into(),
             settings: RwLock::default(),
-            message: Mutex::default(),
             queue: Arc::default(),
         };
         engine.configure(settings);
@@ -118,14 +115,10 @@ impl EngineState {
         self.fleet.changed();
     }
 
-    /// What the last look at the engine found. The message says what is wrong. An engine that is
-    /// well again is probed at once, whatever is left of its breaker's back-off.
-    pub fn set_health(&self, healthy: bool, message: &str) {
-        let mut text = self.message.lock().unwrap_or_else(PoisonError::into_inner);
-        if *text != message {
-            message.clone_into(&mut text);
-        }
-        drop(text);
+    /// What the last look at the engine found. What is wrong with it is not kept here: that may name
+    /// an address, and what plans say is read by those who call. An engine that is well again is
+    /// probed at once, whatever is left of its breaker's back-off.
+    pub fn set_health(&self, healthy: bool) {
         let was_healthy = !self.mark(UNHEALTHY, !healthy);
         if healthy && !was_healthy {
             breaker::let_probe_through(&self.hot.gate);
@@ -135,10 +128,6 @@ impl EngineState {
 
     pub fn healthy(&self) -> bool {
         !self.is(UNHEALTHY)
-    }
-
-    pub fn health_message(&self) -> String {
-        self.message.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub fn cordoned(&self) -> bool {

@@ -191,14 +191,9 @@ fn line(member: &Member, role: Role) -> Explained {
     }
 }
 
-/// Why an engine takes no call, with what is wrong with it.
+/// Why an engine takes no call.
 fn why(engine: &EngineState, now_ns: u64) -> Option<String> {
-    let why = engine.why_not(now_ns)?;
-    let message = engine.health_message();
-    Some(match why {
-        Why::Unhealthy if !message.is_empty() => format!("{why} ({message})"),
-        _ => why.to_string(),
-    })
+    Some(engine.why_not(now_ns)?.to_string())
 }
 
 impl std::fmt::Display for Misfit {

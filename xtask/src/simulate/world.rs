@@ -304,7 +304,7 @@ impl World {
     fn look(&mut self, server: u32) {
         let state = &self.servers[server as usize];
         for (engine, seen) in self.engines.iter().zip(&state.engines) {
-            seen.set_health(!engine.down, if engine.down { "it does not answer" } else { "" });
+            seen.set_health(!engine.down);
         }
         self.after(HEALTH_EVERY, Event::Health { server });
     }

@@ -76,7 +76,7 @@ fn weights_are_shares_of_the_calls_however_many_engines_match() {
     let shares = rig.shares(&rig.plan(&spec), 10_000);
     assert!(shares[0].abs_diff(4_000) < 200 && shares[1].abs_diff(4_000) < 200, "{shares:?}");
     // One is gone: its part goes to the others in their proportion, 40 to 20.
-    rig.engines[0].set_health(false, "connection refused");
+    rig.engines[0].set_health(false);
     let shares = rig.shares(&rig.plan(&spec), 10_000);
     assert_eq!(shares[0], 0);
     assert!(shares[2].abs_diff(3_333) < 200, "{shares:?}");
@@ -193,8 +193,11 @@ fn without_failover_calls_stay_with_the_first_unless_they_burst() {
     assert_eq!(plan.pick(0, 0, &tried).unwrap_err().kind, RefusalKind::NoneLeft);
     let _second = rig.pick(&plan, 0).unwrap();
     assert_eq!(rig.pick(&plan, 0).unwrap().index, 2, "full is not broken");
-    rig.engines[0].set_health(false, "gone");
-    assert_eq!(rig.pick(&plan, 0).unwrap_err().kind, RefusalKind::NoneHealthy);
+    rig.engines[0].set_health(false);
+    let refusal = rig.pick(&plan, 0).unwrap_err();
+    assert_eq!(refusal.kind, RefusalKind::NoneHealthy);
+    // What is wrong may name an address: it is not for those who call.
+    assert!(plan.refusal(&refusal, 0).contains("eu-1 is unhealthy"));
 }
 
 #[test]
@@ -223,11 +226,11 @@ fn an_engine_that_is_seen_well_again_is_probed_at_once() {
     let rig = three();
     let plan = rig.plan(&PlacementSpec::default());
     rig.break_engine(1, 0);
-    rig.engines[1].set_health(true, "");
+    rig.engines[1].set_health(true);
     let now = SECOND / 2;
     assert_ne!(rig.pick(&plan, now).unwrap().index, 1, "it was never seen ill");
-    rig.engines[1].set_health(false, "gone");
-    rig.engines[1].set_health(true, "");
+    rig.engines[1].set_health(false);
+    rig.engines[1].set_health(true);
     let probe = rig.pick(&plan, now).unwrap();
     assert_eq!((probe.index, probe.reason.word()), (1, Word::Probe));
 }

@@ -224,7 +224,7 @@ proptest! {
                     end(how, world.held.swap_remove(at), world.now);
                 }
                 Step::Health { engine, healthy } => {
-                    world.engines[engine].set_health(healthy, "it says nothing");
+                    world.engines[engine].set_health(healthy);
                 }
                 Step::Settings { engine, most, draining } => {
                     let engine = &world.engines[engine];
@@ -275,7 +275,7 @@ proptest! {
             ..PlacementSpec::default()
         };
         if let Some(closed) = closed {
-            candidates[closed].engine.set_health(false, "gone");
+            candidates[closed].engine.set_health(false);
         }
         let plan = Plan::compile(&fleet, &spec, candidates, 0, &Arc::default());
         let (mut counts, mut random) = (vec![0_u32; weights.len()], seed);

@@ -131,7 +131,7 @@ impl Member {
 
     /// Remembers what a look found.
     pub fn saw(&self, health: Health) {
-        self.state().set_health(health.ok, if health.ok { "" } else { &health.message });
+        self.state().set_health(health.ok);
         self.seen.store(Some(Arc::new(Seen { health, at_ms: now_ms() })));
     }
 
