@@ -1,15 +1,16 @@
 //! Calls that wait: of a function, for any engine to have room; or at an engine.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicI32, Ordering};
 
 /// How many wait. Outlives the plans of its function, so that a change of the fleet loses no count.
+/// Signed, as one may leave before another, for which it leaves, has joined.
 #[derive(Debug, Default)]
-pub struct Queue(AtomicU32);
+pub struct Queue(AtomicI32);
 
 impl Queue {
     pub fn waiting(&self) -> u32 {
-        self.0.load(Ordering::Relaxed)
+        u32::try_from(self.0.load(Ordering::Relaxed)).unwrap_or(0)
     }
 
     /// Counts one more, until [`Queue::leave`] is called as often.
@@ -52,5 +53,16 @@ mod tests {
         assert_eq!(queue.waiting(), 1);
         drop(second);
         assert_eq!(queue.waiting(), 0);
+    }
+
+    #[test]
+    fn who_leaves_before_the_other_joins_makes_no_crowd() {
+        let queue = Queue::default();
+        queue.leave();
+        assert_eq!(queue.waiting(), 0);
+        queue.join();
+        assert_eq!(queue.waiting(), 0);
+        queue.join();
+        assert_eq!(queue.waiting(), 1);
     }
 }
