@@ -137,6 +137,14 @@ impl Record {
         }
     }
 
+    /// A probe said nothing of the engine: the next one passes now. One from before it opened again
+    /// ends no back-off.
+    pub fn give_back(&self, gate: &AtomicU64, probe: Option<u64>) {
+        if self.says_something(probe) {
+            let_probe_through(gate);
+        }
+    }
+
     /// Says until when it is open. An engine that is well for a moment and fails again is left
     /// alone for longer and longer, as one that never is well.
     fn open(&self, rules: &Rules, now_ns: u64) -> u64 {
@@ -326,6 +334,22 @@ mod tests {
         // Whoever gives a probe back after that opens nothing.
         let_probe_through(&rig.gate);
         assert_eq!(rig.state(32 * SECOND), Breaker::Closed, "a late probe opened a closed breaker");
+    }
+
+    #[test]
+    fn a_probe_that_is_given_back_late_ends_no_back_off() {
+        let rig = Rig::default();
+        (0..5).for_each(|_| rig.bad(0, false));
+        assert!(rig.claim(SECOND));
+        // Given up, and the next one fails.
+        assert!(rig.claim(31 * SECOND));
+        rig.bad(31 * SECOND, true);
+        let open = rig.state(31 * SECOND);
+        assert!(matches!(open, Breaker::Open { .. }));
+        rig.record.give_back(&rig.gate, Some(SECOND));
+        assert_eq!(rig.state(31 * SECOND), open, "it is half open at once");
+        rig.record.give_back(&rig.gate, Some(31 * SECOND));
+        assert_eq!(rig.state(31 * SECOND), Breaker::HalfOpen);
     }
 
     #[test]

@@ -104,9 +104,13 @@ impl EngineState {
         Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Takes other settings. Calls under way go on; plans say that they are stale.
+    /// Takes other settings. Calls under way go on; plans say that they are stale. The same again,
+    /// as when only an engine's health was written down, changes nothing.
     pub fn configure(&self, mut settings: EngineSettings) {
         settings.labels.entry("engine".to_owned()).or_insert_with(|| self.name().to_owned());
+        if *self.settings() == settings {
+            return;
+        }
         self.hot.most.store(settings.max_concurrency, SeqCst);
         self.mark(CORDONED, settings.cordoned);
         self.mark(DRAINING, settings.draining);
@@ -294,15 +298,9 @@ impl EngineState {
             Ending::Full { retry_after_ns } => {
                 let pause = retry_after_ns.unwrap_or(PAUSE_NS).min(MAX_PAUSE_NS);
                 self.hot.pause_until_ns.store(now_ns.saturating_add(pause), Relaxed);
-                self.give_back(probe);
+                record.give_back(gate, trial);
             }
-            Ending::Abandoned => self.give_back(probe),
-        }
-    }
-
-    fn give_back(&self, probe: bool) {
-        if probe {
-            breaker::let_probe_through(&self.hot.gate);
+            Ending::Abandoned => record.give_back(gate, trial),
         }
     }
 
