@@ -54,6 +54,13 @@ pub struct Preference {
     pub weight: u32,
 }
 
+impl Preference {
+    /// Whether an engine with these labels is preferred.
+    pub fn matches(&self, labels: &Labels) -> bool {
+        self.labels.iter().all(|(name, value)| labels.get(name) == Some(value))
+    }
+}
+
 /// How one of several engines is chosen.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = PlacementStrategy))]

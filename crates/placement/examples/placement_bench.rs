@@ -136,7 +136,8 @@ fn plan(fleet: &Arc<Fleet>, engines: &[Arc<EngineState>], strategy: Strategy) ->
         _ => None,
     };
     let spec = PlacementSpec { strategy: Some(strategy), prefer, ..PlacementSpec::default() };
-    let fits = |engine: &Arc<EngineState>| Candidate { engine: engine.clone(), unfit: None };
+    let fits =
+        |engine: &Arc<EngineState>| Candidate { engine: engine.clone(), unfit: None, room: None };
     let candidates = engines.iter().map(fits).collect();
     Plan::compile(fleet, &spec, candidates, 256, &Arc::new(Queue::default()))
 }

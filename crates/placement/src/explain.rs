@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::plan::{Group, Member, Misfit};
-use crate::{EngineState, Plan, Refusal, RefusalKind, Why};
+use crate::{Plan, Refusal, RefusalKind, Why};
 
 /// Engines an error names before it says how many more there are.
 const NAMED: usize = 8;
@@ -65,7 +65,7 @@ impl Plan {
                     line.share = group.share(at);
                     line.next = next.contains(&(role, at));
                     if !line.next {
-                        let text = self.why_later(role, &member.engine, now_ns, first.as_deref());
+                        let text = self.why_later(role, member, now_ns, first.as_deref());
                         line.passed_over = Some(text);
                     }
                     all.push(line);
@@ -97,7 +97,7 @@ impl Plan {
                     Some(format!("{name} {misfit}"))
                 }
                 Some(_) => None,
-                None => Some(format!("{name} {}", why(&member.engine, now_ns)?)),
+                None => Some(format!("{name} {}", member.why_not(now_ns)?)),
             }
         });
         let parts: Vec<String> = parts.collect();
@@ -124,41 +124,34 @@ impl Plan {
         if queued {
             roles.insert(0, Role::Burst);
         }
-        let busy = self
-            .primary
-            .engines()
-            .iter()
-            .any(|engine| engine.why_not(now_ns).is_none_or(Why::is_busy));
+        let why = |at| self.primary.why_not(at, now_ns);
+        let busy = (0..self.primary.len()).any(|at| why(at).is_none_or(Why::is_busy));
         if !queued && if busy { self.when_saturated } else { self.failover } {
             roles.push(Role::Burst);
         }
-        let open = |engine: &EngineState| engine.why_not(now_ns).is_none();
-        let last = |engine: &EngineState| engine.why_not_even_draining(now_ns).is_none();
+        let open = |group: &Group, at| group.why_not(at, now_ns).is_none();
+        let last = |group: &Group, at| group.why_never(at, now_ns).is_none();
+        let waits = |group: &Group, at: usize| last(group, at) && !group.engine(at).draining();
         let first = roles.iter().find_map(|role| self.open(*role, &open));
         first
+            .or_else(|| roles.iter().find_map(|role| self.open(*role, &waits)))
             .or_else(|| [Role::Primary, Role::Burst].iter().find_map(|r| self.open(*r, &last)))
             .unwrap_or_default()
     }
 
-    fn open(&self, role: Role, open: &dyn Fn(&EngineState) -> bool) -> Option<Vec<(Role, usize)>> {
+    fn open(&self, role: Role, open: &dyn Fn(&Group, usize) -> bool) -> Option<Vec<(Role, usize)>> {
         let group = self.group(role);
         let tiers = if self.failover || role == Role::Burst { usize::MAX } else { 1 };
         let mut found = group.ranges().take(tiers).map(|range| {
-            let open = range.filter(|at| open(group.engine(*at)));
+            let open = range.filter(|at| open(group, *at));
             open.map(|at| (role, at)).collect::<Vec<_>>()
         });
         found.find(|tier| !tier.is_empty())
     }
 
-    fn why_later(
-        &self,
-        role: Role,
-        engine: &EngineState,
-        now_ns: u64,
-        first: Option<&str>,
-    ) -> String {
-        if let Some(text) = why(engine, now_ns) {
-            return text;
+    fn why_later(&self, role: Role, member: &Member, now_ns: u64, first: Option<&str>) -> String {
+        if let Some(why) = member.why_not(now_ns) {
+            return why.to_string();
         }
         match (role, first) {
             (Role::Burst, _) => {
@@ -189,11 +182,6 @@ fn line(member: &Member, role: Role) -> Explained {
         passed_over: None,
         cordoned: engine.cordoned(),
     }
-}
-
-/// Why an engine takes no call.
-fn why(engine: &EngineState, now_ns: u64) -> Option<String> {
-    Some(engine.why_not(now_ns)?.to_string())
 }
 
 impl std::fmt::Display for Misfit {

@@ -77,7 +77,8 @@ impl Fleet {
         self.changes.load(Ordering::Acquire)
     }
 
-    pub(crate) fn changed(&self) {
+    /// Makes all plans stale: something they are compiled from is another one now.
+    pub fn changed(&self) {
         self.changes.fetch_add(1, Ordering::AcqRel);
     }
 

@@ -17,6 +17,7 @@ mod plan;
 mod queue;
 mod random;
 mod reason;
+mod room;
 mod ticket;
 
 pub use breaker::{Breaker, Rules};
@@ -27,4 +28,5 @@ pub use plan::{Candidate, MAX_TRIED, Picked, Plan, Refusal, RefusalKind, Tried};
 pub use queue::{Queue, Waiting};
 pub use random::{canary, mix};
 pub use reason::{Reason, Why, Word};
+pub use room::Room;
 pub use ticket::{Ending, Ticket};

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use dispatch_model::placement::{PlacementSpec, Strategy};
 
-use crate::{EngineState, Fleet, Queue, Reason, Ticket};
+use crate::{EngineState, Fleet, Queue, Reason, Room, Ticket, Why};
 
 pub(crate) use group::Group;
 
@@ -25,6 +25,8 @@ pub struct Candidate {
     pub engine: Arc<EngineState>,
     /// `does not run python3`.
     pub unfit: Option<String>,
+    /// The function's room there; without one, as much as the engine has.
+    pub room: Option<Arc<Room>>,
 }
 
 /// See the module.
@@ -42,16 +44,27 @@ pub struct Plan {
     pub(crate) when_queued: Option<u32>,
     pub(crate) when_saturated: bool,
     pub(crate) queue: Arc<Queue>,
+    /// Whether one of the members has a room of the function's.
+    pub(crate) rooms: bool,
 }
 
 #[derive(Debug)]
 pub(crate) struct Member {
     pub engine: Arc<EngineState>,
+    pub room: Option<Arc<Room>>,
     /// `None` when it fits.
     pub misfit: Option<Misfit>,
     /// Sum of the weights of the preferences it matches.
     pub score: u32,
     pub cost: u32,
+}
+
+impl Member {
+    /// Why a call would not be worked on here at once.
+    pub fn why_not(&self, now_ns: u64) -> Option<Why> {
+        let room = || self.room.as_ref().and_then(|room| room.why_not());
+        self.engine.why_not(now_ns).or_else(room)
+    }
 }
 
 /// Why an engine can never take the function's calls, as things are set.

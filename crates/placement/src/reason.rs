@@ -88,19 +88,21 @@ pub enum Why {
         in_flight: u32,
         most: u32,
     },
+    /// It is being told of the function.
+    Untold,
 }
 
 impl Why {
     /// Whether it only has too much to do, rather than being out of order.
     pub fn is_busy(self) -> bool {
-        matches!(self, Why::Full { .. } | Why::Pausing { .. })
+        matches!(self, Why::Full { .. } | Why::Pausing { .. } | Why::Untold)
     }
 
     /// How long that is known to last.
     pub(crate) fn wait_ns(self) -> Option<u64> {
         match self {
             Why::Broken { for_ns } | Why::Pausing { for_ns } => Some(for_ns),
-            Why::Unhealthy | Why::Draining | Why::Full { .. } => None,
+            Why::Unhealthy | Why::Draining | Why::Full { .. } | Why::Untold => None,
         }
     }
 }
@@ -117,6 +119,7 @@ impl fmt::Display for Why {
                 write!(f, "has said that it is full and is left alone for {}", seconds(*for_ns))
             }
             Why::Full { in_flight, most } => write!(f, "is full ({in_flight} of {most})"),
+            Why::Untold => f.write_str("has not been told of the function yet"),
         }
     }
 }

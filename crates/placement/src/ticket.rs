@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::EngineState;
+use crate::{EngineState, Room};
 
 /// How a call ended, as far as its engine is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,13 +26,19 @@ pub enum Ending {
 #[derive(Debug)]
 pub struct Ticket {
     engine: Option<Arc<EngineState>>,
+    room: Option<Arc<Room>>,
     began_ns: u64,
     probe: bool,
 }
 
 impl Ticket {
-    pub(crate) fn new(engine: Arc<EngineState>, began_ns: u64, probe: bool) -> Self {
-        Self { engine: Some(engine), began_ns, probe }
+    pub(crate) fn new(
+        engine: Arc<EngineState>,
+        room: Option<Arc<Room>>,
+        began_ns: u64,
+        probe: bool,
+    ) -> Self {
+        Self { engine: Some(engine), room, began_ns, probe }
     }
 
     pub fn engine(&self) -> &Arc<EngineState> {
@@ -46,7 +52,14 @@ impl Ticket {
 
     pub fn settle(mut self, now_ns: u64, ending: Ending) {
         if let Some(engine) = self.engine.take() {
+            self.leave();
             engine.settle(ending, self.began_ns, now_ns, self.probe);
+        }
+    }
+
+    fn leave(&self) {
+        if let Some(room) = &self.room {
+            room.leave();
         }
     }
 }
@@ -54,6 +67,7 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         if let Some(engine) = self.engine.take() {
+            self.leave();
             // What is abandoned has no end, so the time does not matter.
             engine.settle(Ending::Abandoned, self.began_ns, self.began_ns, self.probe);
         }

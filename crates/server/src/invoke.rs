@@ -19,6 +19,7 @@ mod callable;
 mod changes;
 mod context;
 mod detach;
+mod ensuring;
 mod explain;
 mod invoker;
 mod loader;

@@ -45,7 +45,11 @@ impl Server {
             fleet.engine(&name, settings).expect("as many engines as were allowed")
         };
         let engines: Vec<_> = engines.iter().enumerate().map(state).collect();
-        let fits = |engine: &Arc<EngineState>| Candidate { engine: engine.clone(), unfit: None };
+        let fits = |engine: &Arc<EngineState>| Candidate {
+            engine: engine.clone(),
+            unfit: None,
+            room: None,
+        };
         let candidates = engines.iter().map(fits).collect();
         let plan = Plan::compile(&fleet, spec, candidates, 256, &Arc::new(Queue::default()));
         Self { engines, plan, waiting: VecDeque::new(), wakes: false }

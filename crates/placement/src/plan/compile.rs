@@ -35,10 +35,12 @@ pub(super) fn compile(
                 None => misfit(spec, burst, name, &settings, memory_mib),
             };
             let score = matching(prefer, &settings.labels).map(|p| p.weight).sum();
-            Member { engine: candidate.engine, misfit, score, cost: settings.cost }
+            let (engine, room) = (candidate.engine, candidate.room);
+            Member { engine, room, misfit, score, cost: settings.cost }
         })
         .collect();
     let (primary, overflow) = split(&members, burst);
+    let rooms = members.iter().any(|member| member.room.is_some());
     Plan {
         fleet: Arc::clone(fleet),
         changes,
@@ -50,6 +52,7 @@ pub(super) fn compile(
         when_queued: burst.when_queued,
         when_saturated: burst.when_saturated_or_default(),
         queue: Arc::clone(queue),
+        rooms,
     }
 }
 
@@ -57,8 +60,7 @@ fn matching<'a>(
     prefer: &'a [Preference],
     labels: &'a Labels,
 ) -> impl Iterator<Item = &'a Preference> {
-    let has = |(name, value): (&String, &String)| labels.get(name) == Some(value);
-    prefer.iter().filter(move |preference| preference.labels.iter().all(has))
+    prefer.iter().filter(move |preference| preference.matches(labels))
 }
 
 fn misfit(

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use super::{Member, Tried};
 use crate::random::{again, below};
-use crate::{EngineState, Fleet};
+use crate::{EngineState, Fleet, Room, Why};
 
 /// Engines read for one draw of the least loaded.
 const SAMPLES: usize = 4;
@@ -46,6 +46,8 @@ pub(crate) struct Group {
     mask: Box<[u64]>,
     positions: Box<[u32]>,
     engines: Box<[Arc<EngineState>]>,
+    /// The function's own room at each.
+    rooms: Box<[Option<Arc<Room>>]>,
     /// Where each tier ends.
     ends: Box<[u32]>,
     choice: Choice,
@@ -69,6 +71,8 @@ pub(crate) struct Ask<'a> {
     pub tried: &'a Tried,
     /// Only the first tier may be asked.
     pub first_only: bool,
+    /// Whether the call may wait at its engine for others of its function.
+    pub waits: bool,
 }
 
 /// A claimed engine: its position in the group, and whether the call is a probe.
@@ -123,6 +127,7 @@ impl Group {
             mask: mask.into(),
             positions: positions.into(),
             engines: order.iter().map(|at| Arc::clone(engine(at))).collect(),
+            rooms: order.iter().map(|at| members[*at as usize].room.clone()).collect(),
             order: order.into(),
             ends: ends.into(),
             choice,
@@ -141,8 +146,24 @@ impl Group {
         &self.engines[position]
     }
 
-    pub fn engines(&self) -> &[Arc<EngineState>] {
-        &self.engines
+    pub fn room(&self, position: usize) -> Option<&Arc<Room>> {
+        self.rooms[position].as_ref()
+    }
+
+    /// Why a call would not be worked on at once at a position.
+    pub fn why_not(&self, position: usize, now_ns: u64) -> Option<Why> {
+        let room = || self.room(position).and_then(|room| room.why_not());
+        self.engines[position].why_not(now_ns).or_else(room)
+    }
+
+    /// The same for a call that waits, also at an engine that is being drained.
+    pub fn why_never(&self, position: usize, now_ns: u64) -> Option<Why> {
+        let untold = || (!self.takes(position, true)).then_some(Why::Untold);
+        self.engines[position].why_not_even_draining(now_ns).or_else(untold)
+    }
+
+    fn takes(&self, position: usize, waits: bool) -> bool {
+        self.room(position).is_none_or(|room| room.takes(waits))
     }
 
     /// Positions of the tiers, the best first.
@@ -224,7 +245,8 @@ impl Group {
         let slots = words
             .flat_map(move |(at, mask)| Bits { word: ask.fleet.word(at) & mask, first: at * 64 });
         let untried = move |slot: &usize| ask.tried.is_empty() || !ask.tried.has(*slot as u32);
-        slots.filter(untried).map(|slot| self.positions[slot] as usize)
+        let positions = slots.filter(untried).map(|slot| self.positions[slot] as usize);
+        positions.filter(move |at| self.takes(*at, ask.waits))
     }
 
     /// Any draining engine that takes the call.
@@ -236,20 +258,31 @@ impl Group {
         (0..end).find_map(|position| {
             let engine = &self.engines[position];
             let may = engine.draining() && !ask.tried.has(self.slots[position]);
-            let probe = may.then(|| engine.claim(ask.now_ns, true).ok()).flatten()?;
-            Some(Found { position, probe })
+            may.then(|| self.claim_as(ask, position, true)).flatten()
         })
     }
 
     fn may(&self, ask: Ask<'_>, position: usize) -> bool {
         let slot = self.slots[position];
         let open = ask.fleet.word(slot as usize / 64) >> (slot % 64) & 1 == 1;
-        open && (ask.tried.is_empty() || !ask.tried.has(slot))
+        let untried = ask.tried.is_empty() || !ask.tried.has(slot);
+        open && untried && self.takes(position, ask.waits)
     }
 
     fn claim(&self, ask: Ask<'_>, position: usize) -> Option<Found> {
-        let probe = self.engines[position].claim(ask.now_ns, false).ok()?;
-        Some(Found { position, probe })
+        self.claim_as(ask, position, false)
+    }
+
+    fn claim_as(&self, ask: Ask<'_>, position: usize, even_draining: bool) -> Option<Found> {
+        let room = self.room(position);
+        if room.is_some_and(|room| !room.enter(ask.waits)) {
+            return None;
+        }
+        let claimed = self.engines[position].claim(ask.now_ns, even_draining);
+        if let (Err(_), Some(room)) = (&claimed, room) {
+            room.leave();
+        }
+        Some(Found { position, probe: claimed.ok()? })
     }
 
     /// Reads all; the ones of equal load come in turn, by chance.

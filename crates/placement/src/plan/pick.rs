@@ -7,7 +7,7 @@ use dispatch_model::placement::Strategy;
 use super::group::{Ask, Found, Group};
 use super::{Picked, Plan, Refusal, RefusalKind, Tried};
 use crate::reason::Because;
-use crate::{EngineState, Reason, Ticket, Why, Word};
+use crate::{Reason, Ticket, Why, Word};
 
 impl Plan {
     /// Chooses an engine and claims a place on it. Takes no lock and allocates nothing.
@@ -22,15 +22,18 @@ impl Plan {
             return Err(Refusal { kind: RefusalKind::NoneLeft, retry_after_ns: None });
         }
         let first_only = !self.failover;
-        let ask = Ask { fleet: &self.fleet, now_ns, random, tried, first_only };
+        let ask = Ask { fleet: &self.fleet, now_ns, random, tried, first_only, waits: false };
         if let Some(picked) = self.pick_queued(ask) {
             return Ok(picked);
         }
-        if let Some(found) = self.primary.find(ask) {
-            let reason = self.primary_reason(&found, ask);
-            return Ok(picked(&self.primary, found, reason, now_ns));
+        // First where it is worked on at once; then where it waits for others of its function.
+        if self.rooms
+            && let Some(picked) = self.pick_usual(ask)
+        {
+            return Ok(picked);
         }
-        if let Some(picked) = self.pick_burst(ask) {
+        let ask = Ask { waits: true, ..ask };
+        if let Some(picked) = self.pick_usual(ask) {
             return Ok(picked);
         }
         for group in [&self.primary, &self.burst] {
@@ -39,6 +42,13 @@ impl Plan {
             }
         }
         Err(self.refuse(ask))
+    }
+
+    /// A usual engine, or a burst engine when none of those takes the call.
+    fn pick_usual(&self, ask: Ask<'_>) -> Option<Picked> {
+        let Some(found) = self.primary.find(ask) else { return self.pick_burst(ask) };
+        let reason = self.primary_reason(&found, ask);
+        Some(picked(&self.primary, found, reason, ask.now_ns))
     }
 
     /// More calls wait than may: new ones go elsewhere at once.
@@ -70,18 +80,19 @@ impl Plan {
         Some(picked(&self.burst, found, Reason::new(word, because), ask.now_ns))
     }
 
-    /// The usual engines that may be asked.
-    fn asked(&self, ask: Ask<'_>) -> &[Arc<EngineState>] {
+    /// Positions of the usual engines that may be asked.
+    fn asked(&self, ask: Ask<'_>) -> std::ops::Range<usize> {
         let first = if ask.first_only { self.primary.ranges().next() } else { None };
-        &self.primary.engines()[first.unwrap_or(0..self.primary.len())]
+        first.unwrap_or(0..self.primary.len())
     }
 
     /// Whether one of those only has too much to do.
     fn any_busy(&self, ask: Ask<'_>) -> bool {
-        self.asked(ask).iter().any(|engine| {
-            let why = engine.why_not(ask.now_ns);
+        self.asked(ask).any(|at| {
+            let why = self.primary.why_not(at, ask.now_ns);
             // Nothing is wrong with it by now: it was full a moment ago.
-            why.is_none_or(|why| why.is_busy()) && !ask.tried.has(engine.slot())
+            let slot = self.primary.engine(at).slot();
+            why.is_none_or(|why| why.is_busy()) && !ask.tried.has(slot)
         })
     }
 
@@ -90,9 +101,8 @@ impl Plan {
         if let Some(message) = ask.tried.last() {
             return Some(Because::Failed(message));
         }
-        let first = self.primary.engines().first()?;
-        let why = first.why_not(ask.now_ns)?;
-        Some(Because::PassedOver(first.shared_name(), why))
+        let why = (self.primary.len() > 0).then(|| self.primary.why_not(0, ask.now_ns))??;
+        Some(Because::PassedOver(self.primary.engine(0).shared_name(), why))
     }
 
     fn primary_reason(&self, found: &Found, ask: Ask<'_>) -> Reason {
@@ -127,10 +137,11 @@ impl Plan {
             return Refusal { kind: RefusalKind::NoneFits, retry_after_ns: None };
         }
         let (mut busy, mut soonest) = (false, None::<u64>);
-        let burst = if self.failover { self.burst.engines() } else { &[] };
-        let all = self.asked(ask).iter().chain(burst);
-        for engine in all.filter(|engine| !ask.tried.has(engine.slot())) {
-            let why = engine.why_not_even_draining(ask.now_ns);
+        let burst = if self.failover { self.burst.len() } else { 0 };
+        let usual = self.asked(ask).map(|at| (&self.primary, at));
+        let all = usual.chain((0..burst).map(|at| (&self.burst, at)));
+        for (group, at) in all.filter(|(group, at)| !ask.tried.has(group.engine(*at).slot())) {
+            let why = group.why_never(at, ask.now_ns);
             if matches!(why, None | Some(Why::Full { .. })) {
                 // Nobody knows when a call ends.
                 return Refusal { kind: RefusalKind::NoRoom, retry_after_ns: None };
@@ -151,6 +162,7 @@ impl Plan {
 
 fn picked(group: &Group, found: Found, reason: Reason, now_ns: u64) -> Picked {
     let engine = Arc::clone(group.engine(found.position));
-    let ticket = Ticket::new(engine, now_ns, found.probe);
+    let room = group.room(found.position).cloned();
+    let ticket = Ticket::new(engine, room, now_ns, found.probe);
     Picked { index: group.member(found.position), reason, ticket }
 }

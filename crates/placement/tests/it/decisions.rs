@@ -2,7 +2,7 @@
 
 use dispatch_model::placement::{Burst, Canary, PlacementSpec, Strategy};
 use dispatch_placement::{
-    Breaker, Candidate, Ending, EngineSettings, Plan, RefusalKind, Tried, Word,
+    Breaker, Candidate, Ending, EngineSettings, Plan, RefusalKind, Room, Tried, Word,
 };
 
 use crate::rig::{Rig, SECOND, labels, names, prefer};
@@ -337,7 +337,8 @@ fn memory_and_reasons_from_outside_keep_an_engine_out() {
     rig.engines[0].configure(small);
     let unfit = [None, Some("does not run python3".to_owned()), None];
     let candidates = rig.engines.iter().zip(unfit);
-    let candidates = candidates.map(|(e, unfit)| Candidate { engine: e.clone(), unfit }).collect();
+    let candidates =
+        candidates.map(|(e, unfit)| Candidate { engine: e.clone(), unfit, room: None }).collect();
     let spec =
         PlacementSpec { engines: Some(names(&["eu-1", "eu-2"])), ..PlacementSpec::default() };
     let plan = Plan::compile(&rig.fleet, &spec, candidates, 256, &rig.queue);
@@ -347,4 +348,75 @@ fn memory_and_reasons_from_outside_keep_an_engine_out() {
         "no engine fits: eu-1 takes functions of up to 128 MiB, this one asks for 256; \
          eu-2 does not run python3; us-1 is not among the placement's engines"
     );
+}
+
+#[test]
+fn the_same_settings_again_make_no_plan_stale() {
+    let rig = three();
+    let plan = rig.plan(&PlacementSpec::default());
+    let settings = EngineSettings::clone(&rig.engines[0].settings());
+    rig.engines[0].configure(settings.clone());
+    assert!(!plan.is_stale());
+    rig.engines[0].configure(EngineSettings { cost: 77, ..settings });
+    assert!(plan.is_stale());
+}
+
+/// Two engines and a cloud, on which a function has room for so many calls.
+fn roomy(rig: &Rig, burst: Burst, most: u32) -> Plan {
+    let spec = PlacementSpec { burst: Some(burst), ..PlacementSpec::default() };
+    let candidate = |engine: &std::sync::Arc<dispatch_placement::EngineState>| {
+        let room = Room::new(most, &rig.queue);
+        room.open();
+        Candidate { engine: engine.clone(), unfit: None, room: Some(room.into()) }
+    };
+    let candidates = rig.engines.iter().map(candidate).collect();
+    Plan::compile(&rig.fleet, &spec, candidates, 256, &rig.queue)
+}
+
+#[test]
+fn a_burst_comes_when_no_usual_engine_has_room_for_the_function() {
+    let rig = Rig::new(&[("process", "eu", 0, 0), ("a", "eu", 0, 1), ("b", "eu", 0, 2)]);
+    let to = names(&["b"]);
+    let plan = roomy(&rig, Burst { to: to.clone(), ..Burst::default() }, 2);
+    let held: Vec<_> = (0..7).map(|_| rig.pick(&plan, 0).unwrap()).collect();
+    let went: Vec<usize> = held.iter().map(|picked| picked.index).collect();
+    assert_eq!(went, [0, 0, 1, 1, 2, 2, 0], "the last one waits at the first");
+    assert_eq!(held[2].reason.to_string(), "overflow: process is full (2 of 2)");
+    assert_eq!(held[4].reason.to_string(), "burst: process is full (2 of 2)");
+    assert_eq!(rig.queue.waiting(), 1);
+    assert!(plan.explain(0)[0].next, "the next one waits there, too");
+    drop(held);
+    assert_eq!(rig.queue.waiting(), 0);
+
+    // Only when more than one waits.
+    let burst = Burst { to, when_queued: Some(1), ..Burst::default() };
+    let plan = roomy(&rig, burst, 1);
+    let went: Vec<_> = (0..5).map(|_| rig.pick(&plan, 0).unwrap()).collect();
+    let went: Vec<usize> = went.iter().map(|picked| picked.index).collect();
+    assert_eq!(went, [0, 1, 0, 0, 2]);
+}
+
+#[test]
+fn an_engine_that_is_not_told_yet_is_passed_over_and_waited_for() {
+    let rig = Rig::new(&[("near", "eu", 0, 0), ("far", "eu", 0, 1)]);
+    let rooms = [0, 0].map(|most| std::sync::Arc::new(Room::new(most, &rig.queue)));
+    let plan = |spec: &PlacementSpec| {
+        let each = rig.engines.iter().zip(&rooms);
+        let candidates = each.map(|(engine, room)| Candidate {
+            engine: engine.clone(),
+            unfit: None,
+            room: Some(room.clone()),
+        });
+        Plan::compile(&rig.fleet, spec, candidates.collect(), 256, &rig.queue)
+    };
+    let stays = plan(&PlacementSpec { failover: Some(false), ..PlacementSpec::default() });
+    let moves = plan(&PlacementSpec::default());
+    rooms[1].open();
+    assert_eq!(rig.pick(&stays, 0).unwrap_err().kind, RefusalKind::NoRoom);
+    let far = rig.pick(&moves, 0).unwrap();
+    assert_eq!(far.index, 1);
+    let why = "overflow: near has not been told of the function yet";
+    assert_eq!(far.reason.to_string(), why);
+    rooms[0].open();
+    assert_eq!((rig.pick(&stays, 0).unwrap().index, rig.pick(&moves, 0).unwrap().index), (0, 0));
 }

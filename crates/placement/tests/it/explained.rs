@@ -90,6 +90,7 @@ fn many_engines_are_named_up_to_a_point_and_none_is_said_plainly() {
     let candidate = |n| Candidate {
         engine: fleet.engine(&format!("e{n}"), EngineSettings::default()).unwrap(),
         unfit: Some("does not run ruby".to_owned()),
+        room: None,
     };
     let all = (0..20).map(candidate).collect();
     let spec = PlacementSpec::default();

@@ -105,6 +105,7 @@ impl World {
         let candidate = |(engine, unfit): (&Arc<EngineState>, &bool)| Candidate {
             engine: engine.clone(),
             unfit: unfit.then(|| "is not for us".to_owned()),
+            room: None,
         };
         let candidates = engines.iter().zip(&unfit).map(candidate).collect();
         let plan = Plan::compile(&fleet, &spec, candidates, 0, &Arc::default());
@@ -262,7 +263,7 @@ proptest! {
         let fleet = Fleet::new();
         let engine = |n: usize| {
             let candidate = fleet.engine(&format!("e{n}"), EngineSettings::default()).unwrap();
-            Candidate { engine: candidate, unfit: None }
+            Candidate { engine: candidate, unfit: None, room: None }
         };
         let candidates: Vec<_> = (0..weights.len()).map(engine).collect();
         let prefer = weights.iter().enumerate().map(|(n, weight)| Preference {

@@ -36,7 +36,11 @@ impl Rig {
 
     pub fn plan(&self, spec: &PlacementSpec) -> Plan {
         spec.check().unwrap();
-        let fits = |engine: &Arc<EngineState>| Candidate { engine: engine.clone(), unfit: None };
+        let fits = |engine: &Arc<EngineState>| Candidate {
+            engine: engine.clone(),
+            unfit: None,
+            room: None,
+        };
         let candidates = self.engines.iter().map(fits).collect();
         Plan::compile(&self.fleet, spec, candidates, 256, &self.queue)
     }
@@ -63,7 +67,7 @@ impl Rig {
 
     /// Fails until the breaker opens.
     pub fn break_engine(&self, at: usize, now: u64) {
-        let only = vec![Candidate { engine: self.engines[at].clone(), unfit: None }];
+        let only = vec![Candidate { engine: self.engines[at].clone(), unfit: None, room: None }];
         let plan = Plan::compile(&self.fleet, &PlacementSpec::default(), only, 0, &Arc::default());
         while let Ok(picked) = plan.pick(now, 0, &Tried::default()) {
             picked.ticket.settle(now, Ending::BackendFailed);

@@ -139,7 +139,8 @@ impl EngineController {
         let member = Member::new(name, made, spec.clone(), made_of);
         match self.put(member) {
             Ok(Some(before)) => self.retire(before),
-            Ok(None) => {}
+            // What was deployed on it before this server started is there again.
+            Ok(None) => self.invoker.forget_engine(name),
             Err(error) => return Ok(Err(error)),
         }
         self.unseen.notify_one();

@@ -63,7 +63,12 @@ impl Engines {
             table.sort();
             table
         });
-        Ok(before.by_name.get(member.name()).cloned())
+        let before = before.by_name.get(member.name()).cloned();
+        // Plans leave out engines that are not open to the function's organization.
+        if before.as_ref().is_some_and(|b| b.spec.organizations != member.spec.organizations) {
+            self.fleet.changed();
+        }
+        Ok(before)
     }
 
     /// What placement knows of all of them.

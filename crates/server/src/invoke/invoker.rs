@@ -62,7 +62,7 @@ impl Invoker {
             engines,
             secrets: Cache::new(),
             permits: Permits::default(),
-            placed: Placed::default(),
+            placed: Arc::new(Placed::default()),
             changed: Notify::new(),
             ready_wait: Duration::from_millis(settings.ready_wait_ms),
         };

@@ -18,6 +18,7 @@ use super::cache::Cache;
 use super::callable::{Callable, Slot, Version, input_error, system_error};
 use super::deployment::deployment;
 use super::engines::Engines;
+use super::ensuring;
 use super::metrics::RunMetrics;
 use super::permits::Permits;
 use super::placed::Placed;
@@ -38,7 +39,7 @@ pub struct Loader {
     pub engines: Engines,
     pub secrets: Cache<Values>,
     pub permits: Permits,
-    pub placed: Placed,
+    pub placed: Arc<Placed>,
     /// Told whenever a function changed.
     pub changed: Notify,
     /// Longest wait for a function that is being made.
@@ -142,7 +143,9 @@ impl Loader {
             let code = code::leading(&message).unwrap_or(code::API010);
             return Err(Error::unavailable(code, message));
         }
-        let (faas_id, concurrency) = (slot.spec.faas_id, spec.concurrency);
+        let faas_id = slot.spec.faas_id;
+        // Each engine works on so many at the same time.
+        let most = spec.concurrency.unwrap_or(DEFAULT_CONCURRENCY) as usize * places.all().len();
         Ok(Version {
             number: slot.spec.number,
             faas_id,
@@ -157,39 +160,34 @@ impl Loader {
             secret_names: spec.secrets.clone(),
             secrets,
             services: spec.services.clone(),
-            queued: self.permits.of(faas_id, concurrency.unwrap_or(DEFAULT_CONCURRENCY)),
+            queued: self.permits.of(faas_id, most),
         })
     }
 
-    /// The engines that have a version, each told of it. One that cannot be told now is left out,
-    /// as long as another can.
+    /// The engines that are to have a version. Calls go to those that have been told of it, which
+    /// one has been when this returns; the others follow when they can be told.
     async fn places(&self, callable: &Callable, slot: &Slot) -> app::Result<Places> {
         let (org, version) = (&callable.org, &slot.spec);
-        let deployment = deployment(org, version);
+        let queue = Arc::default();
         let members = slot.engines.iter().filter_map(|name| self.engines.member(name));
-        let ensured = members.map(async |member| {
-            let engine = member.engine.clone();
-            engine.ensure(&deployment).await?;
+        let places = members.map(|member| {
             let metrics = self.metrics.engine(member.name());
-            Ok(Place::new(engine, member.state().clone(), metrics, version))
+            let place = Place::new(&member, metrics, version, &queue);
+            if self.placed.is_ensured(&place.engine, version.faas_id) {
+                place.room.open();
+            }
+            Arc::new(place)
         });
-        let (mut places, mut failed) = (Vec::new(), None);
-        for place in futures::future::join_all(ensured).await {
-            match place {
-                Ok(place) => places.push(place),
-                Err(error) => failed = Some(error),
-            }
-        }
-        match failed {
-            Some(error) if places.is_empty() => return Err(unavailable(error)),
-            None if places.is_empty() => {
-                let text = format!("no engine has version {} now", version.number);
-                return Err(Error::unavailable(code::ENGINE009, text));
-            }
-            _ => {}
+        let places: Vec<Arc<Place>> = places.collect();
+        if places.is_empty() {
+            let text = format!("no engine has version {} now", version.number);
+            return Err(Error::unavailable(code::ENGINE009, text));
         }
         let (engines, placement) = (self.engines.clone(), callable.placement.clone());
-        Ok(Places::new(engines, org.clone(), version.clone(), placement, places))
+        let places = Places::new(engines, org.clone(), version.clone(), placement, places, queue);
+        let told = ensuring::ensure(&places, deployment(org, version), &self.placed).await;
+        told.map_err(unavailable)?;
+        Ok(places)
     }
 
     /// Opens secrets by name.

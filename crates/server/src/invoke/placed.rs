@@ -1,7 +1,7 @@
 //! What the engines of this server hold for functions it has called. Where several servers share a
 //! database, another one may replace or delete a function: its deployment goes here, too.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use dashmap::DashMap;
@@ -16,9 +16,14 @@ pub const GRACE: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// By function: what this server was last told its versions are deployed as.
+/// What this server knows of deployments. Nothing on the way of a call reads it.
 #[derive(Default)]
-pub struct Placed(DashMap<(OrgName, Name), Held>);
+pub struct Placed {
+    /// By function: what its versions were last said to be deployed as.
+    held: DashMap<(OrgName, Name), Held>,
+    /// By deployment: the engines this server has told of it.
+    ensured: DashMap<Uuid, Vec<Weak<dyn Engine>>>,
+}
 
 struct Held {
     function: Uuid,
@@ -33,7 +38,7 @@ impl Placed {
     pub fn put(&self, function: &Resource<Function>, places: Vec<(Arc<dyn Engine>, Uuid)>) {
         let meta = &function.meta;
         let key = (meta.org.clone(), meta.name.clone());
-        let mut held = self.0.entry(key).or_insert_with(|| Held {
+        let mut held = self.held.entry(key).or_insert_with(|| Held {
             function: meta.id,
             revision: 0,
             places: Vec::new(),
@@ -42,30 +47,61 @@ impl Placed {
             return;
         }
         let kept = |id: Uuid| places.iter().any(|(_, other)| *other == id);
+        let stays = |engine: &Arc<dyn Engine>, id: Uuid| {
+            places.iter().any(|(other, other_id)| *other_id == id && Arc::ptr_eq(other, engine))
+        };
+        for (engine, id) in held.places.iter().filter(|(engine, id)| !stays(engine, *id)) {
+            self.lost(engine, *id);
+        }
         for (engine, id) in held.places.iter().filter(|(_, id)| !kept(*id)) {
-            leave(engine, *id);
+            self.leave(engine, *id);
         }
         *held = Held { function: meta.id, revision: meta.revision, places };
     }
 
     /// The engine of a name is another one now, which holds nothing yet.
     pub fn forget_engine(&self, name: &str) {
-        self.0.iter_mut().for_each(|mut held| held.places.retain(|(e, _)| e.name() != name));
+        self.held.iter_mut().for_each(|mut held| held.places.retain(|(e, _)| e.name() != name));
+    }
+
+    /// An engine was told of a deployment.
+    pub fn ensured(&self, engine: &Arc<dyn Engine>, deployment: Uuid) {
+        let mut told = self.ensured.entry(deployment).or_default();
+        told.retain(|other| other.strong_count() > 0 && !is(other, engine));
+        told.push(Arc::downgrade(engine));
+    }
+
+    /// An engine has lost a deployment it was told of.
+    pub fn lost(&self, engine: &Arc<dyn Engine>, deployment: Uuid) {
+        if let Some(mut told) = self.ensured.get_mut(&deployment) {
+            told.retain(|other| !is(other, engine));
+        }
+    }
+
+    /// Whether the engine was told of the deployment, as far as this server knows.
+    pub fn is_ensured(&self, engine: &Arc<dyn Engine>, deployment: Uuid) -> bool {
+        let told = self.ensured.get(&deployment);
+        told.is_some_and(|told| told.iter().any(|other| is(other, engine)))
     }
 
     /// The function is deleted.
     pub fn remove(&self, org: &OrgName, name: &Name, function: Uuid) {
         let key = (org.clone(), name.clone());
-        if let Some((_, gone)) = self.0.remove_if(&key, |_, held| held.function == function) {
-            gone.places.iter().for_each(|(engine, id)| leave(engine, *id));
+        if let Some((_, gone)) = self.held.remove_if(&key, |_, held| held.function == function) {
+            gone.places.iter().for_each(|(engine, id)| self.leave(engine, *id));
+        }
+    }
+
+    fn leave(&self, engine: &Arc<dyn Engine>, deployment: Uuid) {
+        self.ensured.remove(&deployment);
+        if !engine.capabilities().lasting {
+            retire(engine, deployment, GRACE);
         }
     }
 }
 
-fn leave(engine: &Arc<dyn Engine>, deployment: Uuid) {
-    if !engine.capabilities().lasting {
-        retire(engine, deployment, GRACE);
-    }
+fn is(told: &Weak<dyn Engine>, engine: &Arc<dyn Engine>) -> bool {
+    std::ptr::addr_eq(told.as_ptr(), Arc::as_ptr(engine))
 }
 
 /// Removes a deployment after a while, and tries until it is gone or the engine is.

@@ -1,8 +1,6 @@
 //! Where the calls of a version go: its engines, and the plan that chooses among them.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -12,12 +10,13 @@ use dispatch_model::function::DEFAULT_CONCURRENCY;
 use dispatch_model::function_version::FunctionVersionSpec;
 use dispatch_model::placement::{Canary, PlacementSpec};
 use dispatch_placement::{
-    EngineState, Explained, Picked, Plan, Queue, Reason, Refusal, RefusalKind, Tried,
+    EngineState, Explained, Picked, Plan, Queue, Reason, Refusal, RefusalKind, Room, Tried,
 };
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::engines::Engines;
+use super::member::Member;
 use super::metrics::EngineMetrics;
 use super::placing::{Placing, now_ns};
 
@@ -25,58 +24,35 @@ use super::placing::{Placing, now_ns};
 /// have made.
 const ASK_AGAIN: Duration = Duration::from_millis(10);
 
-/// An engine that has a version.
+/// An engine that is to have a version.
 pub struct Place {
     pub engine: Arc<dyn Engine>,
     pub state: Arc<EngineState>,
     pub metrics: EngineMetrics,
-    /// Calls of the version there.
-    calls: AtomicU32,
-    /// From how many on they wait for one another; `None` where the engine makes room itself.
-    room: Option<u32>,
+    /// Shut until the engine has been told of the version.
+    pub room: Arc<Room>,
 }
 
 impl Place {
     pub fn new(
-        engine: Arc<dyn Engine>,
-        state: Arc<EngineState>,
+        member: &Member,
         metrics: EngineMetrics,
         version: &FunctionVersionSpec,
+        queue: &Arc<Queue>,
     ) -> Self {
-        let lasting = engine.capabilities().lasting;
-        let room = (!lasting).then(|| version.spec.concurrency.unwrap_or(DEFAULT_CONCURRENCY));
-        Self { engine, state, metrics, calls: AtomicU32::new(0), room }
-    }
-}
-
-/// A call at a place, counted until this is dropped. Those beyond its room count as waiting.
-pub struct Here<'a> {
-    place: &'a Place,
-    queue: &'a Queue,
-}
-
-impl<'a> Here<'a> {
-    fn enter(place: &'a Place, queue: &'a Queue) -> Self {
-        let before = place.calls.fetch_add(1, Ordering::Relaxed);
-        if place.room.is_some_and(|room| before >= room) {
-            queue.join();
-        }
-        Self { place, queue }
-    }
-}
-
-impl Drop for Here<'_> {
-    fn drop(&mut self) {
-        let before = self.place.calls.fetch_sub(1, Ordering::Relaxed);
-        if self.place.room.is_some_and(|room| before > room) {
-            self.queue.leave();
-        }
+        // An engine that outlives this server makes room itself.
+        let most = match member.engine.capabilities().lasting {
+            true => 0,
+            false => version.spec.concurrency.unwrap_or(DEFAULT_CONCURRENCY),
+        };
+        let (engine, state) = (member.engine.clone(), member.state().clone());
+        Self { engine, state, metrics, room: Arc::new(Room::new(most, queue)) }
     }
 }
 
 /// All places of a version.
 pub struct Places {
-    all: Vec<Place>,
+    all: Vec<Arc<Place>>,
     plan: ArcSwap<Plan>,
     queue: Arc<Queue>,
     /// Told when a call of the version ended.
@@ -88,17 +64,29 @@ pub struct Places {
 }
 
 impl Places {
+    /// `queue` is the one that the places' rooms know.
     pub fn new(
         engines: Engines,
         org: OrgName,
         version: FunctionVersionSpec,
         placement: Arc<PlacementSpec>,
-        all: Vec<Place>,
+        all: Vec<Arc<Place>>,
+        queue: Arc<Queue>,
     ) -> Self {
-        let queue = Arc::<Queue>::default();
-        let plan = plan(&engines, &org, &version, &placement, &all, &queue);
-        let (plan, room) = (ArcSwap::from_pointee(plan), Notify::new());
+        let placing =
+            Placing { engines: &engines, org: &org, version: &version, placement: &placement };
+        let plan = ArcSwap::from_pointee(placing.for_calls(&all, &queue));
+        let room = Notify::new();
         Self { all, plan, queue, room, engines, org, version, placement }
+    }
+
+    pub fn all(&self) -> &[Arc<Place>] {
+        &self.all
+    }
+
+    /// The calls of the version that wait.
+    pub fn queue(&self) -> &Arc<Queue> {
+        &self.queue
     }
 
     /// Chooses a place for a call, and claims it there. Waits for room until the deadline.
@@ -126,8 +114,7 @@ impl Places {
         if !current.is_stale() {
             return current.pick(now_ns(), rand::random(), tried);
         }
-        let (org, version, placement) = (&self.org, &self.version, &self.placement);
-        let anew = plan(&self.engines, org, version, placement, &self.all, &self.queue);
+        let anew = self.placing().for_calls(&self.all, &self.queue);
         let picked = anew.pick(now_ns(), rand::random(), tried);
         self.plan.store(Arc::new(anew));
         picked
@@ -136,17 +123,12 @@ impl Places {
     /// The place a plan chose.
     pub fn of(&self, picked: &Picked) -> Option<&Place> {
         let engine = picked.ticket.engine().name();
-        self.all.iter().find(|place| place.state.name() == engine)
+        self.all.iter().find(|place| place.state.name() == engine).map(Arc::as_ref)
     }
 
     #[cfg(test)]
     pub fn first(&self) -> &Place {
         &self.all[0]
-    }
-
-    /// Counts a call that begins at a place.
-    pub fn enter<'a>(&'a self, place: &'a Place) -> Here<'a> {
-        Here::enter(place, &self.queue)
     }
 
     /// A call ended: another may have its room.
@@ -156,8 +138,16 @@ impl Places {
 
     /// How the next call would be decided, among all engines there are.
     pub fn explain(&self) -> Vec<Explained> {
-        let placing = placing(&self.engines, &self.org, &self.version, &self.placement);
-        placing.for_people(&names(&self.all), &self.queue).explain(now_ns())
+        self.placing().for_people(&self.all, &self.queue).explain(now_ns())
+    }
+
+    fn placing(&self) -> Placing<'_> {
+        Placing {
+            engines: &self.engines,
+            org: &self.org,
+            version: &self.version,
+            placement: &self.placement,
+        }
     }
 }
 
@@ -170,28 +160,4 @@ pub fn recorded(reason: Reason, trial: Option<Canary>) -> Option<String> {
         None => reason,
     };
     (reason.word() != Word::Only).then(|| reason.to_string())
-}
-
-fn names(places: &[Place]) -> BTreeSet<&str> {
-    places.iter().map(|place| place.state.name()).collect()
-}
-
-fn placing<'a>(
-    engines: &'a Engines,
-    org: &'a OrgName,
-    version: &'a FunctionVersionSpec,
-    placement: &'a PlacementSpec,
-) -> Placing<'a> {
-    Placing { engines, org, version, placement }
-}
-
-fn plan(
-    engines: &Engines,
-    org: &OrgName,
-    version: &FunctionVersionSpec,
-    placement: &PlacementSpec,
-    places: &[Place],
-    queue: &Arc<Queue>,
-) -> Plan {
-    placing(engines, org, version, placement).for_calls(&names(places), queue)
 }

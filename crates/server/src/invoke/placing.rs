@@ -1,7 +1,6 @@
 //! Which engines a function belongs on, and what holds for its placement: its own words over its
 //! application's over its organization's.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
@@ -11,17 +10,21 @@ use dispatch_model::base_image::HOST_SCHEME;
 use dispatch_model::function::{DEFAULT_MEMORY_MIB, Function, FunctionSpec};
 use dispatch_model::function_version::FunctionVersionSpec;
 use dispatch_model::organization::Organization;
-use dispatch_model::placement::{Burst, PlacementSpec};
-use dispatch_model::{Name, OrgName, Resource};
+use dispatch_model::placement::PlacementSpec;
+use dispatch_model::{Name, OrgName, Resource, nearest};
 use dispatch_placement::{Candidate, Plan, Queue, Role};
 use dispatch_store::Store;
 
 use super::engines::Engines;
 use super::member::Member;
+use super::places::Place;
 use crate::app::Result;
 
 /// Engines a function is deployed on at most: those that come first.
 pub const MAX_PLACES: usize = 64;
+/// Of these, so many are kept for a burst, and as many for each preference: else one large region
+/// would leave nothing to the others.
+const KEPT: usize = 3;
 
 static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
 
@@ -77,7 +80,7 @@ impl Placing<'_> {
         let open = members.iter().filter(|member| member.spec.open_to(self.org));
         let plain: Vec<Candidate> = open
             .clone()
-            .map(|m| Candidate { engine: m.state().clone(), unfit: self.misfit(m) })
+            .map(|m| Candidate { engine: m.state().clone(), unfit: self.misfit(m), room: None })
             .collect();
         let all = self.plan(&Arc::default(), plain).explain(now_ns());
         let fits = |name: &str| all.iter().any(|l| l.engine == name && l.role != Role::Unfit);
@@ -85,6 +88,7 @@ impl Placing<'_> {
         open.map(|member| Candidate {
             engine: member.state().clone(),
             unfit: self.misfit(member).or_else(|| more(member)),
+            room: None,
         })
         .collect()
     }
@@ -127,23 +131,73 @@ impl Placing<'_> {
         if names.iter().any(|name| !draining(name)) {
             names.retain(|name| !draining(name));
         }
-        names.truncate(if says_nothing(self.placement) { 1 } else { MAX_PLACES });
+        if says_nothing(self.placement) {
+            names.truncate(1);
+        }
         if !names.is_empty() {
-            return Ok(names);
+            return Ok(self.first(names));
         }
         let unfit = explained.iter().filter_map(|line| {
             line.passed_over.as_ref().map(|why| format!("{} {why}", line.engine))
         });
-        Err(unfit.collect::<Vec<_>>().join("; "))
+        Err(self.unknown().chain(unfit).collect::<Vec<_>>().join("; "))
     }
 
-    /// The plan for calls, of the engines that have the version. `queue` outlives plans.
-    pub fn for_calls(&self, places: &BTreeSet<&str>, queue: &Arc<Queue>) -> Plan {
+    /// Of engines in order, those a function is deployed on.
+    fn first(&self, names: Vec<String>) -> Vec<String> {
+        if names.len() <= MAX_PLACES {
+            return names;
+        }
+        let burst = self.placement.burst.iter().flat_map(|burst| &burst.to);
+        let burst: BTreeSet<&String> = burst.collect();
+        let bursts = |name: &String| burst.contains(name);
+        let mut kept: BTreeSet<usize> =
+            (0..names.len()).filter(|at| bursts(&names[*at])).take(KEPT).collect();
+        for preference in self.placement.prefer.iter().flatten() {
+            let matches = |name: &String| {
+                let member = self.engines.member(name);
+                member.is_some_and(|member| preference.matches(&member.state().settings().labels))
+            };
+            kept.extend((0..names.len()).filter(|at| matches(&names[*at])).take(KEPT));
+        }
+        for at in 0..names.len() {
+            if kept.len() < MAX_PLACES {
+                kept.insert(at);
+            }
+        }
+        kept.into_iter().map(|at| names[at].clone()).collect()
+    }
+
+    /// Engines that placement names and the organization has not.
+    fn unknown(&self) -> impl Iterator<Item = String> {
         let members = self.engines.members();
-        let there = members.iter().filter(|member| places.contains(member.name()));
-        let candidate =
-            |member: &Arc<Member>| Candidate { engine: member.state().clone(), unfit: None };
-        let candidates: Vec<Candidate> = there.map(candidate).collect();
+        let open = members.iter().filter(|member| member.spec.open_to(self.org));
+        let known: Vec<&str> = open.map(|member| member.name()).collect();
+        let listed = self.placement.engines.iter().flatten();
+        let named = listed.chain(self.placement.burst.iter().flat_map(|burst| &burst.to));
+        let unknown = named.filter(|name| !known.contains(&name.as_str()));
+        let words = unknown.map(|name| match nearest(name, known.iter().copied()) {
+            Some(near) => format!("there is no engine {name}, did you mean {near}?"),
+            None => format!("there is no engine {name}"),
+        });
+        words.collect::<Vec<_>>().into_iter()
+    }
+
+    /// The plan for calls, of the engines that are to have the version and are open to the
+    /// organization. `queue` outlives plans.
+    pub fn for_calls(&self, places: &[Arc<Place>], queue: &Arc<Queue>) -> Plan {
+        let mut there = Vec::with_capacity(places.len());
+        for place in places {
+            there.extend(self.engines.member(place.state.name()).map(|member| (member, place)));
+        }
+        there.retain(|(member, _)| member.spec.open_to(self.org));
+        there.sort_by(|(a, _), (b, _)| a.preference().cmp(&b.preference()));
+        let candidate = |(_, place): (Arc<Member>, &Arc<Place>)| Candidate {
+            engine: place.state.clone(),
+            unfit: None,
+            room: Some(place.room.clone()),
+        };
+        let candidates: Vec<Candidate> = there.into_iter().map(candidate).collect();
         let plan = self.plan(queue, candidates.clone());
         if plan.fitting() > 0 || candidates.is_empty() {
             return plan;
@@ -153,25 +207,32 @@ impl Placing<'_> {
     }
 
     /// The same with every engine there is, for people.
-    pub fn for_people(&self, places: &BTreeSet<&str>, queue: &Arc<Queue>) -> Plan {
+    pub fn for_people(&self, places: &[Arc<Place>], queue: &Arc<Queue>) -> Plan {
+        let place = |name: &str| places.iter().find(|place| place.state.name() == name);
         let absent = |member: &Member| {
             let text = || format!("has no deployment of version {}", self.version.number);
-            (!places.contains(member.name())).then(text)
+            place(member.name()).is_none().then(text)
         };
-        self.plan(queue, self.candidates(absent))
+        let mut candidates = self.candidates(absent);
+        for candidate in &mut candidates {
+            candidate.room = place(candidate.engine.name()).map(|place| place.room.clone());
+        }
+        let plan = self.plan(queue, candidates.clone());
+        if plan.fitting() > 0 {
+            return plan;
+        }
+        // As for calls: what serves goes on where it is.
+        let lines = plan.explain(now_ns());
+        for candidate in &mut candidates {
+            let line = lines.iter().find(|line| line.engine == candidate.engine.name());
+            let why = line.and_then(|line| line.passed_over.clone());
+            candidate.unfit = why.filter(|_| candidate.room.is_none());
+        }
+        Placing { placement: &PlacementSpec::default(), ..*self }.plan(queue, candidates)
     }
 
     fn plan(&self, queue: &Arc<Queue>, candidates: Vec<Candidate>) -> Plan {
         let memory_mib = self.version.spec.memory_mib.unwrap_or(DEFAULT_MEMORY_MIB);
-        let mut spec = Cow::Borrowed(self.placement);
-        // An engine of this server is full for a function when that has all its workers busy.
-        if let Some(burst) = &self.placement.burst
-            && burst.when_queued.is_none()
-            && burst.when_saturated_or_default()
-        {
-            let burst = Burst { when_queued: Some(0), when_saturated: Some(true), ..burst.clone() };
-            spec.to_mut().burst = Some(burst);
-        }
-        Plan::compile(self.engines.fleet(), &spec, candidates, memory_mib, queue)
+        Plan::compile(self.engines.fleet(), self.placement, candidates, memory_mib, queue)
     }
 }

@@ -2,7 +2,7 @@
 //! over it and over a store on disk.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,7 @@ use bytes::Bytes;
 use dispatch_driver::{
     Call, Capabilities, Deployment, Engine, Error, Health, Observed, Outcome, Phases, Result, Retry,
 };
+use dispatch_model::engine::EngineSpec;
 use dispatch_model::function::{Deployed, Function, FunctionSpec, Serving};
 use dispatch_model::function_version::{FunctionVersion, FunctionVersionSpec, version_name};
 use dispatch_model::secret::{Sealed, Secret, SecretSpec};
@@ -27,7 +28,7 @@ use zeroize::Zeroizing;
 pub use super::callable::function_error;
 use super::metrics::RunMetrics;
 use super::secrets::{OpenSealed, Values};
-use super::{Engines, Invoker, RunRequest, Settings, json};
+use super::{Engines, Invoker, Member, RunRequest, Settings, json};
 
 type Answer = Box<dyn Fn(usize, Call) -> BoxFuture<'static, Result<Outcome>> + Send + Sync>;
 
@@ -38,6 +39,8 @@ pub struct TestEngine {
     pub calls: AtomicUsize,
     /// In how many steps of its contract it fails, once; 0 for never.
     pub fails_in: AtomicUsize,
+    /// Whether it takes for ever to be told of a deployment.
+    pub hangs: AtomicBool,
 }
 
 impl TestEngine {
@@ -47,8 +50,8 @@ impl TestEngine {
         A: Future<Output = Result<Outcome>> + Send + 'static,
     {
         let answer: Answer = Box::new(move |n, call| Box::pin(answer(n, call)));
-        let (ensured, calls, fails_in) = Default::default();
-        Arc::new(Self { answer, ensured, calls, fails_in })
+        let (ensured, calls, fails_in, hangs) = Default::default();
+        Arc::new(Self { answer, ensured, calls, fails_in, hangs })
     }
 
     /// Answers with the payload.
@@ -100,6 +103,9 @@ impl Engine for TestEngine {
 
     async fn ensure(&self, deployment: &Deployment) -> Result<()> {
         self.step()?;
+        while self.hangs.load(Ordering::SeqCst) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         self.ensured.lock().unwrap().insert(deployment.id);
         Ok(())
     }
@@ -201,6 +207,27 @@ impl World {
     /// Makes what the function says now its next version, and has that take the calls.
     pub async fn serve(&self, function: &mut Resource<Function>) {
         serve(&self.store, "test", function).await;
+    }
+
+    /// One more engine, beside `test` and dearer.
+    pub fn engine(&self, text: &str, engine: &Arc<TestEngine>) -> Arc<Member> {
+        let spec = EngineSpec { cost: 10, ..EngineSpec::default() };
+        let member = Member::new(text, engine.clone(), spec, text.to_owned());
+        let engines = &self.invoker.loader.engines;
+        engines.put(member).unwrap();
+        engines.member(text).unwrap()
+    }
+
+    /// A function that its engines take calls of in this order.
+    pub async fn function_on(&self, engines: &[&str], spec: FunctionSpec) -> Resource<Function> {
+        let engines: Vec<String> = engines.iter().map(|name| (*name).to_owned()).collect();
+        let mut placement = spec.placement.clone().unwrap_or_default();
+        placement.engines.get_or_insert_with(|| engines.clone());
+        let mut function =
+            self.function("f", FunctionSpec { placement: Some(placement), ..spec }).await;
+        function.status.deployments[0].engines = engines;
+        self.store.update(&mut function).await.unwrap();
+        function
     }
 
     pub async fn secret(&self, text: &str, value: &str) -> Resource<Secret> {

@@ -2,4 +2,5 @@
 
 mod blocking;
 mod other_server;
+mod places;
 mod queued;

@@ -26,14 +26,16 @@ fn version(engine: Arc<TestEngine>) -> Version {
     let metrics = RunMetrics::register(&mut Registry::default()).engine("test");
     let mut engines = Engines::default();
     engines.add(engine.clone());
-    let state = engines.member("test").unwrap().state().clone();
+    let member = engines.member("test").unwrap();
     let spec = FunctionVersionSpec { language: "test".to_owned(), ..Default::default() };
-    let place = Place::new(engine, state, metrics, &spec);
+    let queue = Arc::default();
+    let place = Place::new(&member, metrics, &spec, &queue);
+    place.room.open();
     let org = OrgName::trusted("dispatch");
     Version {
         number: 1,
         faas_id,
-        places: Places::new(engines, org, spec, Arc::default(), vec![place]),
+        places: Places::new(engines, org, spec, Arc::default(), vec![Arc::new(place)], queue),
         trial: None,
         schema_in: None,
         schema_out: None,
@@ -71,7 +73,7 @@ fn run(input: Option<&str>) -> Run {
         event: None,
         http_context: None,
         tags: Tags::new(),
-        attempts: 0,
+        attempts: 1,
         accepted_us: 1,
         executed_us: None,
         finished_us: None,
@@ -79,7 +81,8 @@ fn run(input: Option<&str>) -> Run {
 }
 
 async fn perform(version: &Version, run: &mut Run) -> Then {
-    let needs = Needs { request_id: "r", secrets: &[], max_output: MAX_OUTPUT };
+    let deadline = Instant::now() + version.timeout;
+    let needs = Needs { request_id: "r", secrets: &[], max_output: MAX_OUTPUT, deadline };
     attempt(version, version.places.first(), run, &needs).await.then
 }
 
@@ -218,7 +221,8 @@ async fn secrets_reach_the_context_and_nothing_else() {
     };
     version.secrets = Ok(OwnSecrets::new(vec![secret("own")]));
     let mut run = run(None);
-    let needs = Needs { request_id: "r-7", secrets: &[secret("more")], max_output: MAX_OUTPUT };
+    let (secrets, deadline) = ([secret("more")], Instant::now() + version.timeout);
+    let needs = Needs { request_id: "r-7", secrets: &secrets, max_output: MAX_OUTPUT, deadline };
     attempt(&version, version.places.first(), &mut run, &needs).await;
     let context: Value = serde_json::from_str(run.output.take().unwrap().get()).unwrap();
     assert_eq!(context["secrets"], json!({"own": "canary", "more": "canary"}));
