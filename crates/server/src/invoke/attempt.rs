@@ -28,6 +28,8 @@ pub struct Needs<'a> {
     pub secrets: &'a [Arc<Values>],
     /// Bytes.
     pub max_output: usize,
+    /// When the run is to have ended, however many attempts it takes.
+    pub deadline: Instant,
 }
 
 /// What came of an attempt beside what the run now says.
@@ -61,7 +63,6 @@ pub async fn attempt(
     run: &mut Run,
     needs: &Needs<'_>,
 ) -> Attempted {
-    run.attempts += 1;
     run.executed_us = Some(now_us());
     run.faas_id = Some(version.faas_id);
     run.version = Some(version.number);
@@ -123,12 +124,13 @@ fn prepare(version: &Version, run: &Run, needs: &Needs<'_>) -> Result<Call, Invo
     }
     let own = version.secrets.as_ref().map_err(Clone::clone)?;
     let merged = (!needs.secrets.is_empty()).then(|| own.json_with(needs.secrets));
-    let timeout_ms = u64::try_from(version.timeout.as_millis()).unwrap_or(u64::MAX);
+    let timeout_ms = millis(version.timeout);
+    let rest_ms = millis(needs.deadline.saturating_duration_since(Instant::now()));
     let context = Context {
         secrets: merged.as_deref().map_or(own.json(), Vec::as_slice),
         http_context: run.http_context.as_ref(),
         event: run.event.as_ref(),
-        deadline_ms: now_us() / 1_000 + i64::try_from(timeout_ms).unwrap_or(i64::MAX / 2),
+        deadline_ms: now_us() / 1_000 + i64::try_from(rest_ms).unwrap_or(i64::MAX / 2),
         timeout_ms,
         run_id: run.id,
         request_id: needs.request_id,
@@ -138,7 +140,7 @@ fn prepare(version: &Version, run: &Run, needs: &Needs<'_>) -> Result<Call, Invo
         run_id: run.id,
         context: context.to_bytes(),
         payload: run.input.as_ref().map_or(Bytes::from_static(b"null"), RawJson::bytes),
-        deadline: Instant::now() + version.timeout,
+        deadline: needs.deadline,
     })
 }
 
@@ -218,6 +220,10 @@ fn ending_of(error: &Error) -> Ending {
         }
         _ => Ending::BackendFailed,
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Now, in unix microseconds.

@@ -54,8 +54,9 @@ impl Invoker {
         self.loader.version(callable, number).await
     }
 
-    /// Attempts until one ends the run for now: elsewhere when an engine failed and the call may
-    /// be made again, and once more where the engine had lost the deployment.
+    /// One attempt of a run: elsewhere when an engine failed and the call may be made again, and
+    /// once more where the engine had lost the deployment. However many engines that takes, it is
+    /// one of the attempts the run has, and has one time limit.
     pub(super) async fn perform(
         &self,
         version: &Arc<Version>,
@@ -66,11 +67,16 @@ impl Invoker {
             Ok(more) => more,
             Err(error) => return refuse(run, error),
         };
-        let needs =
-            Needs { request_id, secrets: &more, max_output: self.settings.max_payload_bytes };
+        let deadline = Instant::now() + version.timeout;
+        let needs = Needs {
+            request_id,
+            secrets: &more,
+            max_output: self.settings.max_payload_bytes,
+            deadline: deadline.into_std(),
+        };
         let (mut version, mut tried) = (version.clone(), Tried::default());
         let (mut last, mut ensured) = (None, false);
-        let deadline = Instant::now() + version.timeout;
+        run.attempts += 1;
         let attempted = loop {
             let picked = match version.places.pick(&tried, deadline).await {
                 Ok(picked) => picked,
@@ -81,23 +87,23 @@ impl Invoker {
             place.metrics.placed(picked.reason.word());
             run.placement =
                 recorded(picked.reason, version.trial.filter(|_| run.qualifier.is_none()));
-            let here = version.places.enter(place);
             let attempted = attempt(&version, place, run, &needs).await;
-            drop(here);
             picked.ticket.settle(now_ns(), attempted.ending);
             version.places.left();
             place.metrics.attempted(run, &attempted);
             match attempted.then {
                 Then::EnsureAgain if !ensured => {
                     ensured = true;
+                    self.loader.placed.lost(&place.engine, version.faas_id);
                     last = Some(Attempted { then: Then::RetryEngine, ..attempted });
-                    match self.anew(&version, run).await {
-                        Some(found) => version = found,
-                        None => break Attempted { then: Then::RetryEngine, ..attempted },
+                    match tokio::time::timeout_at(deadline, self.anew(&version, run)).await {
+                        Ok(Some(found)) => version = found,
+                        _ => break Attempted { then: Then::RetryEngine, ..attempted },
                     }
-                    run.attempts -= 1;
                 }
-                Then::EnsureAgain | Then::RetryEngine if may_repeat(&version, run, &attempted) => {
+                Then::EnsureAgain | Then::RetryEngine
+                    if may_repeat(&version, run, &attempted) && Instant::now() < deadline =>
+                {
                     let said = run.error.as_ref().map_or("", |error| error.message.as_str());
                     tried.add(&place.state, said);
                     last = Some(Attempted { then: Then::RetryEngine, ..attempted });
@@ -157,6 +163,10 @@ fn log(run: &Run, request_id: &str) {
 /// Ends a run for which the function was not called.
 pub(super) fn refuse(run: &mut Run, error: InvocationError) -> Attempted {
     run.attempts += 1;
+    refused(run, error)
+}
+
+fn refused(run: &mut Run, error: InvocationError) -> Attempted {
     run.executed_us = Some(now_us());
     let then = Then::of_failure(&error);
     finish(run, Err(error));
@@ -166,7 +176,7 @@ pub(super) fn refuse(run: &mut Run, error: InvocationError) -> Attempted {
 
 /// Ends a run that no engine takes.
 fn no_engine(run: &mut Run, why: String) -> Attempted {
-    refuse(run, system_error(format!("{}: {why}", code::ENGINE009)))
+    refused(run, system_error(format!("{}: {why}", code::ENGINE009)))
 }
 
 /// A run as it is accepted. Its secrets are the function's, then the request's own, as in v1.
