@@ -57,7 +57,7 @@ pub struct Version {
     /// Or why they could not be had: then no run of the function is begun.
     pub secrets: Result<OwnSecrets, InvocationError>,
     pub services: Vec<String>,
-    /// One permit for each queued run that may be in the engine at the same time, so that queued
+    /// One permit for each queued run that may be in the engines at the same time, so that queued
     /// runs spend none of their time limit waiting for a worker.
     pub queued: Arc<Semaphore>,
 }

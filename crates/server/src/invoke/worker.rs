@@ -55,9 +55,16 @@ impl Invoker {
     async fn execute(&self, run: &mut Run, request_id: &str, guard: &Guard) -> Result<End> {
         let callable = self.callable(&run.org, &run.function_name).await?;
         let waiting = self.version(&callable, run).await?;
-        let slot = tokio::select! {
-            slot = waiting.queued.acquire() => slot,
-            () = self.stop.cancelled() => return Ok(End::Left),
+        let slot = match waiting.queued.try_acquire() {
+            Ok(slot) => Some(slot),
+            Err(_) => {
+                // Calls burst when many wait, and this is one of them.
+                let _waits = waiting.places.queue().enter();
+                tokio::select! {
+                    slot = waiting.queued.acquire() => slot.ok(),
+                    () = self.stop.cancelled() => return Ok(End::Left),
+                }
+            }
         };
         // The function may have changed while the run waited: what counts is what it is now.
         let callable = self.callable(&run.org, &run.function_name).await?;
