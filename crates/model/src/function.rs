@@ -95,6 +95,9 @@ pub struct FunctionStatus {
     /// What engines hold, or may hold: a deployment is written here before it is made.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub deployments: Vec<Deployed>,
+    /// Which server makes them now, where several could.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lease: Option<MakingLease>,
     /// What engines that outlive this server still hold and nothing needs any more.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub retiring: Vec<Retiring>,
@@ -131,6 +134,17 @@ pub struct Deployed {
     pub version: u64,
     pub faas_id: Uuid,
     pub engines: Vec<String>,
+    /// Those of the engines where it was begun, and not yet ended, to make it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub making: Vec<String>,
+}
+
+/// A server's word that it makes what a function needs; the others leave it alone until then.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MakingLease {
+    pub owner: Uuid,
+    /// Unix microseconds.
+    pub until_us: i64,
 }
 
 /// A deployment that is to go from an engine, once calls that found it just before have begun.

@@ -32,6 +32,11 @@ pub struct FunctionVersionSpec {
     /// Digest of the image it runs on; absent on the machine's own programs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image_digest: Option<String>,
+    /// What its image was built on, and the digest of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_digest: Option<String>,
     /// Where people find the function's own image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub function_image_url: Option<String>,

@@ -44,6 +44,8 @@ mod revocation;
 mod run;
 #[path = "http/secret.rs"]
 mod secret;
+#[path = "http/servers.rs"]
+mod servers;
 #[path = "http/telemetry.rs"]
 mod telemetry;
 #[path = "http/v1.rs"]

@@ -11,9 +11,7 @@ pub(crate) fn fields(kind: ResourceKind) -> &'static [&'static str] {
     match kind {
         ResourceKind::BaseImage => &["language", "secret", "digest"],
         ResourceKind::Image => &["base_image_name", "language", "digest"],
-        ResourceKind::Function => {
-            &["image", "engine", "secrets", "digest", "image_digest", RETIRING, ON]
-        }
+        ResourceKind::Function => &["image", "engine", "secrets", "digest", "image_digest", ON],
         ResourceKind::FunctionVersion => &["function"],
         ResourceKind::Api => &["function", "tls"],
         ResourceKind::Engine => &["engine_type", "secrets"],
@@ -43,10 +41,6 @@ pub(crate) const STATE: &str = "state";
 const BLOB: &str = "blob";
 /// The label of images that a version needs to run again, by their digest.
 const KEPT: &str = "kept";
-
-/// The field by which functions are found that have deployments to be removed; `true` where there
-/// are some.
-pub const RETIRING: &str = "retiring";
 
 /// The field by which functions are found that an engine holds something of, or may.
 pub const ON: &str = "on";
@@ -94,9 +88,6 @@ pub(crate) fn labels(
         labels.extend(image.map(|digest| (KEPT.to_owned(), digest)));
         for engine in engines(&status) {
             labels.extend(["engine", ON].map(|name| (field(name), engine.to_owned())));
-        }
-        if status.get("retiring").is_some() {
-            labels.push((field(RETIRING), true.to_string()));
         }
     }
     labels.sort();

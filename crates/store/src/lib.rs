@@ -37,6 +37,6 @@ use testing as fault;
 pub use change::{Change, Op};
 pub use database::{Options, Store, Synchronous};
 pub use error::{Error, Result};
-pub use label::{ON, RETIRING};
+pub use label::ON;
 pub use resource_list::token_after;
 pub use run::{Accepted, Lease, RunQuery, RunWriterStats};

@@ -25,7 +25,8 @@ pub async fn serve(
     let version = Resource::<FunctionVersion>::new(org, name, Tags::new(), State::Ready, version);
     store.insert(&version).await?;
     let engines = vec![engine.to_owned()];
-    function.status.deployments = vec![Deployed { version: 1, faas_id, engines }];
+    function.status.deployments =
+        vec![Deployed { version: 1, faas_id, engines, making: Vec::new() }];
     function.status.latest = 1;
     function.status.serving = Some(Serving { version: 1, ..Serving::default() });
     function.status.faas_id = Some(faas_id);

@@ -7,6 +7,7 @@
 
 mod deployments;
 mod engine_news;
+mod lease;
 mod newest;
 mod obstacle;
 mod traffic;
@@ -18,7 +19,7 @@ use dispatch_model::application::APPLICATION_TAG;
 use dispatch_model::function::{Function, FunctionStatus};
 use dispatch_model::function_version::FunctionVersion;
 use dispatch_model::{ListQuery, Name, OrgName, Resource, ResourceKind, State};
-use dispatch_store::{Change, RETIRING};
+use dispatch_store::Change;
 
 use self::engine_news::EngineNews;
 use self::newest::New;
@@ -50,12 +51,8 @@ impl Controller for Functions {
         ResourceKind::Organization,
     ];
 
-    /// Functions of which a server before this one had not removed all that was to go.
     async fn load(&self) -> Result<Vec<Key>> {
-        let spec = vec![(RETIRING.to_owned(), true.to_string())];
-        let query = ListQuery { spec, ..ListQuery::default() };
-        let found = self.0.store.list_all::<Function>(&query).await?.items;
-        Ok(found.into_iter().map(|f| (f.meta.org, f.meta.name)).collect())
+        self.1.left(&self.0.store).await
     }
 
     async fn concerned(&self, change: &Change) -> Result<Vec<(OrgName, Name)>> {
@@ -81,6 +78,10 @@ impl Controller for Functions {
     }
 
     async fn reconcile(&self, mut function: Resource<Function>, wait: Duration) -> Result<Step> {
+        if self.is_elsewhere(&function) {
+            // A change by that server brings the function here again, or else the end of its lease.
+            return Ok(Step::Again { revision: function.meta.revision });
+        }
         if function.meta.state == State::Deleting {
             return self.remove(function).await;
         }
@@ -94,12 +95,18 @@ impl Controller for Functions {
         if !self.begin(&mut function, &wanted, new.is_some()).await? {
             return Ok(Step::Done);
         }
-        if let Some(made) = new.take() {
-            new = self.make(made, &wanted, &mut trouble).await?;
-        }
-        // Where the new one could not be made the others go on, as they are wanted without it.
-        let mut wanted = self.wanted(&function, new.as_ref()).await?;
-        self.complete(&function, &before, &mut wanted, &mut trouble).await;
+        let noted = function.clone();
+        let work = async {
+            if let Some(made) = new.take() {
+                new = self.make(made, &wanted, &mut trouble).await?;
+            }
+            // Where the new one could not be made the others go on, as they are wanted without it.
+            let mut wanted = self.wanted(&noted, new.as_ref()).await?;
+            self.complete(&noted, &before, &mut wanted, &mut trouble).await;
+            wanted.settle_for_what_is_there(&noted.status, &mut trouble);
+            Ok::<_, crate::app::Error>(wanted)
+        };
+        let wanted = self.holding(&mut function, work).await?;
         self.switch(function, wanted, new, trouble, wait).await
     }
 }
@@ -121,13 +128,17 @@ impl Functions {
         anew: bool,
     ) -> Result<bool> {
         let before = function.status.deployments.clone();
-        deployments::note(&mut function.status.deployments, &wanted.deployments);
+        let making = deployments::note(&mut function.status.deployments, &wanted.deployments);
         let state = match function.meta.state {
             State::Initialized | State::Creating if anew => State::Creating,
             _ if anew => State::Updating,
+            // Whoever finds it so goes on. What lacks an engine and says so may be READY meanwhile.
+            State::Ready if making && function.meta.reason.is_empty() => State::Updating,
             state => state,
         };
-        if function.status.deployments == before && function.meta.state == state {
+        if anew || making {
+            function.status.lease = Some(self.lease());
+        } else if function.status.deployments == before {
             return Ok(true);
         }
         function.meta.state = state;
@@ -150,8 +161,11 @@ impl Functions {
         apply(&mut function.status, &wanted, new.as_ref());
         let leaving = self.leaving(&mut function, &status.deployments);
         let removed = self.remove_retiring(&mut function.status).await;
-        trouble.obstacle = trouble.obstacle.or(wanted.obstacle);
         let serving = wanted.serving.as_ref().map(|serving| serving.version);
+        let serving = serving.filter(|version| !wanted.engines(*version).is_empty());
+        trouble.obstacle = trouble.obstacle.or(wanted.obstacle);
+        // Who is going to try again is who tried; for a while, as that server may die, too.
+        function.status.lease = trouble.may_pass().then(|| self.lease());
         let (state, mut reason) = trouble.words(meta.state, serving, wait);
         if state == State::Ready {
             reason.extend(traffic::waiting(&function.status));

@@ -193,6 +193,11 @@ impl Invoker {
         Ok(())
     }
 
+    /// A lease of this server that begins now, and how long it is.
+    pub fn lease(&self) -> (Lease, Duration) {
+        (self.queue.lease(), self.queue.lease_time())
+    }
+
     /// Gives the runs this server still holds back to the store.
     pub(super) async fn give_back(&self) {
         let ids = self.active.ids();

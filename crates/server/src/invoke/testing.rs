@@ -299,7 +299,8 @@ pub async fn serve(store: &Store, engine: &str, function: &mut Resource<Function
         Resource::<FunctionVersion>::new(org(), stored, Tags::new(), State::Ready, version);
     store.insert(&stored).await.unwrap();
     let engines = vec![engine.to_owned()];
-    function.status.deployments = vec![Deployed { version: number, faas_id, engines }];
+    function.status.deployments =
+        vec![Deployed { version: number, faas_id, engines, making: Vec::new() }];
     function.status.latest = number;
     function.status.serving = Some(Serving { version: number, ..Serving::default() });
     function.status.faas_id = Some(faas_id);

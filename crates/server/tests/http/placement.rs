@@ -1,6 +1,10 @@
 //! One function on several engines: real ones of the remote type, that go away and come back.
 
 use base64::Engine as _;
+use dispatch_model::engine::Engine;
+use dispatch_model::function::Function;
+use dispatch_model::{Name, OrgName, State};
+use dispatch_store::{Options, Store};
 use dispatch_systems::remote_engine::RemoteEngine;
 use dispatch_testkit::{Server, eventually};
 use serde_json::{Value, json};
@@ -186,4 +190,61 @@ async fn labels_draining_and_defaults_say_where_a_function_is() {
     assert_eq!(call(&server, json!(0)).await["engine"], "us", "what serves goes on");
     let listed = server.get("/v1/engine/us").await.expect(200).text;
     assert!(!listed.contains(TOKEN), "{listed}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_engine_reaches_what_a_default_places_and_a_lost_one_is_noticed() {
+    let (mut server, engines) = with_engines(&["eu"]).await;
+    let placement = json!({"require": {"region": "eu"}, "burst": {"to": ["cloud"]}});
+    let organization = json!({"name": "dispatch", "placement": placement});
+    server.put("/v1/iam/organization/dispatch", organization).await.expect(200);
+    let mut plain = function(Value::Null);
+    plain.as_object_mut().unwrap().remove("placement");
+    server.post("/v1/function", plain).await.expect(201);
+    on(&server, &["eu"]).await;
+    let cloud = json!({"name": "cloud", "type": "remote", "labels": {"region": "eu"},
+        "settings": {"url": engines[0].url()}, "secrets": ["engines"]});
+    server.post("/v1/engine", cloud).await.expect(201);
+    on(&server, &["cloud", "eu"]).await;
+    // After a start nothing was seen of the engines yet.
+    server.restart().await;
+    server.delete("/v1/engine/cloud?force=true").await.expect(200);
+    on(&server, &["eu"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_end_of_a_server_interrupted_is_taken_up_again() {
+    let (mut server, engines) = with_engines(&["near", "far"]).await;
+    server.post("/v1/function", function(json!({"engines": ["near", "far"]}))).await.expect(201);
+    on(&server, &["near", "far"]).await;
+    let url = match server.running().app.store.is_sqlite() {
+        true => format!("sqlite:{}", server.data_dir().join("dispatch.db").display()),
+        false => return,
+    };
+    server.stop().await;
+    // As a server leaves it that is killed while it makes the function on the far engine, right
+    // after somebody deleted the near one.
+    let store = Store::open(&url, Options::default()).await.unwrap();
+    let org = OrgName::trusted("dispatch");
+    let found = store.by_name::<Function>(&org, &Name::trusted("f")).await.unwrap();
+    let mut f = found.unwrap();
+    f.status.deployments[0].making = vec!["far".to_owned()];
+    f.meta.state = State::Updating;
+    store.update(&mut f).await.unwrap();
+    let found = store.by_name::<Engine>(&org, &Name::trusted("near")).await.unwrap();
+    let mut near = found.unwrap();
+    near.meta.state = State::Deleting;
+    near.meta.reason =
+        vec!["it goes when no function is on it any more: function dispatch/f".to_owned()];
+    store.update(&mut near).await.unwrap();
+    store.close().await;
+    server.restart().await;
+    on(&server, &["far"]).await;
+    eventually("the engine goes", async || {
+        let answer = server.get("/v1/engine/near").await;
+        (answer.status == 404).then_some(()).ok_or(answer.text)
+    })
+    .await;
+    assert_eq!(call(&server, json!(0)).await["engine"], "far");
+    drop(engines);
 }

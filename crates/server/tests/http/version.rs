@@ -221,3 +221,38 @@ async fn an_update_drops_no_call_in_flight() {
     assert_eq!(old.expect(200).json()["output"], "old");
     assert_eq!(new["output"], "new");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_version_that_cannot_be_made_again_takes_no_calls_from_one_that_can() {
+    let server = Server::start().await;
+    with_versions(&server, &["one", "two", "three"]).await;
+    let rule = json!({"name": "none", "effect": "deny", "match": {"baseImage": "host:*"}});
+    let policy = json!({"name": "strict", "rules": [rule]});
+    server.post("/v1/imagepolicy", policy).await.expect(201);
+    server.wait_for("/v1/image/python3", "ERROR").await;
+    for rollout in [
+        json!({"version": 1, "percent": 50}),
+        json!({"version": 1, "alias": "blue"}),
+        json!({"version": 1}),
+    ] {
+        server.post("/v1/function/f/rollout", rollout).await.expect(202);
+        let function = eventually("it says what is not admitted", async || {
+            let answer = server.get("/v1/function/f").await;
+            let f = answer.json();
+            let said = f["reason"].to_string().contains("is denied by the rule");
+            (f["status"] == "ERROR" && said).then_some(f).ok_or(answer.text)
+        })
+        .await;
+        assert_eq!(function["version"], 3, "{function}");
+        assert!(function["canary"].is_null(), "{function}");
+        for _ in 0..10 {
+            assert_eq!(call(&server, "f").await["output"], "three");
+        }
+        // What was asked for comes when it may.
+        let reason = function["reason"].to_string();
+        assert!(reason.contains("version 3 goes on serving"), "{reason}");
+    }
+    server.delete("/v1/imagepolicy/strict").await.expect(200);
+    settled(&server, |f| f["version"] == 1 && f["aliases"]["blue"] == 1).await;
+    assert_eq!(call(&server, "f").await["output"], "one");
+}

@@ -88,18 +88,20 @@ impl Functions {
             if version.number > function.status.latest {
                 continue;
             }
-            let there = before.iter().find(|deployed| deployed.faas_id == version.faas_id);
-            let missing = |name: &&String| there.is_none_or(|d| !d.engines.contains(name));
+            let there = made(before, version.faas_id);
+            let missing = |name: &&String| !there.contains(name);
             let missing: Vec<String> =
                 wanted.engines(version.number).iter().filter(missing).cloned().collect();
             if missing.is_empty() {
                 continue;
             }
             let new = deployment(&function.meta.org, version);
+            let admitted = self.still_admitted(version, &new).await;
             for name in missing {
-                let made = match self.0.engines.get(&name) {
-                    Some(engine) => make(&*engine, &new).await,
-                    None => Err(Obstacle::Again(format!("engine {name} is gone"))),
+                let made = match (&admitted, self.0.engines.get(&name)) {
+                    (Err(obstacle), _) => Err(obstacle.clone()),
+                    (Ok(()), Some(engine)) => make(&*engine, &new).await,
+                    (Ok(()), None) => Err(Obstacle::Again(format!("engine {name} is gone"))),
                 };
                 if let Err(obstacle) = made {
                     let version = version.number;
@@ -112,6 +114,12 @@ impl Functions {
             for deployed in all.filter(|deployed| deployed.version == *version) {
                 deployed.engines.retain(|name| name != engine);
             }
+        }
+        // What cannot move stays where it is.
+        for deployed in wanted.deployments.iter_mut().filter(|d| d.engines.is_empty()) {
+            let there = made(before, deployed.faas_id).into_iter();
+            let there = there.filter(|name| self.0.engines.get(name).is_some());
+            deployed.engines = there.cloned().collect();
         }
     }
 
@@ -174,25 +182,38 @@ async fn make(engine: &dyn Engine, deployment: &Deployment) -> Result<(), Obstac
     Ok(engine.ensure(deployment).await?)
 }
 
-/// Adds what is going to be made to what is written down.
-pub fn note(noted: &mut Vec<Deployed>, wanted: &[Deployed]) {
+/// Adds what is going to be made to what is written down. False when nothing is.
+pub fn note(noted: &mut Vec<Deployed>, wanted: &[Deployed]) -> bool {
+    let mut any = false;
     for deployed in wanted {
-        let Some(found) = noted.iter_mut().find(|other| other.faas_id == deployed.faas_id) else {
-            noted.push(deployed.clone());
-            continue;
-        };
+        let same = |other: &Deployed| other.faas_id == deployed.faas_id;
+        let at = noted.iter().position(same).unwrap_or_else(|| {
+            noted.push(Deployed { engines: Vec::new(), ..deployed.clone() });
+            noted.len() - 1
+        });
+        let found = &mut noted[at];
         for engine in &deployed.engines {
             if !found.engines.contains(engine) {
                 found.engines.push(engine.clone());
+                found.making.push(engine.clone());
             }
+            // Somebody may have begun, and died.
+            any |= found.making.contains(engine);
         }
     }
+    any
 }
 
 /// Everything that engines may hold of a function.
 pub fn all(status: &FunctionStatus) -> Vec<At> {
     let retiring = status.retiring.iter().map(|r| (r.engine.clone(), r.faas_id));
     ats(&status.deployments).chain(retiring).collect()
+}
+
+/// The engines that surely have a deployment.
+fn made(deployments: &[Deployed], id: Uuid) -> Vec<&String> {
+    let of = deployments.iter().filter(|deployed| deployed.faas_id == id);
+    of.flat_map(|d| d.engines.iter().filter(|name| !d.making.contains(*name))).collect()
 }
 
 fn ats(deployments: &[Deployed]) -> impl Iterator<Item = At> {

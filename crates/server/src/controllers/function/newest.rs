@@ -92,7 +92,7 @@ impl Functions {
         let plain = deployment(&org, &new.version);
         if self.pulls(engines) {
             let own = self.0.contents.function(&plain).await?;
-            self.admitted(&new.image, &plain, own.as_ref()).await?;
+            self.admitted(Subject::image(&new.image), &plain, own.as_ref()).await?;
             self.owns(&mut new.version, own);
             return self.build(engines, &deployment(&org, &new.version)).await;
         }
@@ -100,7 +100,7 @@ impl Functions {
         let own = self.0.contents.function(&plain);
         let (lacking, own) = tokio::join!(self.build(engines, &plain), own);
         let (lacking, own) = (lacking?, own?);
-        self.admitted(&new.image, &plain, own.as_ref()).await?;
+        self.admitted(Subject::image(&new.image), &plain, own.as_ref()).await?;
         self.owns(&mut new.version, own);
         Ok(lacking)
     }
@@ -113,16 +113,35 @@ impl Functions {
         version.published = self.0.contents.publishes();
     }
 
+    /// Holds an older version, before it is deployed anew, against the policies of now.
+    pub(super) async fn still_admitted(
+        &self,
+        version: &FunctionVersionSpec,
+        new: &Deployment,
+    ) -> Obstructed<()> {
+        let contents = &self.0.contents;
+        if !contents.has_policies(&new.org).await? {
+            return Ok(());
+        }
+        let subject = Subject {
+            base_url: version.base_url.clone().unwrap_or_default(),
+            base_digest: version.base_digest.clone(),
+            content: version.image_digest.clone(),
+            ..Subject::default()
+        };
+        let own = contents.function(new).await?;
+        self.admitted(subject, new, own.as_ref()).await
+    }
+
     /// Holds what is to be deployed against the organization's policies, and publishes what they
     /// admit.
     async fn admitted(
         &self,
-        image: &ImageStatus,
+        mut subject: Subject,
         new: &Deployment,
         own: Option<&FunctionImage>,
     ) -> Obstructed<()> {
         let contents = &self.0.contents;
-        let mut subject = Subject::image(image);
         match own {
             Some(own) => subject.content = Some(own.digest.clone()),
             None if contents.has_policies(&new.org).await? => {
@@ -185,6 +204,8 @@ fn version(function: &Resource<Function>, image: &ImageStatus) -> FunctionVersio
         language: image.language.clone().unwrap_or_default(),
         image_url: image.docker_url.clone().unwrap_or_default(),
         image_digest: image.digest.clone(),
+        base_url: image.base_url.clone(),
+        base_digest: image.base_digest.clone(),
         spec: function.spec.clone(),
         ..FunctionVersionSpec::default()
     };

@@ -65,6 +65,16 @@ pub struct Trouble {
 }
 
 impl Trouble {
+    /// A version that was to take calls is on no engine; `lacking` says why.
+    pub fn nowhere(&mut self, version: u64) {
+        let mut lacking = self.lacking.iter().filter(|lacking| lacking.version == version);
+        let Some(first) = lacking.next() else { return };
+        let text = format!("version {version} takes no calls, as no engine has it");
+        let may_pass = first.obstacle.may_pass() || lacking.any(|l| l.obstacle.may_pass());
+        let obstacle = if may_pass { Obstacle::Again(text) } else { Obstacle::Final(text) };
+        self.obstacle.get_or_insert(obstacle);
+    }
+
     /// Whether another try may help.
     pub fn may_pass(&self) -> bool {
         let lacking = self.lacking.iter().map(|lacking| &lacking.obstacle);

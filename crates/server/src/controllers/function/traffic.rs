@@ -1,5 +1,7 @@
 //! Which versions of a function are to take calls, and so have to be deployed.
 
+use std::collections::HashSet;
+
 use dispatch_model::api::Api;
 use dispatch_model::function::{Deployed, Function, FunctionStatus, Serving};
 use dispatch_model::function_version::{
@@ -10,7 +12,7 @@ use dispatch_model::{ListQuery, Name, Resource};
 
 use super::Functions;
 use super::newest::New;
-use super::obstacle::Obstacle;
+use super::obstacle::{Obstacle, Trouble};
 use crate::app::Result;
 use crate::invoke::effective;
 
@@ -163,12 +165,43 @@ impl Functions {
             there.map(|deployed| deployed.engines.clone()).unwrap_or_default()
         });
         let (version, spec) = (version.number, version);
-        wanted.deployments.push(Deployed { version, faas_id: spec.faas_id, engines });
+        wanted.deployments.push(Deployed {
+            version,
+            faas_id: spec.faas_id,
+            engines,
+            making: Vec::new(),
+        });
         wanted.versions.push(spec.clone());
     }
 }
 
 impl Wanted {
+    /// Calls go to no version that no engine has: what takes them goes on, a trial does not begin.
+    pub fn settle_for_what_is_there(&mut self, before: &FunctionStatus, trouble: &mut Trouble) {
+        let Some(mut serving) = self.serving.take() else { return };
+        let there = self.deployments.iter().filter(|deployed| !deployed.engines.is_empty());
+        let there: HashSet<u64> = there.map(|deployed| deployed.version).collect();
+        let has = |version: u64| there.contains(&version);
+        if !has(serving.version) {
+            trouble.nowhere(serving.version);
+            let before = before.serving.as_ref().map(|before| before.version);
+            let mut versions = self.versions.iter();
+            let goes_on = before.filter(|version| has(*version));
+            if let Some(on) = goes_on.and_then(|on| versions.find(|version| version.number == on)) {
+                serving.version = on.number;
+                self.stable = Some(on.clone());
+            }
+        }
+        if let Some(canary) = serving.canary.filter(|canary| !has(canary.version)) {
+            trouble.nowhere(canary.version);
+            serving.canary = None;
+        }
+        serving.canary = serving.canary.filter(|canary| canary.version != serving.version);
+        serving.aliases.values().filter(|alias| !has(**alias)).for_each(|a| trouble.nowhere(*a));
+        serving.aliases.retain(|_, version| has(*version));
+        self.serving = Some(serving);
+    }
+
     fn lacks(&mut self, version: u64, what: &str) {
         let text = format!("{what} names version {version}, which does not exist");
         self.obstacle.get_or_insert(Obstacle::Final(text));
