@@ -98,7 +98,7 @@ async fn the_role_of_the_page_is_enough_and_without_it_the_missing_right_is_name
     ];
     let engine = ground.engine("kubernetes", &more).await;
     let deployment = ground.deployment(Program::Conformance).await;
-    let words = "cannot patch resource \"deployments\" in API group \"apps\"";
+    let words = "cannot get resource \"deployments\" in API group \"apps\"";
     let error = engine.build(&deployment).await.unwrap_err();
     assert!(error.message.contains(words), "{}", error.message);
     let health = engine.health().await;

@@ -4,11 +4,10 @@
 //! write that says what is going to be made names the server too, for as long as its lease lasts;
 //! it is renewed while the work goes on. When the server dies another takes over at its end.
 
-use std::pin::pin;
-
 use dispatch_model::Resource;
 use dispatch_model::function::{Function, MakingLease};
 use dispatch_model::resource::now_ms;
+use tokio_util::sync::CancellationToken;
 
 use super::super::reconcile::write;
 use super::Functions;
@@ -32,23 +31,28 @@ impl Functions {
         lease.is_some_and(|lease| !self.is_ours(lease) && lease.until_us > now_ms() * 1_000)
     }
 
-    /// Does some work, and renews the lease on the function meanwhile.
+    /// Does some work, and renews the lease on the function meanwhile. Both go on side by side: a
+    /// renewal that stopped the work would wait for ever for the connection the work holds.
     pub(super) async fn holding<T>(
         &self,
         function: &mut Resource<Function>,
         work: impl Future<Output = T>,
     ) -> T {
         let (_, lasts) = self.0.invoker.lease();
-        let mut work = pin!(work);
-        loop {
-            if let Ok(done) = tokio::time::timeout(lasts / 3, &mut work).await {
-                return done;
+        let over = CancellationToken::new();
+        let work = async {
+            let _over = over.clone().drop_guard();
+            work.await
+        };
+        let renewals = async {
+            while tokio::time::timeout(lasts / 3, over.cancelled()).await.is_err() {
+                if let Err(error) = self.renew(function).await {
+                    let (org, name) = (&function.meta.org, &function.meta.name);
+                    tracing::warn!(%org, %name, %error, "the lease on a function cannot be renewed");
+                }
             }
-            if let Err(error) = self.renew(function).await {
-                let (org, name) = (&function.meta.org, &function.meta.name);
-                tracing::warn!(%org, %name, %error, "the lease on a function cannot be renewed");
-            }
-        }
+        };
+        tokio::join!(work, renewals).0
     }
 
     async fn renew(&self, function: &mut Resource<Function>) -> Result<()> {

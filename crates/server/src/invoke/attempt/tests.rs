@@ -189,7 +189,8 @@ async fn what_one_deployment_says_keeps_no_other_from_its_engine() {
             let answer = answer.clone();
             async move { Err(answer) }
         }));
-        let needs = Needs { request_id: "r", secrets: &[], max_output: MAX_OUTPUT };
+        let deadline = Instant::now() + Duration::from_secs(5);
+        let needs = Needs { request_id: "r", secrets: &[], max_output: MAX_OUTPUT, deadline };
         let seen = attempt(&version, version.places.first(), &mut run(None), &needs).await;
         assert_eq!(seen.ending, ending, "{error:?}");
         assert_eq!(seen.then == Then::RetryEngine, error.code != code::ENGINE007);
