@@ -76,8 +76,10 @@ codes! {
         "This machine or user lacks what the sandbox needs, so no handler is run."
         "See the sentences the server prints at start, and docs/guides/sandbox.md."
     ENGINE005 "No free worker"
-        "All workers the function may have were busy until the call's deadline."
-        "Raise the function's `concurrency` or its `timeout`."
+        "All workers the function may have were busy until the call's deadline, or the engine as a \
+         whole had no room; the message says which. A busy function keeps no other from the engine."
+        "When the function's own workers were busy, raise its `concurrency` or its `timeout`; when \
+         the engine's were, give it more room, or the function another engine beside it."
     ENGINE006 "Engine failed"
         "The engine itself failed while starting or talking to a worker."
         "Try again; if it stays, look at the server's log."

@@ -160,6 +160,9 @@ pub fn name(text: &str) -> Name {
     Name::trusted(text)
 }
 
+/// Longest anything may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// A server's share of the world.
 pub struct World {
     pub invoker: Arc<Invoker>,
@@ -189,7 +192,8 @@ impl World {
     /// The same as a server started anew on the same database finds it.
     pub async fn restarted(self) -> Self {
         let Self { invoker, store, engine, settings, directory } = self;
-        drop(invoker);
+        // What it waits for ends without a word, and it claims nothing more, as if it had died.
+        invoker.stop.cancel();
         let invoker = self::invoker(&store, &engine, &settings);
         Self { invoker, store, engine, settings, directory }
     }
@@ -251,7 +255,15 @@ impl World {
 
     /// Waits until the stored run has ended.
     pub async fn ended(&self, id: Uuid) -> Run {
-        eventually(async || self.stored(id).await.filter(|run| run.finished_us.is_some())).await
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let stored = self.stored(id).await;
+            match stored {
+                Some(run) if run.finished_us.is_some() => return run,
+                other => assert!(Instant::now() < deadline, "it has not ended: {other:?}"),
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 }
 
@@ -269,7 +281,7 @@ pub fn request(function: &str, input: &str) -> RunRequest {
 
 /// Asks again until there is an answer.
 pub async fn eventually<T>(mut ask: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         if let Some(answer) = ask().await {
             return answer;
