@@ -192,8 +192,8 @@ pub fn outcome(reply: &Reply, phases: Phases) -> Result<Outcome> {
     Ok(Outcome { result, logs, phases })
 }
 
-/// Keeps the beginning of what a call printed. An image may answer with as much as it likes, and all
-/// of it would be stored.
+/// Keeps the beginning of what a call printed. An image may answer with as much as it likes, and
+/// all of it would be stored.
 pub fn limit(logs: &mut Logs) {
     cut_lines(&mut logs.stdout);
     cut_lines(&mut logs.stderr);

@@ -119,9 +119,9 @@ impl EngineState {
         self.fleet.changed();
     }
 
-    /// What the last look at the engine found. What is wrong with it is not kept here: that may name
-    /// an address, and what plans say is read by those who call. An engine that is well again is
-    /// probed at once, whatever is left of its breaker's back-off.
+    /// What the last look at the engine found. What is wrong with it is not kept here: that may
+    /// name an address, and what plans say is read by those who call. An engine that is well again
+    /// is probed at once, whatever is left of its breaker's back-off.
     pub fn set_health(&self, healthy: bool) {
         let was_healthy = !self.mark(UNHEALTHY, !healthy);
         if healthy && !was_healthy {

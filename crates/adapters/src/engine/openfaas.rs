@@ -274,7 +274,7 @@ fn unknown(engine: &str) -> Error {
 }
 
 /// What an answer means that is none of a function. The gateway passes on what an image answers, so
-/// none tells anything of OpenFaaS itself; that shows in connections, and where its health is asked.
+/// none tells anything of OpenFaaS itself; that shows in connections and where its health is asked.
 fn refusal(reply: &Reply) -> Error {
     refused(reply).of_deployment()
 }

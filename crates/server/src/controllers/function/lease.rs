@@ -48,7 +48,7 @@ impl Functions {
             while tokio::time::timeout(lasts / 3, over.cancelled()).await.is_err() {
                 if let Err(error) = self.renew(function).await {
                     let (org, name) = (&function.meta.org, &function.meta.name);
-                    tracing::warn!(%org, %name, %error, "the lease on a function cannot be renewed");
+                    tracing::warn!(%org, %name, %error, "a function's lease cannot be renewed");
                 }
             }
         };
