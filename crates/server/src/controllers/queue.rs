@@ -84,10 +84,13 @@ impl Queue {
     }
 
     /// The work on an object ended and is to be tried again; sooner if there is news that is not
-    /// of the try itself.
+    /// of the try itself. In a settled state too: who asks for another try has left something.
     pub fn again(&mut self, key: Key, due: Instant, left_at: i64) {
-        match self.running.get(&key) {
-            Some(Again::Yes { revision, .. }) if *revision > left_at => self.done(&key),
+        match self.running.get_mut(&key) {
+            Some(Again::Yes { forced, revision }) if *revision > left_at => {
+                *forced = true;
+                self.done(&key);
+            }
             _ => {
                 self.running.remove(&key);
                 let tries = self.tries(&key) + 1;
@@ -174,8 +177,15 @@ mod tests {
         queue.again(key("a"), due, 3);
         queue.add(key("a"), false, 4);
         assert_eq!(queue.take(), Some((key("a"), false, 0)));
+    }
+
+    #[test]
+    fn what_is_left_to_do_is_done_in_a_settled_state_too() {
+        let mut queue = Queue::default();
+        queue.add(key("a"), false, 4);
+        queue.take();
         queue.add(key("a"), false, 5);
-        queue.again(key("a"), due, 4);
-        assert_eq!(queue.take(), Some((key("a"), false, 0)));
+        queue.again(key("a"), Instant::now(), 4);
+        assert_eq!(queue.take(), Some((key("a"), true, 0)));
     }
 }
