@@ -9,7 +9,14 @@ use anyhow::{Context, Result, bail};
 
 /// Held as long as the server lives; the kernel lets go of it when the process ends, however.
 #[derive(Debug)]
-pub struct Lock(#[allow(dead_code, reason = "holding the file open is what locks")] File);
+pub struct Lock(File);
+
+impl Drop for Lock {
+    /// Said aloud: a child that has not begun its program yet has the file open, too.
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
+}
 
 /// Makes the data directory, readable for its user only, and takes its lock.
 pub fn lock(data_dir: &Path) -> Result<Lock> {
@@ -59,7 +66,9 @@ mod tests {
         let held = lock(dir.path()).unwrap();
         let error = lock(dir.path()).unwrap_err().to_string();
         assert!(error.contains(&std::process::id().to_string()), "{error}");
+        let in_a_child = held.0.try_clone().unwrap();
         drop(held);
         assert!(lock(dir.path()).is_ok());
+        drop(in_a_child);
     }
 }
