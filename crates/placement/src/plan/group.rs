@@ -26,8 +26,8 @@ use crate::{EngineState, Fleet, Room, Why};
 
 /// Engines read for one draw of the least loaded.
 const SAMPLES: usize = 4;
-/// Tiers up to this size are read whole.
-const SMALL: usize = 8;
+/// When no more of a tier are open all of them are read, which are no more than would be drawn.
+const FEW: u32 = 12;
 /// Times that so many are drawn before all open ones are read.
 const ROUNDS: usize = 3;
 /// Draws by weight before all open ones are read. With a third of the engines broken, one decision
@@ -203,8 +203,10 @@ impl Group {
             let end = self.ends[tier] as usize;
             let found = match &self.choice {
                 Choice::Weighted(sums) if tier == 0 => self.drawn(ask, &sums[..end]),
-                _ if end - start <= SMALL => self.least_of_few(ask, start, end),
-                _ => self.least_of_some(ask, start, end),
+                _ => match self.open_word(ask, start, end) {
+                    Some(open) if open.count_ones() <= FEW => self.least_of_few(ask, start, open),
+                    _ => self.least_of_some(ask, start, end),
+                },
             };
             if found.is_some() {
                 return found;
@@ -285,21 +287,25 @@ impl Group {
         Some(Found { position, probe: claimed.ok()? })
     }
 
-    /// Reads all; the ones of equal load come in turn, by chance.
-    fn least_of_few(&self, ask: Ask<'_>, start: usize, end: usize) -> Option<Found> {
-        let size = end - start;
-        let offset = below(ask.random, size as u64) as usize;
-        let mut lost = 0_u32;
-        for _ in 0..size {
-            let turned = (0..size).map(|at| (at + offset) % size);
-            let open = turned.filter(|at| lost >> at & 1 == 0 && self.may(ask, start + at));
-            let loads = open.filter_map(|at| Some((self.load(ask, start + at)?, at)));
+    /// The positions of a tier whose bits are set, as bits from its start; `None` when it is larger
+    /// than a word.
+    fn open_word(&self, ask: Ask<'_>, start: usize, end: usize) -> Option<u64> {
+        let bit = |word: u64, at: usize| word | u64::from(self.may(ask, at)) << (at - start);
+        (end - start <= 64).then(|| (start..end).fold(0, bit))
+    }
+
+    /// Reads all that are open; the ones of equal load come in turn, by chance.
+    fn least_of_few(&self, ask: Ask<'_>, start: usize, mut open: u64) -> Option<Found> {
+        let turn = below(ask.random, 64) as u32;
+        while open != 0 {
+            let turned = Bits { word: open.rotate_right(turn), first: turn as usize };
+            let loads = turned.filter_map(|at| Some((self.load(ask, start + at % 64)?, at % 64)));
             // The first of equals.
             let (_, at) = loads.min_by_key(|(load, _)| *load)?;
             if let Some(found) = self.claim(ask, start + at) {
                 return Some(found);
             }
-            lost |= 1 << at;
+            open &= !(1 << at);
         }
         None
     }
