@@ -59,6 +59,33 @@ fn a_version_has_the_name_it_is_given() {
 }
 
 #[test]
+fn an_alias_whose_new_version_cannot_be_made_stays_and_the_command_says_why() {
+    let bench = two_versions();
+    let cli = &bench.cli;
+    for (version, source) in [(3, "echo"), (4, "hello")] {
+        let document = format!("kind: Function\nname: f\nimage: wasm\nsourcePath: {source}.wat\n");
+        cli.file("f.yaml", &document);
+        cli.ok("apply -f f.yaml --wait");
+        cli.ok(&format!("rollout f --to {version} --alias blue --wait"));
+    }
+    cli.ok("rollout f --to 2 --alias blue --wait");
+    cli.file(
+        "policy.yaml",
+        "kind: ImagePolicy\nname: strict\nrules:\n- name: none\n  effect: deny\n  match:\n    \
+         baseImage: host:*\n",
+    );
+    cli.ok("apply -f policy.yaml");
+    bench.until("get image wasm", "ERROR");
+    let error = cli.fails("rollout f --to 1 --alias blue --wait");
+    for said in
+        ["is denied by the rule", "version 4 goes on serving", "alias blue stays with version 2"]
+    {
+        assert!(error.contains(said), "{said}: {error}");
+    }
+    assert_eq!(cli.json("get function f")["aliases"]["blue"], 2);
+}
+
+#[test]
 fn where_the_next_call_goes_is_explained() {
     let bench = Bench::with_functions();
     let cli = &bench.cli;

@@ -1,6 +1,6 @@
 //! Which versions of a function are to take calls, and so have to be deployed.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use dispatch_model::api::Api;
 use dispatch_model::function::{Deployed, Function, FunctionStatus, Serving};
@@ -26,6 +26,8 @@ pub struct Wanted {
     /// Every version that has to be deployed, and where.
     pub deployments: Vec<Deployed>,
     pub versions: Vec<FunctionVersionSpec>,
+    /// Versions that are wanted only as long as an alias cannot move on.
+    kept: HashSet<u64>,
     /// Why that is not all that was asked for.
     pub obstacle: Option<Obstacle>,
 }
@@ -69,11 +71,9 @@ impl Functions {
             }
         }
         for (alias, number) in &rollout.aliases {
+            serving.aliases.insert(alias.clone(), *number);
             match self.find(function, *number, new).await? {
-                Some(version) => {
-                    serving.aliases.insert(alias.clone(), *number);
-                    self.add(function, &version, &placement, &mut wanted);
-                }
+                Some(version) => self.add(function, &version, &placement, &mut wanted),
                 None => wanted.lacks(*number, &format!("the alias {alias}")),
             }
         }
@@ -82,9 +82,34 @@ impl Functions {
                 self.add(function, &version, &placement, &mut wanted);
             }
         }
+        self.keep_for_aliases(function, &placement, new, &mut wanted).await?;
         wanted.serving = Some(serving);
         wanted.stable = Some(stable);
         Ok(wanted)
+    }
+
+    /// What aliases lead to now stays until it is known that what they are to lead to is there.
+    async fn keep_for_aliases(
+        &self,
+        function: &Resource<Function>,
+        placement: &PlacementSpec,
+        new: Option<&New>,
+        wanted: &mut Wanted,
+    ) -> Result<()> {
+        let status = &function.status;
+        for number in status.rollout.aliases.keys().filter_map(|alias| status.alias(alias)) {
+            if wanted.versions.iter().any(|version| version.number == number) {
+                continue;
+            }
+            if let Some(version) = self.find(function, number, new).await? {
+                // Where it would fit says nothing of what is asked for.
+                let obstacle = wanted.obstacle.take();
+                self.add(function, &version, placement, wanted);
+                wanted.obstacle = obstacle;
+                wanted.kept.insert(number);
+            }
+        }
+        Ok(())
     }
 
     /// The version that is to take calls: the one asked for, or else the one that does.
@@ -176,7 +201,8 @@ impl Functions {
 }
 
 impl Wanted {
-    /// Calls go to no version that no engine has: what takes them goes on, a trial does not begin.
+    /// Calls go to no version that no engine has: what takes them goes on, a trial does not begin,
+    /// an alias stays what it was.
     pub fn settle_for_what_is_there(&mut self, before: &FunctionStatus, trouble: &mut Trouble) {
         let Some(mut serving) = self.serving.take() else { return };
         let there = self.deployments.iter().filter(|deployed| !deployed.engines.is_empty());
@@ -197,9 +223,30 @@ impl Wanted {
             serving.canary = None;
         }
         serving.canary = serving.canary.filter(|canary| canary.version != serving.version);
-        serving.aliases.values().filter(|alias| !has(**alias)).for_each(|a| trouble.nowhere(*a));
+        for (alias, version) in &mut serving.aliases {
+            if has(*version) {
+                continue;
+            }
+            trouble.nowhere(*version);
+            if let Some(on) = before.alias(alias).filter(|on| has(*on)) {
+                *version = on;
+                trouble.stays.push(format!("alias {alias} stays with version {on}"));
+            }
+        }
         serving.aliases.retain(|_, version| has(*version));
+        self.forget_kept(&serving.aliases, trouble);
         self.serving = Some(serving);
+    }
+
+    /// Versions kept for aliases that have moved on are wanted no more.
+    fn forget_kept(&mut self, aliases: &BTreeMap<String, u64>, trouble: &mut Trouble) {
+        let kept = std::mem::take(&mut self.kept);
+        let gone = |version: u64| {
+            kept.contains(&version) && !aliases.values().any(|named| *named == version)
+        };
+        self.deployments.retain(|deployed| !gone(deployed.version));
+        self.versions.retain(|version| !gone(version.number));
+        trouble.lacking.retain(|lacking| !gone(lacking.version));
     }
 
     fn lacks(&mut self, version: u64, what: &str) {
