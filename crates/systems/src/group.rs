@@ -13,7 +13,7 @@ const SCRIPT: &str = r#"
     read -r line
     kill "$program" 2>/dev/null
     { sleep 60; kill -KILL 0; } &
-    wait "$program"
+    wait "$program" 2>/dev/null
     kill -KILL 0
 "#;
 
