@@ -34,7 +34,12 @@ fn versions_are_rolled_out_promoted_and_taken_back() {
     assert!(cli.ok("rollout f --to 1").contains("--wait waits for it"));
     assert_eq!(cli.json("rollout f --to 2 --wait")["version"], 2);
     assert!(cli.fails("rollout f --to 9").contains("[Code: 404] function version f:9 not found"));
-    assert!(cli.fails("rollout f").contains("--to <VERSION>"));
+    let error = cli.fails("rollout f");
+    assert!(error.contains("<--to <VERSION>|--remove-alias <ALIAS>>"), "{error}");
+    for wrong in ["--to 1", "--alias blue", "--percent 3"] {
+        let error = cli.fails(&format!("rollout f --remove-alias blue {wrong}"));
+        assert!(error.contains("cannot be used with"), "{error}");
+    }
     assert!(cli.fails("rollout f --to 1 --percent 101").contains("101 is not in 1..=100"));
     assert!(cli.fails("undo nothing").contains("[Code: 404] function nothing not found"));
 }
