@@ -169,6 +169,7 @@ impl Functions {
         let (state, mut reason) = trouble.words(meta.state, serving, wait);
         if state == State::Ready {
             reason.extend(traffic::waiting(&function.status));
+            reason.extend(wanted.unknown);
         }
         (function.meta.state, function.meta.reason) = (state, reason);
         let changed = function.status != status

@@ -300,6 +300,6 @@ async fn a_cordoned_engine_gets_nothing_new_and_one_of_others_nothing_of_ours() 
     bed.settled("/v1/function/i", |i| i["status"] == "ERROR").await;
     let (_, i) = bed.ask(Method::GET, "/v1/function/i", &Value::Null).await;
     let reason = i["reason"][0].as_str().unwrap();
-    assert!(reason.starts_with("ENGINE001: there is no engine theirs; "), "{reason}");
+    assert!(reason.starts_with("ENGINE001: engine theirs is not known; "), "{reason}");
     bed.stop().await;
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use dispatch_model::api::Api;
+use dispatch_model::engine::Engine;
 use dispatch_model::function::{Deployed, Function, FunctionStatus, Serving};
 use dispatch_model::function_version::{
     FunctionReference, FunctionVersion, FunctionVersionSpec, Qualifier, version_name,
@@ -14,7 +15,8 @@ use super::Functions;
 use super::newest::New;
 use super::obstacle::{Obstacle, Trouble};
 use crate::app::Result;
-use crate::invoke::effective;
+use crate::invoke::engine_maker::operators;
+use crate::invoke::{effective, unknown};
 
 /// What is wanted of a function.
 #[derive(Default)]
@@ -30,6 +32,8 @@ pub struct Wanted {
     kept: HashSet<u64>,
     /// Why that is not all that was asked for.
     pub obstacle: Option<Obstacle>,
+    /// Engines that are named and not there, in sentences without a full stop.
+    pub unknown: Vec<String>,
 }
 
 impl Wanted {
@@ -49,7 +53,8 @@ impl Functions {
     ) -> Result<Wanted> {
         let status = &function.status;
         let placement = effective(&self.0.store, function).await?;
-        let mut wanted = Wanted::default();
+        let unknown = self.unknown(function, &placement).await?;
+        let mut wanted = Wanted { unknown, ..Wanted::default() };
         let latest = new.map_or(status.latest, |new| new.version.number);
         if latest == 0 {
             return Ok(wanted);
@@ -110,6 +115,25 @@ impl Functions {
             }
         }
         Ok(())
+    }
+
+    /// Engines that placement names and nobody has added yet. Those that are there and cannot be
+    /// made say so themselves.
+    async fn unknown(
+        &self,
+        function: &Resource<Function>,
+        placement: &PlacementSpec,
+    ) -> Result<Vec<String>> {
+        let org = &function.meta.org;
+        let mut sentences = Vec::new();
+        for unknown in unknown(&self.0.engines, org, placement) {
+            let name = Name::trusted(&unknown.name);
+            let stored = self.0.store.by_name::<Engine>(&operators(), &name).await?;
+            if !stored.is_some_and(|engine| engine.spec.open_to(org)) {
+                sentences.push(unknown.to_string());
+            }
+        }
+        Ok(sentences)
     }
 
     /// The version that is to take calls: the one asked for, or else the one that does.
