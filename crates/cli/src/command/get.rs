@@ -198,7 +198,13 @@ fn print_one(printer: Printer, noun: Noun, item: &Value) -> Result<()> {
     if printer.is_structured() {
         return printer.value(item);
     }
-    print_list(printer, noun, vec![item.clone()])
+    print_list(printer, noun, vec![item.clone()])?;
+    // In a table of many there is no room for it; `-o wide` makes some.
+    if printer.format == Format::Table {
+        let reasons = item["reason"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        reasons.for_each(|reason| printer::line(&format!("reason: {reason}")));
+    }
+    Ok(())
 }
 
 fn print_list(printer: Printer, noun: Noun, items: Vec<Value>) -> Result<()> {
