@@ -21,7 +21,7 @@ pub struct World {
     pub slow: AtomicBool,
     pub made: AtomicUsize,
     pub stopped: AtomicUsize,
-    /// How many have waited for a permit: calls whose payload is "hold", and builds when it is slow.
+    /// How many have waited for a permit: calls whose payload is "hold", and slow builds.
     pub held: AtomicUsize,
     pub release: Semaphore,
 }
