@@ -13,6 +13,8 @@ mod client;
 pub mod engine;
 #[cfg(feature = "kubernetes")]
 mod kubernetes;
+#[cfg(any(feature = "kubernetes", feature = "openfaas", feature = "remote"))]
+mod making;
 mod runtime;
 #[cfg(any(feature = "kubernetes", feature = "openfaas"))]
 mod words;

@@ -92,10 +92,8 @@ pub async fn send(request: reqwest::RequestBuilder, call: &Call) -> Result<Reply
         *request.body_mut() = Some(reqwest::Body::wrap(noticed));
     }
     let answered = async {
-        let mut response = client.execute(request).await.map_err(unanswered)?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        let body = read(&mut response, MAX_ANSWER).await?;
-        Ok(Reply { status, headers, body })
+        let response = client.execute(request).await.map_err(unanswered)?;
+        reply(response, MAX_ANSWER).await
     };
     let mut answered = std::pin::pin!(answered);
     let half = Instant::now() + call.deadline.saturating_duration_since(Instant::now()) / 2;
@@ -108,6 +106,20 @@ pub async fn send(request: reqwest::RequestBuilder, call: &Call) -> Result<Reply
     }
     let limit = tokio::time::Instant::from_std(call.deadline);
     tokio::time::timeout_at(limit, answered).await.unwrap_or_else(|_| Err(late()))
+}
+
+/// Sends what is no call, and reads an answer whose body has `most` bytes.
+///
+/// # Errors
+/// When nothing was answered within the limit, or more than that.
+pub async fn ask(request: reqwest::RequestBuilder, limit: Duration, most: usize) -> Result<Reply> {
+    reply(request.timeout(limit).send().await.map_err(unanswered)?, most).await
+}
+
+async fn reply(mut response: reqwest::Response, most: usize) -> Result<Reply> {
+    let (status, headers) = (response.status(), response.headers().clone());
+    let body = read(&mut response, most).await?;
+    Ok(Reply { status, headers, body })
 }
 
 /// A body that tells when its first part is asked for: until then nothing of it was sent.

@@ -104,8 +104,12 @@ pub enum Command {
     Scan(scan::Scan),
     Rebuild(rebuild::Rebuild),
     Rollout(rollout::Rollout),
-    Promote(rollout::Promote),
-    Undo(rollout::Undo),
+    /// Give all calls to the version of a function that is on trial
+    #[command(after_help = rollout::PROMOTE_EXAMPLES)]
+    Promote(rollout::End),
+    /// End the trial of a version, or go back to the version before
+    #[command(after_help = rollout::UNDO_EXAMPLES)]
+    Undo(rollout::End),
     /// Delete layers that nothing needs any more
     Prune(prune::Prune),
     /// Show what runs of a function printed

@@ -35,7 +35,10 @@ pub async fn ready(client: &Client, noun: Noun, name: &str, timeout: Duration) -
             "ERROR" => return Err(failed(noun, name, &reasons)),
             _ => {}
         }
-        let why = reasons.first().map(|reason| format!(": {reason}")).unwrap_or_default();
+        let why = match reasons.as_slice() {
+            [] => String::new(),
+            reasons => format!(": {}", reasons.join("; ")),
+        };
         let words = noun.words();
         if progress.elapsed() > timeout {
             return Err(wrong(

@@ -161,6 +161,11 @@ impl FunctionStatus {
     pub fn deployed(&self, version: u64) -> Option<&Deployed> {
         self.deployments.iter().find(|d| d.version == version)
     }
+
+    /// The version an alias leads to now.
+    pub fn alias(&self, alias: &str) -> Option<u64> {
+        self.serving.as_ref()?.aliases.get(alias).copied()
+    }
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {

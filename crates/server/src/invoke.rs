@@ -46,7 +46,7 @@ pub use invoker::Invoker;
 pub use member::Member;
 pub use metrics::RunMetrics;
 pub use placed::{GRACE, retire};
-pub use placing::{Placing, effective};
+pub use placing::{Placing, effective, unknown};
 pub use request::{IDEMPOTENCY_KEY, RunRequest};
 pub use schema::Schema;
 pub use secrets::{OpenSealed, Values};

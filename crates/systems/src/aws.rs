@@ -7,14 +7,14 @@ mod moto;
 
 use std::fs::File;
 use std::io::Write as _;
-use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::group::Group;
 use crate::programs::{self, free_address};
 
 pub use images::{LambdaImages, VARIABLE as IMAGES_VARIABLE};
@@ -38,7 +38,8 @@ pub struct Ministack {
     pub url: String,
     port: u16,
     variables: &'static [(&'static str, &'static str)],
-    child: Option<Child>,
+    /// With the processes of its functions, which it leaves behind; `None` while it is stopped.
+    running: Option<Group>,
     // The last field: it has ended when its directory goes.
     state: TempDir,
 }
@@ -62,7 +63,7 @@ impl Ministack {
         let port = free_address().port();
         let state = tempfile::tempdir().expect("a temporary directory");
         let url = format!("http://127.0.0.1:{port}");
-        let mut ministack = Self { url, port, variables, child: None, state };
+        let mut ministack = Self { url, port, variables, running: None, state };
         ministack.resume();
         make_role(&ministack.url);
         Some(ministack)
@@ -72,7 +73,7 @@ impl Ministack {
     pub fn resume(&mut self) {
         let place = |name: &str| self.state.path().join(name);
         let log = File::create(place("log")).expect("a log");
-        let mut command = Command::new(program("ministack").expect("it was there before"));
+        let mut command = Group::command(program("ministack").expect("it was there before"));
         // Nothing of this machine's own account, and a home without anybody's files.
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("HOME", self.state.path()).env("TMPDIR", self.state.path());
@@ -81,9 +82,7 @@ impl Ministack {
         command.env("PERSIST_STATE", "1").env("STATE_DIR", place("state"));
         command.envs(self.variables.iter().copied());
         command.stdout(Stdio::null()).stderr(log);
-        // A group of its own, with the processes of its functions, which it leaves behind.
-        command.process_group(0);
-        self.child = Some(command.spawn().expect("ministack starts"));
+        self.running = Some(Group::start(command));
         let deadline = Instant::now() + START;
         while !self.answers() {
             if Instant::now() > deadline {
@@ -94,20 +93,9 @@ impl Ministack {
         }
     }
 
-    /// Ends it; what it knows stays for [`Ministack::resume`].
+    /// Ends it; what it knows, which it writes down then, stays for [`Ministack::resume`].
     pub fn stop(&mut self) {
-        let Some(mut child) = self.child.take() else { return };
-        // It writes its state down when it is asked to end.
-        let asked = Command::new("kill").arg(child.id().to_string()).status();
-        let deadline = Instant::now() + START;
-        let mut ended = false;
-        while asked.is_ok() && !ended && Instant::now() < deadline {
-            ended = child.try_wait().is_ok_and(|status| status.is_some());
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        // What is left of its group, whose number is no other's while something is in it.
-        let _ = Command::new("kill").args(["-KILL", "--", &format!("-{}", child.id())]).status();
-        let _ = child.wait();
+        drop(self.running.take());
     }
 
     /// A new user who may do what the policy says.
@@ -151,12 +139,6 @@ impl Ministack {
     #[track_caller]
     fn iam(&self, parameters: &[(&str, &str)]) -> String {
         iam(&self.url, parameters)
-    }
-}
-
-impl Drop for Ministack {
-    fn drop(&mut self) {
-        self.stop();
     }
 }
 

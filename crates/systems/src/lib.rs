@@ -8,6 +8,7 @@ pub mod debian;
 pub mod docker;
 mod expansion;
 pub mod function_image;
+mod group;
 pub mod image;
 pub mod kubernetes;
 pub mod openfaas;

@@ -6,10 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dispatch_driver::engine_type::refused;
 use dispatch_driver::{
-    Beside, Deployment, Engine, EngineConfig, EngineType, Error, Observed, Result, Retry, Setting,
-    Value as Of,
+    Beside, Deployment, Engine, EngineConfig, EngineType, Observed, Result, Setting, Value as Of,
 };
-use dispatch_model::code;
 use serde_json::{Value, json};
 
 use crate::kubernetes::cluster::{Cluster, Resource};
@@ -127,10 +125,7 @@ impl Kind for Services {
     }
 
     fn address(&self, _cluster: &Cluster, object: &Value) -> Result<Address> {
-        let url = object["status"]["url"].as_str().ok_or_else(|| {
-            let text = "Knative says that the service is ready, but not its URL";
-            Error::backend(code::ENGINE006, Retry::After(Duration::from_secs(1)), text)
-        })?;
-        Ok(Address::by_host(url, self.options.ingress.as_deref()))
+        let ingress = self.options.ingress.as_deref();
+        Address::told("Knative's service", &object["status"]["url"], ingress)
     }
 }

@@ -21,6 +21,7 @@ use uuid::Uuid;
 
 use crate::busy;
 use crate::client::InFlight;
+use crate::making::or_taken_back;
 use crate::runtime::{self, Reply};
 use callback::Callbacks;
 use function::{Status, name};
@@ -203,12 +204,7 @@ impl Engine for OpenFaas {
     async fn build(&self, deployment: &Deployment) -> Result<()> {
         let mut sent = false;
         let made = self.make(deployment, &mut sent).await;
-        // One that was there may serve calls of other servers.
-        if made.is_err() && sent {
-            // What is left of it, if anything, is in nobody's way when this fails too.
-            let _ = self.remove(deployment.id).await;
-        }
-        made
+        or_taken_back(made, sent, self.remove(deployment.id)).await
     }
 
     async fn ensure(&self, deployment: &Deployment) -> Result<()> {

@@ -19,6 +19,7 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use uuid::Uuid;
 
 use crate::client::{InFlight, client};
+use crate::making::or_taken_back;
 use crate::runtime;
 use wire::{Lines, Order, Source, State};
 
@@ -114,12 +115,10 @@ impl RemoteEngine {
         request: RequestBuilder,
         limit: Duration,
     ) -> Result<Bytes> {
-        let mut answer = request.timeout(limit).send().await.map_err(runtime::unanswered)?;
-        let (status, headers) = (answer.status(), answer.headers().clone());
-        let body = runtime::read(&mut answer, most).await?;
-        match status.is_success() {
-            true => Ok(body),
-            false => Err(wire::failure(status, &headers, &body)),
+        let reply = runtime::ask(request, limit, most).await?;
+        match reply.status.is_success() {
+            true => Ok(reply.body),
+            false => Err(wire::failure(reply.status, &reply.headers, &reply.body)),
         }
     }
 
@@ -209,12 +208,7 @@ impl Engine for RemoteEngine {
     async fn build(&self, deployment: &Deployment) -> Result<()> {
         let mut sent = false;
         let made = self.make(deployment, &mut sent).await;
-        // One that was there may serve calls of other servers.
-        if made.is_err() && sent {
-            // What is left of it, if anything, is in nobody's way when this fails too.
-            let _ = self.remove(deployment.id).await;
-        }
-        made
+        or_taken_back(made, sent, self.remove(deployment.id)).await
     }
 
     async fn ensure(&self, deployment: &Deployment) -> Result<()> {

@@ -2,15 +2,12 @@
 //! Knative is its heir.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use dispatch_driver::engine_type::refused;
 use dispatch_driver::{
-    Beside, Deployment, Engine, EngineConfig, EngineType, Error, Observed, Result, Retry, Setting,
-    Value as Of,
+    Beside, Deployment, Engine, EngineConfig, EngineType, Observed, Result, Setting, Value as Of,
 };
-use dispatch_model::code;
 use serde_json::{Value, json};
 
 use crate::kubernetes::cluster::{Cluster, Resource};
@@ -153,11 +150,8 @@ impl Kind for Deployers {
             Reach::Service => &status["address"]["url"],
             Reach::Ingress => &status["url"],
         };
-        let url = url.as_str().ok_or_else(|| {
-            let text = "riff says that the deployer is ready, but not its URL";
-            Error::backend(code::ENGINE006, Retry::After(Duration::from_secs(1)), text)
-        })?;
         let ingress = self.options.ingress.as_deref();
-        Ok(Address::by_host(url, ingress.filter(|_| matches!(self.reach, Reach::Ingress))))
+        let ingress = ingress.filter(|_| matches!(self.reach, Reach::Ingress));
+        Address::told("riff's deployer", url, ingress)
     }
 }

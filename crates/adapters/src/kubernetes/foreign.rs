@@ -22,6 +22,7 @@ use super::settings::Options;
 use super::wait::{Waited, until};
 use crate::busy;
 use crate::client::KEEP_ALIVE;
+use crate::making::or_taken_back;
 use crate::runtime::{self, Reply};
 
 /// How long a deployment that says it failed may take to come round: images are pulled again, and
@@ -74,6 +75,18 @@ impl Address {
             Some(ingress) => Self { url: format!("{ingress}/"), host, proxied: false },
             None => Self { url: url.to_owned(), host: None, proxied: false },
         }
+    }
+
+    /// The same of an object that is ready and has to tell its URL.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn told(object: &str, url: &Value, ingress: Option<&str>) -> Result<Self> {
+        let url = url.as_str().ok_or_else(|| {
+            let text = format!("{object} is ready, as it says, but does not tell its URL");
+            Error::backend(code::ENGINE006, Retry::After(SOON), text)
+        })?;
+        Ok(Self::by_host(url, ingress))
     }
 }
 
@@ -334,7 +347,6 @@ impl<K: Kind> Engine for Foreign<K> {
         })?;
         let name = pod::name(deployment.id);
         let there = self.cluster.get(&self.kind.primary(), &name).await?;
-        // One that is there may serve calls of other servers: a failure here does not end it.
         let ours =
             there.is_none_or(|object| matches!(self.kind.judge(&object), Observed::Failed { .. }));
         let made = async {
@@ -345,12 +357,7 @@ impl<K: Kind> Engine for Foreign<K> {
             self.remember(deployment.id, &object)?;
             self.reachable(deployment.id).await
         };
-        let made = made.await;
-        if made.is_err() && ours {
-            // The failure says more than that the rest could not be removed either.
-            let _ = self.forget(deployment.id).await;
-        }
-        made
+        or_taken_back(made.await, ours, self.forget(deployment.id)).await
     }
 
     async fn ensure(&self, deployment: &Deployment) -> Result<()> {

@@ -17,6 +17,7 @@ Examples:
   dispatch get functions --application shop --sort -created --limit 10
   dispatch get functions --field image=python3 --tag team=blue
   dispatch get apis --func hello
+  dispatch get engines --type remote
   dispatch get secret open-sesame --all
   dispatch get runs hello --since 1h --status ERROR
   dispatch get functions --watch";
@@ -39,7 +40,13 @@ enum What {
     DeadLetter(get_run::GetDeadLetter),
     /// Where functions run: how each is, what it runs, and what the machine lacks for it
     #[command(visible_alias = "engines")]
-    Engine(List),
+    Engine {
+        #[command(flatten)]
+        list: List,
+        /// Only those of a type
+        #[arg(long = "type", value_name = "TYPE", add = complete::engine_types())]
+        engine_type: Option<String>,
+    },
     /// Types of engines, or what may be set for one
     #[command(visible_alias = "engine-types", aliases = ["enginetype", "enginetypes"])]
     EngineType(get_engine_type::GetEngineType),
@@ -118,7 +125,10 @@ impl Get {
         match self.what {
             What::Run(runs) => runs.run(context).await,
             What::DeadLetter(letters) => letters.run(context).await,
-            What::Engine(list) => resources(context, Noun::Engine, &list, None).await,
+            What::Engine { list, engine_type } => {
+                let more = engine_type.map(|wanted| ("type".to_owned(), wanted));
+                resources(context, Noun::Engine, &list, more).await
+            }
             What::EngineType(types) => types.run(context).await,
             What::Placement(placement) => placement.run(context).await,
             What::Version(versions) => versions.run(context).await,
@@ -188,7 +198,13 @@ fn print_one(printer: Printer, noun: Noun, item: &Value) -> Result<()> {
     if printer.is_structured() {
         return printer.value(item);
     }
-    print_list(printer, noun, vec![item.clone()])
+    print_list(printer, noun, vec![item.clone()])?;
+    // In a table of many there is no room for it; `-o wide` makes some.
+    if printer.format == Format::Table {
+        let reasons = item["reason"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        reasons.for_each(|reason| printer::line(&format!("reason: {reason}")));
+    }
+    Ok(())
 }
 
 fn print_list(printer: Printer, noun: Noun, items: Vec<Value>) -> Result<()> {

@@ -1,7 +1,7 @@
 //! `dispatch rollout`, `promote` and `undo`: which versions of a function take its calls.
 
 use anyhow::Result;
-use clap::Args;
+use clap::{ArgGroup, Args};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -27,12 +27,13 @@ Examples:
 /// routes may use: hello:blue.
 #[derive(Debug, Args)]
 #[command(after_help = ROLLOUT_EXAMPLES)]
+#[command(group(ArgGroup::new("what").required(true).args(["to", "remove_alias"])))]
 pub struct Rollout {
     /// Name of the function
     #[arg(add = complete::names(Noun::Function))]
     name: String,
     /// Number of the version
-    #[arg(long, value_name = "VERSION", required_unless_present = "remove_alias")]
+    #[arg(long, value_name = "VERSION")]
     to: Option<u64>,
     /// Only this share of the calls, 1 to 99
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=100), conflicts_with = "alias")]
@@ -41,35 +42,23 @@ pub struct Rollout {
     #[arg(long)]
     alias: Option<String>,
     /// Take a name away
-    #[arg(long, value_name = "ALIAS", conflicts_with_all = ["to", "percent", "alias"])]
+    #[arg(long, value_name = "ALIAS", conflicts_with_all = ["percent", "alias"])]
     remove_alias: Option<String>,
     #[command(flatten)]
     waiting: Waiting,
 }
 
-const PROMOTE_EXAMPLES: &str = "\
+pub const PROMOTE_EXAMPLES: &str = "\
 Examples:
   dispatch promote hello --wait";
 
-/// Give all calls to the version of a function that is on trial
-#[derive(Debug, Args)]
-#[command(after_help = PROMOTE_EXAMPLES)]
-pub struct Promote {
-    /// Name of the function
-    #[arg(add = complete::names(Noun::Function))]
-    name: String,
-    #[command(flatten)]
-    waiting: Waiting,
-}
-
-const UNDO_EXAMPLES: &str = "\
+pub const UNDO_EXAMPLES: &str = "\
 Examples:
   dispatch undo hello --wait";
 
-/// End the trial of a version, or go back to the version before
+/// Of which function a trial ends.
 #[derive(Debug, Args)]
-#[command(after_help = UNDO_EXAMPLES)]
-pub struct Undo {
+pub struct End {
     /// Name of the function
     #[arg(add = complete::names(Noun::Function))]
     name: String,
@@ -92,16 +81,17 @@ impl Rollout {
     }
 }
 
-impl Promote {
-    pub async fn run(self, context: &Context) -> Result<()> {
-        let function = steer(context, &self.name, "promote", None, &self.waiting).await?;
-        tell(context, &self.name, &function, &self.waiting)
+impl End {
+    pub async fn promote(self, context: &Context) -> Result<()> {
+        self.end(context, "promote").await
     }
-}
 
-impl Undo {
-    pub async fn run(self, context: &Context) -> Result<()> {
-        let function = steer(context, &self.name, "undo", None, &self.waiting).await?;
+    pub async fn undo(self, context: &Context) -> Result<()> {
+        self.end(context, "undo").await
+    }
+
+    async fn end(self, context: &Context, how: &str) -> Result<()> {
+        let function = steer(context, &self.name, how, None, &self.waiting).await?;
         tell(context, &self.name, &function, &self.waiting)
     }
 }

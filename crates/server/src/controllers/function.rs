@@ -132,8 +132,9 @@ impl Functions {
         let state = match function.meta.state {
             State::Initialized | State::Creating if anew => State::Creating,
             _ if anew => State::Updating,
-            // Whoever finds it so goes on. What lacks an engine and says so may be READY meanwhile.
-            State::Ready if making && function.meta.reason.is_empty() => State::Updating,
+            // Whoever finds it so goes on. What lacks an engine and is tried again, as its lease
+            // says, may be READY meanwhile.
+            State::Ready if making && function.status.lease.is_none() => State::Updating,
             state => state,
         };
         if anew || making {
@@ -169,6 +170,7 @@ impl Functions {
         let (state, mut reason) = trouble.words(meta.state, serving, wait);
         if state == State::Ready {
             reason.extend(traffic::waiting(&function.status));
+            reason.extend(wanted.unknown);
         }
         (function.meta.state, function.meta.reason) = (state, reason);
         let changed = function.status != status

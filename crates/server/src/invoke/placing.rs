@@ -12,7 +12,7 @@ use dispatch_model::function_version::FunctionVersionSpec;
 use dispatch_model::organization::Organization;
 use dispatch_model::placement::PlacementSpec;
 use dispatch_model::{Name, OrgName, Resource, nearest};
-use dispatch_placement::{Candidate, Plan, Queue, Role};
+use dispatch_placement::{Candidate, Explained, Plan, Queue, Role};
 use dispatch_store::Store;
 
 use super::engines::Engines;
@@ -116,14 +116,31 @@ impl Placing<'_> {
     /// # Errors
     /// Why there is none: a sentence that says what is wrong with each.
     pub fn targets(&self, there: &[String]) -> std::result::Result<Vec<String>, String> {
+        let explained = self.explained(there);
+        let names = self.fitting(&explained);
+        if !names.is_empty() {
+            return Ok(self.first(&names));
+        }
+        let unfit = explained.iter().filter_map(|line| {
+            line.passed_over.as_ref().map(|why| format!("{} {why}", line.engine))
+        });
+        let unknown = self.unknown().into_iter().map(|unknown| unknown.to_string());
+        Err(unknown.chain(unfit).collect::<Vec<_>>().join("; "))
+    }
+
+    /// What every engine is to the version, which some have already.
+    fn explained(&self, there: &[String]) -> Vec<Explained> {
         let has = |member: &Member| there.iter().any(|name| name == member.name());
         let closed = |member: &Member| {
             let how = if member.spec.draining { "is being drained" } else { "is cordoned" };
             let text = || format!("{how}: it takes no new functions");
             (!member.takes_new() && !has(member)).then(text)
         };
-        let plan = self.plan(&Arc::default(), self.candidates(closed));
-        let explained = plan.explain(now_ns());
+        self.plan(&Arc::default(), self.candidates(closed)).explain(now_ns())
+    }
+
+    /// Those of them the version may be deployed on, in order.
+    fn fitting(&self, explained: &[Explained]) -> Vec<String> {
         let fits = explained.iter().filter(|line| line.role != Role::Unfit);
         let mut names: Vec<String> = fits.map(|line| line.engine.clone()).collect();
         let draining =
@@ -134,19 +151,13 @@ impl Placing<'_> {
         if says_nothing(self.placement) {
             names.truncate(1);
         }
-        if !names.is_empty() {
-            return Ok(self.first(names));
-        }
-        let unfit = explained.iter().filter_map(|line| {
-            line.passed_over.as_ref().map(|why| format!("{} {why}", line.engine))
-        });
-        Err(self.unknown().chain(unfit).collect::<Vec<_>>().join("; "))
+        names
     }
 
     /// Of engines in order, those a function is deployed on.
-    fn first(&self, names: Vec<String>) -> Vec<String> {
+    fn first(&self, names: &[String]) -> Vec<String> {
         if names.len() <= MAX_PLACES {
-            return names;
+            return names.to_vec();
         }
         let burst = self.placement.burst.iter().flat_map(|burst| &burst.to);
         let burst: BTreeSet<&String> = burst.collect();
@@ -168,19 +179,16 @@ impl Placing<'_> {
         kept.into_iter().map(|at| names[at].clone()).collect()
     }
 
-    /// Engines that placement names and the organization has not.
-    fn unknown(&self) -> impl Iterator<Item = String> {
-        let members = self.engines.members();
-        let open = members.iter().filter(|member| member.spec.open_to(self.org));
-        let known: Vec<&str> = open.map(|member| member.name()).collect();
-        let listed = self.placement.engines.iter().flatten();
-        let named = listed.chain(self.placement.burst.iter().flat_map(|burst| &burst.to));
-        let unknown = named.filter(|name| !known.contains(&name.as_str()));
-        let words = unknown.map(|name| match nearest(name, known.iter().copied()) {
-            Some(near) => format!("there is no engine {name}, did you mean {near}?"),
-            None => format!("there is no engine {name}"),
-        });
-        words.collect::<Vec<_>>().into_iter()
+    /// Engines that fit and that a version is not deployed on, as there are too many.
+    fn too_many(&self, there: &[String]) -> Vec<String> {
+        let mut names = self.fitting(&self.explained(there));
+        let first = self.first(&names);
+        names.retain(|name| !first.contains(name));
+        names
+    }
+
+    fn unknown(&self) -> Vec<Unknown> {
+        unknown(self.engines, self.org, self.placement)
     }
 
     /// The plan for calls, of the engines that are to have the version and are open to the
@@ -209,8 +217,13 @@ impl Placing<'_> {
     /// The same with every engine there is, for people.
     pub fn for_people(&self, places: &[Arc<Place>], queue: &Arc<Queue>) -> Plan {
         let place = |name: &str| places.iter().find(|place| place.state.name() == name);
+        let there: Vec<String> = places.iter().map(|p| p.state.name().to_owned()).collect();
+        let too_many = self.too_many(&there);
         let absent = |member: &Member| {
-            let text = || format!("has no deployment of version {}", self.version.number);
+            let text = || match too_many.iter().any(|name| name == member.name()) {
+                true => format!("is beyond the {MAX_PLACES} engines a function is deployed on"),
+                false => format!("has no deployment of version {}", self.version.number),
+            };
             place(member.name()).is_none().then(text)
         };
         let mut candidates = self.candidates(absent);
@@ -234,5 +247,40 @@ impl Placing<'_> {
     fn plan(&self, queue: &Arc<Queue>, candidates: Vec<Candidate>) -> Plan {
         let memory_mib = self.version.spec.memory_mib.unwrap_or(DEFAULT_MEMORY_MIB);
         Plan::compile(self.engines.fleet(), self.placement, candidates, memory_mib, queue)
+    }
+}
+
+/// An engine that placement names and the organization has not.
+pub struct Unknown {
+    pub name: String,
+    /// Whether it is named for a burst.
+    burst: bool,
+    /// The one that may be meant.
+    near: Option<String>,
+}
+
+/// The engines that a placement names and the organization has not; they may come later.
+pub fn unknown(engines: &Engines, org: &OrgName, placement: &PlacementSpec) -> Vec<Unknown> {
+    let members = engines.members();
+    let open = members.iter().filter(|member| member.spec.open_to(org));
+    let known: Vec<&str> = open.map(|member| member.name()).collect();
+    let listed = placement.engines.iter().flatten().map(|name| (name, false));
+    let burst = placement.burst.iter().flat_map(|burst| &burst.to).map(|name| (name, true));
+    let unknown = listed.chain(burst).filter(|(name, _)| !known.contains(&name.as_str()));
+    let unknown = unknown.map(|(name, burst)| {
+        let near = nearest(name, known.iter().copied()).map(ToOwned::to_owned);
+        Unknown { name: name.clone(), burst, near }
+    });
+    unknown.collect()
+}
+
+impl std::fmt::Display for Unknown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let of = if self.burst { " of burst.to" } else { "" };
+        write!(f, "engine {}{of} is not known", self.name)?;
+        match &self.near {
+            Some(near) => write!(f, ", did you mean {near}?"),
+            None => Ok(()),
+        }
     }
 }

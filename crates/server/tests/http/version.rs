@@ -225,7 +225,10 @@ async fn an_update_drops_no_call_in_flight() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_version_that_cannot_be_made_again_takes_no_calls_from_one_that_can() {
     let server = Server::start().await;
-    with_versions(&server, &["one", "two", "three"]).await;
+    with_versions(&server, &["one", "two", "three", "four", "five"]).await;
+    let named = json!({"version": 3, "alias": "red"});
+    server.post("/v1/function/f/rollout", named).await.expect(202);
+    settled(&server, |f| f["aliases"]["red"] == 3).await;
     let rule = json!({"name": "none", "effect": "deny", "match": {"baseImage": "host:*"}});
     let policy = json!({"name": "strict", "rules": [rule]});
     server.post("/v1/imagepolicy", policy).await.expect(201);
@@ -233,6 +236,7 @@ async fn a_version_that_cannot_be_made_again_takes_no_calls_from_one_that_can() 
     for rollout in [
         json!({"version": 1, "percent": 50}),
         json!({"version": 1, "alias": "blue"}),
+        json!({"version": 2, "alias": "red"}),
         json!({"version": 1}),
     ] {
         server.post("/v1/function/f/rollout", rollout).await.expect(202);
@@ -243,16 +247,26 @@ async fn a_version_that_cannot_be_made_again_takes_no_calls_from_one_that_can() 
             (f["status"] == "ERROR" && said).then_some(f).ok_or(answer.text)
         })
         .await;
-        assert_eq!(function["version"], 3, "{function}");
+        assert_eq!(function["version"], 5, "{function}");
         assert!(function["canary"].is_null(), "{function}");
+        // An alias is what it was.
+        assert_eq!(function["aliases"], json!({"red": 3}), "{function}");
+        assert_eq!(call(&server, "f:red").await["output"], "three");
         for _ in 0..10 {
-            assert_eq!(call(&server, "f").await["output"], "three");
+            assert_eq!(call(&server, "f").await["output"], "five");
         }
         // What was asked for comes when it may.
         let reason = function["reason"].to_string();
-        assert!(reason.contains("version 3 goes on serving"), "{reason}");
+        assert!(reason.contains("version 5 goes on serving"), "{reason}");
     }
+    let function = server.get("/v1/function/f").await.expect(200).json();
+    let reason = function["reason"].to_string();
+    assert!(reason.contains("alias red stays with version 3"), "{reason}");
     server.delete("/v1/imagepolicy/strict").await.expect(200);
-    settled(&server, |f| f["version"] == 1 && f["aliases"]["blue"] == 1).await;
+    let came = json!({"blue": 1, "red": 2});
+    settled(&server, |f| f["version"] == 1 && f["aliases"] == came).await;
     assert_eq!(call(&server, "f").await["output"], "one");
+    assert_eq!(call(&server, "f:red").await["output"], "two");
+    // Nothing needs the version that the alias had any more.
+    server.post("/v1/runs?functionName=f:3", json!({"blocking": true})).await.expect(404);
 }

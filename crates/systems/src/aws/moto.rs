@@ -3,12 +3,13 @@
 
 use std::fs::{self, File};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 use crate::docker::{self, Docker};
+use crate::group::Group;
 use crate::image::python;
 use crate::programs::{free_address, has, has_root_and, run};
 
@@ -22,7 +23,8 @@ const TOOLS: &str = "busybox:latest";
 pub struct Moto {
     /// `http://127.0.0.1:PORT`.
     pub url: String,
-    child: Child,
+    // Before the engine, whose containers it ends.
+    _running: Group,
     _docker: Docker,
     _state: TempDir,
 }
@@ -47,15 +49,15 @@ impl Moto {
         let entry = r#"ENTRYPOINT ["/opt/python/bin/python3", "-I", "-B", "/runtime.py"]"#;
         import(&docker, &root, IMAGE, entry);
         let address = free_address();
-        let mut command = Command::new(program);
+        let mut command = Group::command(program);
         command.args(["-H", "127.0.0.1", "-p", &address.port().to_string()]);
         command.env("DOCKER_HOST", docker.host()).env("MOTO_DOCKER_LAMBDA_IMAGE", IMAGE);
         command.env("MOTO_DOCKER_NETWORK_MODE", "host").env("NO_PROXY", "*");
         let log = state.path().join("log");
         command.stdout(Stdio::null()).stderr(File::create(&log).expect("a log"));
-        let child = command.spawn().expect("moto starts");
         let url = format!("http://{address}");
-        let moto = Self { url, child, _docker: docker, _state: state };
+        let running = Group::start(command);
+        let moto = Self { url, _running: running, _docker: docker, _state: state };
         let deadline = Instant::now() + START;
         while std::net::TcpStream::connect(address).is_err() {
             let said = || fs::read_to_string(&log).unwrap_or_default();
@@ -73,11 +75,4 @@ fn import(docker: &Docker, root: &Path, image: &str, change: &str) {
     let root = root.display().to_string();
     run("tar", &["--create", "--file", &archive, "--directory", &root, "."]);
     docker.run(&["import", "--change", change, &archive, image]);
-}
-
-impl Drop for Moto {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }

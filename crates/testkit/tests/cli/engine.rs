@@ -14,6 +14,8 @@ fn engines_are_shown_labelled_and_taken_out_of_service() {
     let titles = "NAME TYPE HEALTH LABELS IN FLIGHT COST STATE LANGUAGES";
     assert_eq!(title.join(" "), titles);
     assert!(table.contains(" process ") && table.contains(" wasm "), "{table}");
+    let of_type = cli.ok("get engines --type wasm");
+    assert!(of_type.contains(" wasm ") && !of_type.contains(" process "), "{of_type}");
 
     cli.file(
         "wasm.yaml",

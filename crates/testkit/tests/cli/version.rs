@@ -34,7 +34,12 @@ fn versions_are_rolled_out_promoted_and_taken_back() {
     assert!(cli.ok("rollout f --to 1").contains("--wait waits for it"));
     assert_eq!(cli.json("rollout f --to 2 --wait")["version"], 2);
     assert!(cli.fails("rollout f --to 9").contains("[Code: 404] function version f:9 not found"));
-    assert!(cli.fails("rollout f").contains("--to <VERSION>"));
+    let error = cli.fails("rollout f");
+    assert!(error.contains("<--to <VERSION>|--remove-alias <ALIAS>>"), "{error}");
+    for wrong in ["--to 1", "--alias blue", "--percent 3"] {
+        let error = cli.fails(&format!("rollout f --remove-alias blue {wrong}"));
+        assert!(error.contains("cannot be used with"), "{error}");
+    }
     assert!(cli.fails("rollout f --to 1 --percent 101").contains("101 is not in 1..=100"));
     assert!(cli.fails("undo nothing").contains("[Code: 404] function nothing not found"));
 }
@@ -59,6 +64,33 @@ fn a_version_has_the_name_it_is_given() {
 }
 
 #[test]
+fn an_alias_whose_new_version_cannot_be_made_stays_and_the_command_says_why() {
+    let bench = two_versions();
+    let cli = &bench.cli;
+    for (version, source) in [(3, "echo"), (4, "hello")] {
+        let document = format!("kind: Function\nname: f\nimage: wasm\nsourcePath: {source}.wat\n");
+        cli.file("f.yaml", &document);
+        cli.ok("apply -f f.yaml --wait");
+        cli.ok(&format!("rollout f --to {version} --alias blue --wait"));
+    }
+    cli.ok("rollout f --to 2 --alias blue --wait");
+    cli.file(
+        "policy.yaml",
+        "kind: ImagePolicy\nname: strict\nrules:\n- name: none\n  effect: deny\n  match:\n    \
+         baseImage: host:*\n",
+    );
+    cli.ok("apply -f policy.yaml");
+    bench.until("get image wasm", "ERROR");
+    let error = cli.fails("rollout f --to 1 --alias blue --wait");
+    for said in
+        ["is denied by the rule", "version 4 goes on serving", "alias blue stays with version 2"]
+    {
+        assert!(error.contains(said), "{said}: {error}");
+    }
+    assert_eq!(cli.json("get function f")["aliases"]["blue"], 2);
+}
+
+#[test]
 fn where_the_next_call_goes_is_explained() {
     let bench = Bench::with_functions();
     let cli = &bench.cli;
@@ -70,6 +102,8 @@ fn where_the_next_call_goes_is_explained() {
     assert_eq!(report["versions"][0]["version"], json!(1), "{report}");
     let nowhere = cli.ok("create function far far.wat --image wasm --require gpu=a100");
     assert_eq!(nowhere, "Created function: far\n");
-    let reason = bench.until("get function far -o wide", "ERROR");
-    assert!(reason.contains("gpu"), "{reason}");
+    let reason = bench.until("get function far", "ERROR");
+    let said = reason.lines().find(|line| line.starts_with("reason: ENGINE001: "));
+    assert!(said.is_some_and(|line| line.contains("gpu")), "{reason}");
+    assert!(!cli.ok("get function far -o wide").contains("reason: "), "it is a column there");
 }

@@ -59,12 +59,9 @@ pub async fn load(client: &Client, path: &str, patience: Duration) -> Result<()>
     let parts = [body.clone()];
     let until = Instant::now() + patience;
     loop {
-        let request = send(client, path, &parts).await?.body(body.clone()).timeout(patience);
-        let mut response = request.send().await.map_err(runtime::unanswered)?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        let body = runtime::read(&mut response, MAX_BODY).await?;
-        let reply = Reply { status, headers, body };
-        if status.is_success() {
+        let request = send(client, path, &parts).await?.body(body.clone());
+        let reply = runtime::ask(request, patience, MAX_BODY).await?;
+        if reply.status.is_success() {
             return match failure(&reply) {
                 Some(failure) => Err(unloaded(&failure, &tail(&reply))),
                 None => Ok(()),

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::function::{Function, Info, LogLine, Status, name};
 use super::settings::Settings;
 use crate::client::client;
-use crate::runtime;
+use crate::runtime::{self, Reply};
 
 /// Longest time until it is known whether the gateway answers.
 const HEALTH: Duration = Duration::from_secs(2);
@@ -110,12 +110,11 @@ impl Gateway {
         request: RequestBuilder,
         limit: Duration,
     ) -> Result<Option<Bytes>> {
-        let mut answer = request.timeout(limit).send().await.map_err(|error| {
-            let error = runtime::unanswered(error);
-            Error { message: format!("{}: {}", self.url, error.message), ..error }
+        let asked = runtime::ask(request, limit, most).await;
+        let Reply { status, body, .. } = asked.map_err(|error| {
+            let message = format!("{}: {}", self.url, error.message);
+            Error { message, ..error }
         })?;
-        let status = answer.status();
-        let body = runtime::read(&mut answer, most).await?;
         if status.is_success() {
             return Ok(Some(body));
         }

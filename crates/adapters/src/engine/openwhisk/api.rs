@@ -59,10 +59,7 @@ impl Api {
 
     /// The same with a body of `most` bytes.
     async fn ask_for(&self, most: usize, request: RequestBuilder) -> Result<Reply> {
-        let mut answer = request.timeout(PATIENCE).send().await.map_err(runtime::unanswered)?;
-        let (status, headers) = (answer.status(), answer.headers().clone());
-        let body = runtime::read(&mut answer, most).await?;
-        Ok(Reply { status, headers, body })
+        runtime::ask(request, PATIENCE, most).await
     }
 
     /// One sentence when all is well.

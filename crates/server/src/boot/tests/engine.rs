@@ -300,6 +300,33 @@ async fn a_cordoned_engine_gets_nothing_new_and_one_of_others_nothing_of_ours() 
     bed.settled("/v1/function/i", |i| i["status"] == "ERROR").await;
     let (_, i) = bed.ask(Method::GET, "/v1/function/i", &Value::Null).await;
     let reason = i["reason"][0].as_str().unwrap();
-    assert!(reason.starts_with("ENGINE001: there is no engine theirs; "), "{reason}");
+    assert!(reason.starts_with("ENGINE001: engine theirs is not known; "), "{reason}");
+    bed.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_function_is_updating_while_it_moves_also_when_a_version_waits_for_its_rollout() {
+    let (bed, world) = bed().await;
+    let shape = |source: &str| {
+        let placement = json!({"engines": ["lab"], "burst": {"to": ["labb"]}});
+        json!({"name": "f", "image": "foreign", "source": source, "placement": placement})
+    };
+    let path = "/v1/function/f";
+    bed.insist(Method::POST, "/v1/function", &shape("aGk="), None).await;
+    let unknown = "engine labb of burst.to is not known, did you mean lab?";
+    let ready = |f: &Value| f["status"] == "READY";
+    bed.settled(path, |f| ready(f) && f["reason"] == json!([unknown])).await;
+    bed.insist(Method::PUT, path, &shape("aG8="), None).await;
+    bed.settled(path, |f| ready(f) && f["version"] == 2).await;
+    bed.insist(Method::POST, "/v1/function/f/rollout", &json!({"version": 1}), None).await;
+    let waits = "version 2 waits for its rollout; version 1 takes the calls";
+    bed.settled(path, |f| ready(f) && f["reason"] == json!([waits, unknown])).await;
+    world.slow.store(true, Ordering::SeqCst);
+    bed.insist(Method::POST, "/v1/engine", &engine("labb", json!({})), None).await;
+    bed.settled(path, |f| f["status"] == "UPDATING").await;
+    world.slow.store(false, Ordering::SeqCst);
+    world.release.add_permits(9);
+    let there = json!(["lab", "labb"]);
+    bed.settled(path, |f| ready(f) && f["reason"] == json!([waits]) && f["engines"] == there).await;
     bed.stop().await;
 }

@@ -17,20 +17,30 @@ use crate::invoke::testing::{TestEngine, ok};
 /// What is said of all engines of the type, and what became of them.
 pub struct World {
     pub ill: AtomicBool,
+    /// Whether builds wait for a permit.
+    pub slow: AtomicBool,
     pub made: AtomicUsize,
     pub stopped: AtomicUsize,
-    /// Calls whose payload is "hold", which wait for a permit each.
+    /// How many have waited for a permit: calls whose payload is "hold", and slow builds.
     pub held: AtomicUsize,
     pub release: Semaphore,
+}
+
+impl World {
+    /// Waits for a permit.
+    async fn hold(&self) {
+        self.held.fetch_add(1, Ordering::SeqCst);
+        self.release.acquire().await.expect("it is never closed").forget();
+    }
 }
 
 pub struct Scripted(Arc<World>);
 
 /// The type, and the world its engines live in.
 pub fn scripted() -> (Vec<Box<dyn EngineType>>, Arc<World>) {
-    let (ill, release) = (AtomicBool::new(false), Semaphore::new(0));
-    let (made, stopped, held) = Default::default();
-    let world = Arc::new(World { ill, made, stopped, held, release });
+    let release = Semaphore::new(0);
+    let (ill, slow, made, stopped, held) = Default::default();
+    let world = Arc::new(World { ill, slow, made, stopped, held, release });
     (vec![Box::new(Scripted(world.clone()))], world)
 }
 
@@ -66,8 +76,7 @@ impl EngineType for Scripted {
             let (answer, world) = (answer.clone(), world.clone());
             async move {
                 if &*call.payload == br#""hold""# {
-                    world.held.fetch_add(1, Ordering::SeqCst);
-                    world.release.acquire().await.expect("it is never closed").forget();
+                    world.hold().await;
                 }
                 ok(answer)
             }
@@ -94,6 +103,9 @@ impl Engine for Foreign {
     }
 
     async fn build(&self, deployment: &Deployment) -> Result<()> {
+        if self.world.slow.load(Ordering::SeqCst) {
+            self.world.hold().await;
+        }
         self.inner.build(deployment).await
     }
 

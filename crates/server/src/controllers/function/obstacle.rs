@@ -62,6 +62,8 @@ pub struct Trouble {
     /// Why it is not what is wanted.
     pub obstacle: Option<Obstacle>,
     pub lacking: Vec<Lacking>,
+    /// What is as it was, though something else is wanted: sentences without a full stop.
+    pub stays: Vec<String>,
 }
 
 impl Trouble {
@@ -102,6 +104,7 @@ impl Trouble {
             reason.push(obstacle.words(wait));
             reason.extend(serving.map(|version| format!("version {version} goes on serving")));
         }
+        reason.extend(self.stays.iter().cloned());
         reason.extend(self.lacking.iter().map(|Lacking { version, engine, obstacle }| {
             format!("version {version} is not on engine {engine}: {}", obstacle.words(wait))
         }));

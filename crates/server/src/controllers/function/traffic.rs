@@ -1,8 +1,9 @@
 //! Which versions of a function are to take calls, and so have to be deployed.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use dispatch_model::api::Api;
+use dispatch_model::engine::Engine;
 use dispatch_model::function::{Deployed, Function, FunctionStatus, Serving};
 use dispatch_model::function_version::{
     FunctionReference, FunctionVersion, FunctionVersionSpec, Qualifier, version_name,
@@ -14,7 +15,8 @@ use super::Functions;
 use super::newest::New;
 use super::obstacle::{Obstacle, Trouble};
 use crate::app::Result;
-use crate::invoke::effective;
+use crate::invoke::engine_maker::operators;
+use crate::invoke::{effective, unknown};
 
 /// What is wanted of a function.
 #[derive(Default)]
@@ -26,8 +28,12 @@ pub struct Wanted {
     /// Every version that has to be deployed, and where.
     pub deployments: Vec<Deployed>,
     pub versions: Vec<FunctionVersionSpec>,
+    /// Versions that are wanted only as long as an alias cannot move on.
+    kept: HashSet<u64>,
     /// Why that is not all that was asked for.
     pub obstacle: Option<Obstacle>,
+    /// Engines that are named and not there, in sentences without a full stop.
+    pub unknown: Vec<String>,
 }
 
 impl Wanted {
@@ -47,7 +53,8 @@ impl Functions {
     ) -> Result<Wanted> {
         let status = &function.status;
         let placement = effective(&self.0.store, function).await?;
-        let mut wanted = Wanted::default();
+        let unknown = self.unknown(function, &placement).await?;
+        let mut wanted = Wanted { unknown, ..Wanted::default() };
         let latest = new.map_or(status.latest, |new| new.version.number);
         if latest == 0 {
             return Ok(wanted);
@@ -69,11 +76,9 @@ impl Functions {
             }
         }
         for (alias, number) in &rollout.aliases {
+            serving.aliases.insert(alias.clone(), *number);
             match self.find(function, *number, new).await? {
-                Some(version) => {
-                    serving.aliases.insert(alias.clone(), *number);
-                    self.add(function, &version, &placement, &mut wanted);
-                }
+                Some(version) => self.add(function, &version, &placement, &mut wanted),
                 None => wanted.lacks(*number, &format!("the alias {alias}")),
             }
         }
@@ -82,9 +87,53 @@ impl Functions {
                 self.add(function, &version, &placement, &mut wanted);
             }
         }
+        self.keep_for_aliases(function, &placement, new, &mut wanted).await?;
         wanted.serving = Some(serving);
         wanted.stable = Some(stable);
         Ok(wanted)
+    }
+
+    /// What aliases lead to now stays until it is known that what they are to lead to is there.
+    async fn keep_for_aliases(
+        &self,
+        function: &Resource<Function>,
+        placement: &PlacementSpec,
+        new: Option<&New>,
+        wanted: &mut Wanted,
+    ) -> Result<()> {
+        let status = &function.status;
+        for number in status.rollout.aliases.keys().filter_map(|alias| status.alias(alias)) {
+            if wanted.versions.iter().any(|version| version.number == number) {
+                continue;
+            }
+            if let Some(version) = self.find(function, number, new).await? {
+                // Where it would fit says nothing of what is asked for.
+                let obstacle = wanted.obstacle.take();
+                self.add(function, &version, placement, wanted);
+                wanted.obstacle = obstacle;
+                wanted.kept.insert(number);
+            }
+        }
+        Ok(())
+    }
+
+    /// Engines that placement names and nobody has added yet. Those that are there and cannot be
+    /// made say so themselves.
+    async fn unknown(
+        &self,
+        function: &Resource<Function>,
+        placement: &PlacementSpec,
+    ) -> Result<Vec<String>> {
+        let org = &function.meta.org;
+        let mut sentences = Vec::new();
+        for unknown in unknown(&self.0.engines, org, placement) {
+            let name = Name::trusted(&unknown.name);
+            let stored = self.0.store.by_name::<Engine>(&operators(), &name).await?;
+            if !stored.is_some_and(|engine| engine.spec.open_to(org)) {
+                sentences.push(unknown.to_string());
+            }
+        }
+        Ok(sentences)
     }
 
     /// The version that is to take calls: the one asked for, or else the one that does.
@@ -176,7 +225,8 @@ impl Functions {
 }
 
 impl Wanted {
-    /// Calls go to no version that no engine has: what takes them goes on, a trial does not begin.
+    /// Calls go to no version that no engine has: what takes them goes on, a trial does not begin,
+    /// an alias stays what it was.
     pub fn settle_for_what_is_there(&mut self, before: &FunctionStatus, trouble: &mut Trouble) {
         let Some(mut serving) = self.serving.take() else { return };
         let there = self.deployments.iter().filter(|deployed| !deployed.engines.is_empty());
@@ -197,9 +247,30 @@ impl Wanted {
             serving.canary = None;
         }
         serving.canary = serving.canary.filter(|canary| canary.version != serving.version);
-        serving.aliases.values().filter(|alias| !has(**alias)).for_each(|a| trouble.nowhere(*a));
+        for (alias, version) in &mut serving.aliases {
+            if has(*version) {
+                continue;
+            }
+            trouble.nowhere(*version);
+            if let Some(on) = before.alias(alias).filter(|on| has(*on)) {
+                *version = on;
+                trouble.stays.push(format!("alias {alias} stays with version {on}"));
+            }
+        }
         serving.aliases.retain(|_, version| has(*version));
+        self.forget_kept(&serving.aliases, trouble);
         self.serving = Some(serving);
+    }
+
+    /// Versions kept for aliases that have moved on are wanted no more.
+    fn forget_kept(&mut self, aliases: &BTreeMap<String, u64>, trouble: &mut Trouble) {
+        let kept = std::mem::take(&mut self.kept);
+        let gone = |version: u64| {
+            kept.contains(&version) && !aliases.values().any(|named| *named == version)
+        };
+        self.deployments.retain(|deployed| !gone(deployed.version));
+        self.versions.retain(|version| !gone(version.number));
+        trouble.lacking.retain(|lacking| !gone(lacking.version));
     }
 
     fn lacks(&mut self, version: u64, what: &str) {

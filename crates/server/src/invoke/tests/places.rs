@@ -219,10 +219,20 @@ async fn of_too_many_engines_some_of_each_preference_and_of_the_burst_are_kept()
     let found = targets(&placement).unwrap();
     assert_eq!(found.len(), 64);
     assert_eq!((found[0].as_str(), found[62].as_str(), found[63].as_str()), ("e00", "e69", "test"));
+    // Who asks why the others are passed over hears that.
+    let all = Some((0..70).map(|n| format!("e{n:02}")).collect());
+    let listed = PlacementSpec { engines: all, ..placement.clone() };
+    let spec = FunctionSpec { placement: Some(listed), ..FunctionSpec::default() };
+    let there: Vec<&str> = found.iter().map(String::as_str).collect();
+    world.function_on(&there, spec).await;
+    let explained = world.invoker.explain(&org(), &name("f")).await.unwrap();
+    let beyond = explained.versions[0].2.iter().find(|line| line.engine == "e68").unwrap();
+    let why = "is beyond the 64 engines a function is deployed on";
+    assert_eq!(beyond.passed_over.as_deref(), Some(why));
 
     placement.burst = None;
     placement.engines = Some(vec!["e7".to_owned(), "elsewhere".to_owned()]);
     let why = targets(&placement).unwrap_err();
-    assert!(why.starts_with("there is no engine e7, did you mean e"), "{why}");
-    assert!(why.contains("?; there is no engine elsewhere; "), "{why}");
+    assert!(why.starts_with("engine e7 is not known, did you mean e"), "{why}");
+    assert!(why.contains("?; engine elsewhere is not known; "), "{why}");
 }
