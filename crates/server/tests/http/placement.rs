@@ -99,6 +99,29 @@ async fn calls_leave_an_engine_that_is_gone_and_come_back_to_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_tried_in_vain_again_and_again_is_written_down_once() {
+    let (server, mut engines) = with_engines(&["near", "far"]).await;
+    let placement = json!({"engines": ["near", "far"]});
+    server.post("/v1/function", function(placement.clone())).await.expect(201);
+    on(&server, &["near", "far"]).await;
+    engines[1].end();
+    let mut changed = function(placement);
+    changed["timeout"] = json!(5_000);
+    server.put("/v1/function/f", changed).await.expect(200);
+    eventually("it is tried a third time", async || {
+        let answer = server.get("/v1/function/f").await;
+        (answer.text.contains("next try in 4 s")).then_some(()).ok_or(answer.text)
+    })
+    .await;
+    let org = OrgName::trusted("dispatch");
+    let store = &server.running().app.store;
+    let f = store.by_name::<Function>(&org, &Name::trusted("f")).await.unwrap().unwrap();
+    let leaving = &f.status.retiring;
+    let newest = f.status.deployed(2).unwrap().faas_id;
+    assert_eq!(leaving.iter().filter(|r| r.faas_id == newest).count(), 1, "{leaving:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_that_may_have_begun_is_not_sent_twice() {
     let (server, mut engines) = with_engines(&["near", "far"]).await;
     let placement = json!({"engines": ["near", "far"]});

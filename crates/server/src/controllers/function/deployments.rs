@@ -134,6 +134,10 @@ impl Functions {
         let mut leaving = Vec::new();
         for (name, id) in ats(before).filter(|at| !kept.contains(at)) {
             let Some(engine) = self.0.engines.get(&name) else { continue };
+            if status.retiring.iter().any(|r| (&r.engine, r.faas_id) == (&name, id)) {
+                // It was tried again in vain meanwhile.
+                continue;
+            }
             if engine.capabilities().lasting {
                 status.retiring.push(Retiring { engine: name, faas_id: id, since_ms: now_ms() });
             } else {
