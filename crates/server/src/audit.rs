@@ -116,7 +116,9 @@ impl Audit {
             tracing::warn!(%error, "refused requests cannot be written to the audit log");
             self.metrics.failures.inc();
             let mut gathered = self.gathered();
-            entries.into_iter().for_each(|entry| drop(gathered.add(entry)));
+            for entry in entries {
+                gathered.add(entry);
+            }
             self.refused.notify_one();
             return Err(error);
         }

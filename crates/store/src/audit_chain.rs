@@ -105,11 +105,7 @@ impl Store {
 
     /// Lets go of entries written before a time (unix milliseconds), at most ten thousand; an entry
     /// tells of it. Returns how many went.
-    pub async fn audit_cut(
-        &self,
-        before_ms: i64,
-        sealer: Arc<dyn Sealer>,
-    ) -> Result<u64> {
+    pub async fn audit_cut(&self, before_ms: i64, sealer: Arc<dyn Sealer>) -> Result<u64> {
         let cut = write!(&self.0.database, |tx| {
             if !self.is_sqlite() {
                 sqlx::query(LOCK).execute(&mut *tx).await?;
@@ -166,5 +162,7 @@ fn of_cut(place: Place) -> Entry {
         ..Entry::default()
     };
     let Place { seq, link } = place;
-    entry.saying(format!("entries up to {seq}, whose link is {link}, are older than audit.max_age_s"))
+    entry.saying(format!(
+        "entries up to {seq}, whose link is {link}, are older than audit.max_age_s"
+    ))
 }

@@ -188,7 +188,8 @@ impl App {
             engine.meta.reason = used.iter().cloned().collect();
             Ok(())
         };
-        let deleted = self.change(caller.act("delete"), &operators(), name, how.precondition, edit).await?;
+        let deleted =
+            self.change(caller.act("delete"), &operators(), name, how.precondition, edit).await?;
         Ok(self.shown(deleted))
     }
 

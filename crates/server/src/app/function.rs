@@ -30,8 +30,7 @@ impl App {
         if spec.source.is_none() {
             return Err(no_source(&spec).into());
         }
-        let function =
-            Resource::new(caller.org.clone(), name, tags, State::Initialized, spec);
+        let function = Resource::new(caller.org.clone(), name, tags, State::Initialized, spec);
         self.insert(caller, function).await
     }
 

@@ -51,7 +51,8 @@ impl App {
             policy.spec = spec.clone();
             Ok(())
         };
-        let policy = self.change(caller.act("update"), &caller.org, name, precondition, edit).await?;
+        let policy =
+            self.change(caller.act("update"), &caller.org, name, precondition, edit).await?;
         self.reload_access().await?;
         Ok(policy)
     }

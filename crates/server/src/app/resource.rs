@@ -99,9 +99,7 @@ impl App {
         let (org, name) = (&resource.meta.org, &resource.meta.name);
         loop {
             let inserted = match K::KIND {
-                ResourceKind::Organization | ResourceKind::Engine => {
-                    store.insert(&resource).await
-                }
+                ResourceKind::Organization | ResourceKind::Engine => store.insert(&resource).await,
                 _ => store.insert_in_organization(&resource).await,
             };
             match inserted {
@@ -202,11 +200,7 @@ impl App {
     }
 
     /// Deletes a resource at once, of a kind no controller looks after.
-    pub(super) async fn remove<K: Kind>(
-        &self,
-        act: Act<'_>,
-        resource: &Resource<K>,
-    ) -> Result<()> {
+    pub(super) async fn remove<K: Kind>(&self, act: Act<'_>, resource: &Resource<K>) -> Result<()> {
         let told = self.told(act, Some(resource), None);
         self.store.audited(&told).remove(resource).await?;
         Ok(())

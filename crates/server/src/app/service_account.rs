@@ -57,7 +57,8 @@ impl App {
             account.spec = spec.clone();
             Ok(())
         };
-        let account = self.change(caller.act("update"), &caller.org, name, precondition, edit).await?;
+        let account =
+            self.change(caller.act("update"), &caller.org, name, precondition, edit).await?;
         self.reload_access().await?;
         Ok(account)
     }

@@ -52,8 +52,22 @@ fn mask(value: &mut Value) {
     match value {
         Value::Object(fields) => mask_fields(fields),
         Value::Array(values) => values.iter_mut().for_each(mask),
+        Value::String(text) => {
+            if let Some(masked) = without_password(text) {
+                *text = masked;
+            }
+        }
         _ => {}
     }
+}
+
+/// A URL without the user and password in it; `None` when there are none.
+fn without_password(text: &str) -> Option<String> {
+    let (scheme, rest) = text.split_once("://")?;
+    let end = rest.find(['/', '?', '#', ' ']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let (_, host) = authority.rsplit_once('@')?;
+    Some(format!("{scheme}://{MASKED}@{host}{path}"))
 }
 
 fn mask_fields(fields: &mut Map<String, Value>) {
@@ -80,6 +94,7 @@ mod tests {
             "registry_password": "canary", "settings": {"API-Key": "canary", "url": "http://x"},
             "list": [{"sealed": {"ciphertext": "canary"}}], "secrets": ["db"],
             "max_token_lifetime_s": 5, "clientSecret": ["canary"],
+            "environment": {"DB_PASSWORD": "canary", "DB": "postgres://me:canary@db:5432/x?y=z@"},
         });
         mask(&mut value);
         assert!(!value.to_string().contains("canary"), "{value}");
@@ -87,5 +102,6 @@ mod tests {
         assert_eq!(value["settings"]["url"], "http://x");
         assert_eq!(value["max_token_lifetime_s"], 5);
         assert_eq!(value["list"][0]["sealed"], MASKED);
+        assert_eq!(value["environment"]["DB"], "postgres://(masked)@db:5432/x?y=z@");
     }
 }

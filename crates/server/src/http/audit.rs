@@ -149,7 +149,8 @@ async fn verify(
 ) -> ApiResult<Json<wire::AuditVerdict>> {
     let expected = expect.as_deref().map(place).transpose()?;
     let verdict = app.audit_verify(&caller, expected).await?;
-    let why = |(seq, why): (i64, String)| wire::AuditBreak { seq, why: format!("entry {seq} {why}") };
+    let why =
+        |(seq, why): (i64, String)| wire::AuditBreak { seq, why: format!("entry {seq} {why}") };
     Ok(Json(wire::AuditVerdict {
         right: verdict.broken.is_none(),
         entries: verdict.entries,
@@ -216,6 +217,7 @@ fn streamed(
     media_type: &'static str,
     pieces: impl Stream<Item = Result<Bytes>> + Send + 'static,
 ) -> Response {
-    let pieces = pieces.inspect_err(|error| tracing::warn!(%error, "an export of the audit log ends"));
+    let pieces =
+        pieces.inspect_err(|error| tracing::warn!(%error, "an export of the audit log ends"));
     ([(CONTENT_TYPE, media_type)], Body::from_stream(pieces)).into_response()
 }

@@ -19,8 +19,9 @@ use super::error::plain;
 use super::measure::{self, ApiMetrics};
 use super::openapi::Document;
 use super::{
-    api, application, audit, base_image, content, engine, function, function_version, health, iam, image,
-    image_policy, image_upkeep, package, refused, request_id, run, secret, version, vulnerability,
+    api, application, audit, base_image, content, engine, function, function_version, health, iam,
+    image, image_policy, image_upkeep, package, refused, request_id, run, secret, version,
+    vulnerability,
 };
 use crate::app::App;
 
