@@ -12,9 +12,7 @@ pub struct Settings {
 impl Settings {
     /// The age from which entries go; `None` when they stay.
     pub fn max_age_ms(&self) -> Option<i64> {
-        (self.max_age_s > 0).then(|| {
-            i64::try_from(self.max_age_s)
-                .map_or(i64::MAX / 2, |s| s.saturating_mul(1_000).min(i64::MAX / 2))
-        })
+        let ms = i64::try_from(self.max_age_s.saturating_mul(1_000)).unwrap_or(i64::MAX);
+        (ms > 0).then_some(ms)
     }
 }

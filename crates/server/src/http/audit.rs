@@ -60,6 +60,7 @@ struct Asked {
     outcome: Option<String>,
     request_id: Option<String>,
     /// Entries on a page, 1 to 1000; 100 unless it is given.
+    #[param(value_type = Option<u32>)]
     limit: Option<String>,
     /// Token in the header X-Dispatch-Continue of the page before.
     #[serde(rename = "continue")]
