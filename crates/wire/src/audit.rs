@@ -1,4 +1,5 @@
-//! The audit log. An addition to v1. An entry travels as it is stored: its link is made of its JSON.
+//! The audit log. An addition to v1. An entry travels as it is stored: its link is made of its
+//! JSON.
 
 pub use dispatch_model::audit::{Actor as AuditActor, Entry as AuditEntry};
 use dispatch_model::audit::{Link, Outcome};

@@ -120,7 +120,7 @@ struct Verify {
     /// An entry that must be there as it was: SEQ:LINK, as an earlier verify has printed it
     #[arg(long, value_name = "SEQ:LINK")]
     expect: Option<String>,
-    /// Verify an export (JSON lines of all organizations, without filters) instead, without a server
+    /// Verify an export (JSON lines of all organizations, unfiltered) instead, without a server
     #[arg(long, conflicts_with = "expect")]
     file: Option<PathBuf>,
 }
