@@ -90,6 +90,7 @@ impl ToModel for Policy {
             subjects: r.subjects.clone(),
             actions: r.actions.clone(),
             resources: r.resources.clone(),
+            ..ModelRule::default()
         };
         let spec = PolicySpec { rules: self.rules.iter().map(rule).collect(), global: self.global };
         spec.check()?;
