@@ -245,7 +245,7 @@ impl Verify {
         }
         if !right {
             let why = verdict["broken"]["why"].as_str().unwrap_or("it is not right");
-            let before = format!("{} before it right", counted(entries));
+            let before = format!("right before it: {}", counted(entries));
             let message = format!("the audit log is broken: {why} ({before})");
             let hint = "an export that was kept elsewhere tells what stood there";
             return Err(wrong(message, hint));

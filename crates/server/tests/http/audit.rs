@@ -41,8 +41,13 @@ fn changes() -> Vec<(Method, &'static str, Value, &'static str)> {
         json!({"name": "lab", "type": "remote", "settings": {"url": "http://127.0.0.1:1"}});
     let policy = json!({"name": "p", "rules": [{"name": "r", "effect": "warn",
         "match": {"package": "x"}}]});
+    let flaw = json!({"id": "DSA-1", "modified": "2026-01-01T00:00:00Z", "affected": [
+        {"package": {"ecosystem": "Debian:12", "name": "openssl"}, "ranges": [
+            {"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "3.0.13-1"}]}]}]});
     let none = Value::Null;
     vec![
+        (put.clone(), "/v1/vulnerability/database", flaw, "import vulnerability "),
+        (put.clone(), "/v1/vulnerability/database", json!({"id": "none"}), ""),
         (post.clone(), "/v1/application", json!({"name": "a"}), "create application a"),
         (post.clone(), "/v1/application", json!({"name": "a"}), ""),
         (post.clone(), "/v1/application", json!({"name": "no such name!"}), ""),
@@ -123,10 +128,10 @@ async fn each_change_leaves_exactly_one_entry() {
             assert_eq!(entry.actor.to_string(), "local-admin");
             assert_eq!(entry.from.as_deref(), Some("127.0.0.1"));
             assert!(!entry.request_id.is_empty() && entry.link.is_some());
-            let of_all = matches!(entry.resource.as_str(), "engine" | "content");
+            let of_all = matches!(entry.resource.as_str(), "engine" | "content" | "vulnerability");
             assert_eq!(entry.organization.is_none(), of_all, "{entry:?}");
         }
-        let update = &entries[1];
+        let update = &entries[2];
         let [before, after] = [&update.before, &update.after].map(|d| d.as_ref().unwrap().get());
         assert!(before.contains("CREATING") || before.contains("READY"), "{before}");
         assert!(after.contains("UPDATING"), "{after}");

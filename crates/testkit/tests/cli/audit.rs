@@ -81,7 +81,7 @@ fn verify_names_the_first_entry_that_is_wrong() {
     assert_eq!(tamper(&bench, "DELETE FROM audit WHERE seq = 2"), 1);
     let error = cli.fails("audit verify");
     assert!(error.contains("the audit log is broken: entry 2 is missing"), "{error}");
-    assert!(error.contains("(1 entry before it right)") && error.contains("hint: "), "{error}");
+    assert!(error.contains("(right before it: 1 entry)") && error.contains("hint: "), "{error}");
     let structured = cli.run("audit verify -o json");
     assert_eq!(structured.status.code(), Some(1));
     let verdict: serde_json::Value = serde_json::from_str(&structured.stdout).unwrap();
