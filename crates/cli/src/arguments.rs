@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::command::{
-    api_object, context, create, delete, edit, engine, exec, explain, get, iam, init, inspect, log,
-    login, manage, prune, rebuild, replay, rollout, scan, service, version,
+    api_object, audit, context, create, delete, edit, engine, exec, explain, get, iam, init,
+    inspect, log, login, manage, prune, rebuild, replay, rollout, scan, service, version,
 };
 use crate::printer::Format;
 use crate::value;
@@ -121,6 +121,8 @@ pub enum Command {
     Replay(replay::Replay),
     /// Organizations, policies and service accounts
     Iam(iam::Iam),
+    /// Who changed what and who was refused
+    Audit(audit::Audit),
     /// Sign in
     Login(login::Login),
     /// Forget how to sign in

@@ -1,5 +1,6 @@
 //! Who makes a request, and for which organization.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use dispatch_model::OrgName;
@@ -10,6 +11,8 @@ pub struct Caller {
     /// The organization the request is for.
     pub org: OrgName,
     pub principal: Principal,
+    /// The address the request came from; none of the server's own.
+    pub from: Option<IpAddr>,
     /// What it signed in with; absent for the user of this machine.
     pub token: Option<Token>,
     /// Runs through every log line and into the handler's context.
@@ -53,6 +56,15 @@ impl Principal {
         match self {
             Principal::ServiceAccount { org, .. } => Some(org),
             Principal::LocalAdmin | Principal::Bootstrap { .. } => None,
+        }
+    }
+
+    /// What kind of caller it is, in a word.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Principal::LocalAdmin => "local-admin",
+            Principal::Bootstrap { .. } => "bootstrap",
+            Principal::ServiceAccount { .. } => "service-account",
         }
     }
 

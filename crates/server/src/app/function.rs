@@ -30,7 +30,8 @@ impl App {
         if spec.source.is_none() {
             return Err(no_source(&spec).into());
         }
-        self.insert(Resource::new(caller.org.clone(), name, tags, State::Initialized, spec)).await
+        let function = Resource::new(caller.org.clone(), name, tags, State::Initialized, spec);
+        self.insert(caller, function).await
     }
 
     pub async fn function_get(&self, caller: &Caller, name: &str) -> Result<Resource<Function>> {
@@ -60,7 +61,7 @@ impl App {
         // Nothing is stored for a function that is not there.
         self.find::<Function>(&caller.org, name).await?;
         let source = self.keep_source(shape.source.take()).await?;
-        self.change(&caller.org, name, precondition, |function: &mut Resource<Function>| {
+        let edit = |function: &mut Resource<Function>| {
             let mut spec = spec.clone();
             spec.source = source.clone().or_else(|| function.spec.source.clone());
             if spec.source.is_none() {
@@ -70,8 +71,8 @@ impl App {
             function.meta.tags = tags.clone();
             function.meta.state = State::Updating;
             Ok(())
-        })
-        .await
+        };
+        self.change(caller.act("update"), &caller.org, name, precondition, edit).await
     }
 
     pub async fn function_delete(

@@ -20,7 +20,7 @@ impl App {
         self.authorizer.authorize(caller, Action::Create, resource)?;
         let (name, tags, spec) = (shape.name()?, shape.tags()?, shape.spec()?);
         check_keys(&spec)?;
-        self.insert(Resource::new(caller.org.clone(), name, tags, State::Ready, spec)).await
+        self.insert(caller, Resource::new(caller.org.clone(), name, tags, State::Ready, spec)).await
     }
 
     pub async fn image_policy_get(
@@ -56,7 +56,7 @@ impl App {
             policy.spec = spec.clone();
             Ok(())
         };
-        self.change(&caller.org, name, precondition, edit).await
+        self.change(caller.act("update"), &caller.org, name, precondition, edit).await
     }
 
     /// Grace periods begin anew if one of the name is made again.
@@ -70,7 +70,7 @@ impl App {
         self.authorizer.authorize(caller, Action::Delete, resource)?;
         let policy = self.find::<ImagePolicy>(&caller.org, name).await?;
         check(how.precondition, &policy)?;
-        self.store.remove(&policy).await?;
+        self.remove(caller.act("delete"), &policy).await?;
         self.store.violation_forget(&caller.org, &policy.meta.id.to_string()).await?;
         Ok(policy)
     }

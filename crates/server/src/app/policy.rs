@@ -18,7 +18,7 @@ impl App {
         self.may_change_policy(caller, Action::Create, shape.global)?;
         let (name, tags, spec) = (shape.name()?, shape.tags()?, shape.spec()?);
         let policy = Resource::new(caller.org.clone(), name, tags, State::Ready, spec);
-        let policy = self.insert(policy).await?;
+        let policy = self.insert(caller, policy).await?;
         self.reload_access().await?;
         Ok(policy)
     }
@@ -51,7 +51,8 @@ impl App {
             policy.spec = spec.clone();
             Ok(())
         };
-        let policy = self.change(&caller.org, name, precondition, edit).await?;
+        let policy =
+            self.change(caller.act("update"), &caller.org, name, precondition, edit).await?;
         self.reload_access().await?;
         Ok(policy)
     }
@@ -66,7 +67,7 @@ impl App {
         let policy = self.find::<Policy>(&caller.org, name).await?;
         self.may_change_policy(caller, Action::Delete, policy.spec.global)?;
         check(how.precondition, &policy)?;
-        self.store.remove(&policy).await?;
+        self.remove(caller.act("delete"), &policy).await?;
         self.reload_access().await?;
         Ok(policy)
     }

@@ -22,7 +22,8 @@ impl App {
         self.authorizer.authorize(caller, Action::Create, RESOURCE)?;
         let (name, tags) = shape.checked()?;
         let spec = self.sealed(caller, &name, &shape)?;
-        self.insert(Resource::new(caller.org.clone(), name, tags, State::Ready, spec)).await
+        let secret = Resource::new(caller.org.clone(), name, tags, State::Ready, spec);
+        self.insert_by(caller.act("create").saying(&keys(&shape)), secret).await
     }
 
     /// One secret with its values.
@@ -33,6 +34,7 @@ impl App {
     ) -> Result<(Resource<Secret>, BTreeMap<String, String>)> {
         let secret = self.get::<Secret>(caller, name).await?;
         let (org, name) = (&secret.meta.org, &secret.meta.name);
+        self.tell(caller.act("read").entry(Some(org), RESOURCE, name.as_str())).await?;
         let opened = self.seal.open_sealed(org, name, &secret.spec.sealed)?;
         let values = opened.iter().map(|(key, value)| (key.clone(), value.to_string())).collect();
         Ok((secret, values))
@@ -58,12 +60,14 @@ impl App {
         shape.name = name.to_owned();
         let (checked, tags) = shape.checked()?;
         let spec = self.sealed(caller, &checked, &shape)?;
-        self.change(&caller.org, name, precondition, |secret: &mut Resource<Secret>| {
+        let edit = |secret: &mut Resource<Secret>| {
             secret.meta.tags = tags.clone();
             secret.spec = spec.clone();
             Ok(())
-        })
-        .await
+        };
+        let keys = keys(&shape);
+        let act = caller.act("update").saying(&keys);
+        self.change(act, &caller.org, name, precondition, edit).await
     }
 
     /// Deletes at once, as v1 did; the answer has no body, so users are named beside it.
@@ -77,11 +81,17 @@ impl App {
         let secret = self.find::<Secret>(&caller.org, name).await?;
         check(how.precondition, &secret)?;
         let used = self.used_by(&secret, how.protect).await?;
-        self.store.remove(&secret).await?;
+        self.remove(caller.act("delete"), &secret).await?;
         Ok(used)
     }
 
     fn sealed(&self, caller: &Caller, name: &Name, shape: &wire::Secret) -> Result<SecretSpec> {
         Ok(SecretSpec { sealed: self.seal.seal(&caller.org, name, &shape.secrets)? })
     }
+}
+
+/// What the log tells of the values of a secret: which there are.
+fn keys(shape: &wire::Secret) -> String {
+    let names: Vec<_> = shape.secrets.keys().map(String::as_str).collect();
+    format!("values of {}", names.join(", "))
 }

@@ -20,7 +20,7 @@ impl App {
         let (name, tags, spec) = (shape.name()?, shape.tags()?, shape.spec()?);
         check_key(&spec.public_key)?;
         let account = Resource::new(caller.org.clone(), name, tags, State::Ready, spec);
-        let account = self.insert(account).await?;
+        let account = self.insert(caller, account).await?;
         self.reload_access().await?;
         Ok(account)
     }
@@ -57,7 +57,8 @@ impl App {
             account.spec = spec.clone();
             Ok(())
         };
-        let account = self.change(&caller.org, name, precondition, edit).await?;
+        let account =
+            self.change(caller.act("update"), &caller.org, name, precondition, edit).await?;
         self.reload_access().await?;
         Ok(account)
     }
@@ -71,7 +72,7 @@ impl App {
         self.may_change_account(caller, Action::Delete)?;
         let account = self.find::<ServiceAccount>(&caller.org, name).await?;
         check(how.precondition, &account)?;
-        self.store.remove(&account).await?;
+        self.remove(caller.act("delete"), &account).await?;
         self.reload_access().await?;
         Ok(account)
     }

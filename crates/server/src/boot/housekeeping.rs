@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dispatch_model::ResourceKind;
-use dispatch_store::Store;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
@@ -14,8 +13,9 @@ const EVERY: Duration = Duration::from_secs(600);
 /// Pause after a failed reading.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Trims the change log and deletes sources nobody names, until the server stops.
-pub async fn run(store: Store, change_log: i64, stop: CancellationToken) {
+/// Trims the change log and the audit log and deletes sources nobody names, until the server stops.
+pub async fn run(app: Arc<App>, change_log: i64, stop: CancellationToken) {
+    let store = &app.store;
     let mut ticks = tokio::time::interval(EVERY);
     loop {
         tokio::select! {
@@ -24,6 +24,11 @@ pub async fn run(store: Store, change_log: i64, stop: CancellationToken) {
         }
         if let Err(error) = store.trim_changes(change_log).await {
             tracing::warn!(%error, "the change log could not be trimmed");
+        }
+        match app.audit.retain().await {
+            Ok(0) => {}
+            Ok(gone) => tracing::info!(gone, "old entries of the audit log were let go"),
+            Err(error) => tracing::warn!(%error, "the audit log could not be trimmed"),
         }
         match store.blob_collect().await {
             Ok(0) => {}

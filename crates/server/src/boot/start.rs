@@ -19,6 +19,7 @@ use super::engines::{Made, Sources};
 use super::lock::{Lock, lock};
 use super::{Running, engines, first, housekeeping};
 use crate::app::App;
+use crate::audit::Audit;
 use crate::authn::{Authn, Bootstrap};
 use crate::authz::Authorizer;
 use crate::config::{Config, Synchronous};
@@ -77,7 +78,8 @@ pub(super) async fn start_with(
     let mut running = built.running(addresses);
     running.credential = credential;
     let log = config.store.change_log;
-    running.tasks.spawn(housekeeping::run(running.app.store.clone(), log, running.stop.clone()));
+    running.tasks.spawn(housekeeping::run(running.app.clone(), log, running.stop.clone()));
+    running.tasks.spawn(running.app.audit.clone().run(running.stop.clone()));
     running.tasks.spawn(housekeeping::follow_access(running.app.clone(), running.stop.clone()));
     running.listeners.push(serve_api(running.app.clone(), api, running.stop.clone()));
     running.listeners.push(tokio::spawn(gateway.serve(http, https, running.stop.clone())));
@@ -205,6 +207,8 @@ async fn build(
         stop: stop.clone(),
         tasks: TaskTracker::new(),
     };
+    let (key, kept) = (Arc::new(seal.audit_key(&store).await?), config.audit.clone());
+    let audit = metrics.register(|registry| Audit::new(store.clone(), key, kept, registry));
     let limits = config.limits.clone();
     let access = tokio::sync::watch::Sender::default();
     let app = App {
@@ -212,6 +216,7 @@ async fn build(
         authn,
         authorizer,
         seal,
+        audit,
         invoker,
         engines,
         engine_maker,

@@ -21,7 +21,7 @@ use crate::authz::Action;
 fn caller(org: &str, name: &str) -> Caller {
     let org = OrgName::trusted(org);
     let principal = Principal::ServiceAccount { org: org.clone(), name: name.to_owned() };
-    Caller { org, principal, token: None, request_id: "request".into() }
+    Caller { org, principal, from: None, token: None, request_id: "request".into() }
 }
 
 async fn policy(app: &App, org: &str, global: bool, subject: &str, actions: &str) {
