@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::command::{
-    api_object, context, create, delete, edit, engine, exec, explain, get, iam, init, inspect, log,
-    login, manage, prune, rebuild, replay, rollout, scan, service, version,
+    api_object, auth, context, create, delete, edit, engine, exec, explain, get, iam, init,
+    inspect, log, login, manage, prune, rebuild, replay, rollout, scan, service, version,
 };
 use crate::printer::Format;
 use crate::value;
@@ -116,8 +116,10 @@ pub enum Command {
     Log(log::Log),
     /// Run a dead letter again
     Replay(replay::Replay),
-    /// Organizations, policies and service accounts
+    /// Organizations, policies, roles, groups and service accounts
     Iam(iam::Iam),
+    /// What one may do, and why
+    Auth(auth::Auth),
     /// Sign in
     Login(login::Login),
     /// Forget how to sign in
