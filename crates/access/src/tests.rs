@@ -1,0 +1,1 @@
+//! What is promised, in tables; and against Cedar alone, by chance.
