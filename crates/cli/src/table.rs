@@ -224,6 +224,7 @@ pub fn rights(items: &[Value], wide: bool) -> String {
         column!("POLICY", "policy"),
     ];
     if wide {
+        shown.push(column!("ROLE", "role"));
         shown.push(column!("ORGANIZATION", "organization"));
     }
     table(&shown, items)

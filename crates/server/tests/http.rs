@@ -1,11 +1,15 @@
 //! What clients see of the REST API: one server in this process for each test, real HTTP.
 
+#[path = "http/access.rs"]
+mod access;
 #[path = "http/api.rs"]
 mod api;
 #[path = "http/authorization.rs"]
 mod authorization;
 #[path = "http/base_image.rs"]
 mod base_image;
+#[path = "http/can_i.rs"]
+mod can_i;
 #[path = "http/content.rs"]
 mod content;
 #[path = "http/edge.rs"]

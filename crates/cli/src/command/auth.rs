@@ -4,7 +4,6 @@ use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum as _};
 use dispatch_wire::client::Client;
 use reqwest::Method;
-use serde_json::Value;
 
 use super::Context;
 use crate::complete;

@@ -1,5 +1,6 @@
 //! Who makes a request, and for which organization.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use dispatch_model::OrgName;
@@ -10,6 +11,10 @@ pub struct Caller {
     /// The organization the request is for.
     pub org: OrgName,
     pub principal: Principal,
+    /// What its identity provider says it is in; groups that are stored are found without it.
+    pub groups: Vec<String>,
+    /// The address the request comes from.
+    pub from: Option<IpAddr>,
     /// What it signed in with; absent for the user of this machine.
     pub token: Option<Token>,
     /// Runs through every log line and into the handler's context.

@@ -12,7 +12,7 @@ use dispatch_wire::{FromModel as _, ToModel as _};
 
 use super::resource::{check, check_same_name};
 use super::{App, Caller, Deletion, Error, Precondition, Result};
-use crate::authz::Action;
+use crate::authz::{Action, reaches};
 use crate::invoke::engine_maker::operators;
 
 /// The word of policies.
@@ -54,6 +54,13 @@ impl App {
     ) -> Result<Resource<Engine>> {
         self.authorizer.authorize_global(caller, Action::Create, RESOURCE)?;
         let (name, tags, spec) = (shape.name()?, shape.tags()?, shape.spec()?);
+        self.authorizer.authorize_one(
+            caller,
+            Action::Create,
+            Engine::KIND,
+            name.as_str(),
+            &tags,
+        )?;
         self.check_organizations(&spec.organizations, &[])?;
         self.engine_maker.check(name.as_str(), &spec).await?;
         let engine = Resource::new(operators(), name, tags, State::Initialized, spec);
@@ -61,10 +68,12 @@ impl App {
     }
 
     pub async fn engine_get(&self, caller: &Caller, name: &str) -> Result<Resource<Engine>> {
-        self.authorizer.authorize(caller, Action::Get, RESOURCE)?;
+        self.authorizer.authorize_some(caller, Action::Get, RESOURCE)?;
         let engine = self.find::<Engine>(&operators(), name).await?;
         let missing = || Error::NotFound { kind: Engine::KIND, name: name.to_owned() };
-        self.seen_by(caller, engine).ok_or_else(missing)
+        let engine = self.seen_by(caller, engine).ok_or_else(missing)?;
+        self.may(caller, Action::Get, &engine)?;
+        Ok(engine)
     }
 
     pub async fn engine_list(
@@ -72,7 +81,7 @@ impl App {
         caller: &Caller,
         query: &ListQuery,
     ) -> Result<Page<Resource<Engine>>> {
-        self.authorizer.authorize(caller, Action::Get, RESOURCE)?;
+        let reach = self.authorizer.authorize_some(caller, Action::Get, RESOURCE)?;
         if self.operates(caller) {
             let mut page = self.store.list::<Engine>(&operators(), query).await?;
             page.items = page.items.into_iter().map(|engine| self.shown(engine)).collect();
@@ -84,7 +93,7 @@ impl App {
         let query = ListQuery { limit: None, ..query.clone() };
         let all = self.store.list::<Engine>(&operators(), &query).await?.items;
         let open = all.into_iter().filter_map(|engine| self.seen_by(caller, engine));
-        let mut items: Vec<_> = open.collect();
+        let mut items: Vec<_> = open.filter(|engine| reaches(&reach, engine)).collect();
         let mut continue_token = None;
         if let Some(limit) = limit.filter(|limit| items.len() > *limit) {
             items.truncate(limit);
@@ -124,7 +133,8 @@ impl App {
             let draining = draining.unwrap_or(engine.draining);
             *engine = EngineSpec { cordoned, draining, ..spec.clone() };
         };
-        self.engine_change(name, precondition, edit, |engine| engine.meta.tags = tags.clone()).await
+        let beside = |engine: &mut Resource<Engine>| engine.meta.tags = tags.clone();
+        self.engine_change(caller, name, precondition, edit, beside).await
     }
 
     /// Takes an engine out of service, or back into it.
@@ -140,7 +150,7 @@ impl App {
             Service::Cordoned(cordoned) => spec.cordoned = cordoned,
             Service::Draining(draining) => spec.draining = draining,
         };
-        self.engine_change(name, precondition, edit, |_| ()).await
+        self.engine_change(caller, name, precondition, edit, |_| ()).await
     }
 
     /// Marks an engine for deletion. It goes when no function is on it any more; at once when that
@@ -153,6 +163,7 @@ impl App {
     ) -> Result<Resource<Engine>> {
         self.authorizer.authorize_global(caller, Action::Delete, RESOURCE)?;
         let engine = self.find::<Engine>(&operators(), name).await?;
+        self.may(caller, Action::Delete, &engine)?;
         check(how.precondition, &engine)?;
         if self.is_embedded(&engine) {
             let rule = format!(
@@ -180,13 +191,14 @@ impl App {
             engine.meta.reason = used.iter().cloned().collect();
             Ok(())
         };
-        let deleted = self.change(&operators(), name, how.precondition, edit).await?;
+        let (action, org) = (Action::Delete, operators());
+        let deleted = self.change_as(caller, action, &org, name, how.precondition, edit).await?;
         Ok(self.shown(deleted))
     }
 
     /// The types of engines, by name.
     pub fn engine_type_list(&self, caller: &Caller) -> Result<Vec<wire::EngineType>> {
-        self.authorizer.authorize(caller, Action::Get, RESOURCE)?;
+        self.authorizer.authorize_some(caller, Action::Get, RESOURCE)?;
         let own = self.engine_maker.embedded.iter().map(|own| wire::EngineType {
             name: own.name.clone(),
             about: own.about.to_owned(),
@@ -264,7 +276,7 @@ impl App {
 
     /// Whether the caller sees all of all engines.
     pub fn operates(&self, caller: &Caller) -> bool {
-        self.authorizer.authorize_global(caller, Action::Get, RESOURCE).is_ok()
+        self.authorizer.everywhere(caller, Action::Get, RESOURCE)
     }
 
     fn is_embedded(&self, engine: &Resource<Engine>) -> bool {
@@ -273,6 +285,7 @@ impl App {
 
     async fn engine_change(
         &self,
+        caller: &Caller,
         name: &str,
         precondition: Precondition,
         edit: impl Fn(&mut EngineSpec),
@@ -284,7 +297,7 @@ impl App {
             engine.meta.state = State::Updating;
             Ok(())
         };
-        let changed = self.change(&operators(), name, precondition, edit).await?;
+        let changed = self.change(caller, &operators(), name, precondition, edit).await?;
         Ok(self.shown(changed))
     }
 

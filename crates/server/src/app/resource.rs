@@ -10,7 +10,7 @@ use dispatch_wire::ToModel;
 use tokio::time::Instant;
 
 use super::{App, Caller, Error, Result};
-use crate::authz::Action;
+use crate::authz::{Action, reaches};
 
 /// How often a change is tried again when somebody else changed the resource in between.
 const ATTEMPTS: u32 = 16;
@@ -46,15 +46,26 @@ impl App {
         caller: &Caller,
         shape: &S,
     ) -> Result<Resource<S::Kind>> {
-        let kind = <S::Kind as Kind>::KIND;
-        self.authorizer.authorize(caller, Action::Create, kind.policy_resource())?;
-        let (name, tags, spec) = (shape.name()?, shape.tags()?, shape.spec()?);
-        let state = match kind {
+        let state = match <S::Kind as Kind>::KIND {
             // As v1 shows them from the first.
             ResourceKind::Api | ResourceKind::Application => State::Creating,
             _ => State::Initialized,
         };
-        self.insert(Resource::new(caller.org.clone(), name, tags, state, spec)).await
+        self.insert(self.admitted(caller, shape, state)?).await
+    }
+
+    /// What a shape asks for, if the caller may make it.
+    pub(super) fn admitted<S: ToModel>(
+        &self,
+        caller: &Caller,
+        shape: &S,
+        state: State,
+    ) -> Result<Resource<S::Kind>> {
+        let kind = <S::Kind as Kind>::KIND;
+        self.authorizer.authorize_some(caller, Action::Create, kind.policy_resource())?;
+        let (name, tags) = (shape.name()?, shape.tags()?);
+        self.authorizer.authorize_one(caller, Action::Create, kind, name.as_str(), &tags)?;
+        Ok(Resource::new(caller.org.clone(), name, tags, state, shape.spec()?))
     }
 
     /// Replaces a resource that is all in its shape.
@@ -66,9 +77,9 @@ impl App {
         precondition: Precondition,
     ) -> Result<Resource<S::Kind>> {
         let kind = <S::Kind as Kind>::KIND;
-        self.authorizer.authorize(caller, Action::Update, kind.policy_resource())?;
+        self.authorizer.authorize_some(caller, Action::Update, kind.policy_resource())?;
         let (tags, spec) = (shape.tags()?, shape.spec()?);
-        self.change(&caller.org, name, precondition, |resource: &mut Resource<S::Kind>| {
+        self.change(caller, &caller.org, name, precondition, |resource: &mut Resource<S::Kind>| {
             resource.meta.tags = tags.clone();
             resource.meta.state = State::Updating;
             resource.spec = spec.clone();
@@ -108,8 +119,31 @@ impl App {
     }
 
     pub(super) async fn get<K: Kind>(&self, caller: &Caller, name: &str) -> Result<Resource<K>> {
-        self.authorizer.authorize(caller, Action::Get, K::KIND.policy_resource())?;
-        self.find(&caller.org, name).await
+        self.found(caller, Action::Get, name).await
+    }
+
+    /// One resource of the caller's organization, if it may do that with it.
+    pub(super) async fn found<K: Kind>(
+        &self,
+        caller: &Caller,
+        action: Action,
+        name: &str,
+    ) -> Result<Resource<K>> {
+        self.authorizer.authorize_some(caller, action, K::KIND.policy_resource())?;
+        let resource = self.find::<K>(&caller.org, name).await?;
+        self.may(caller, action, &resource)?;
+        Ok(resource)
+    }
+
+    /// Whether the caller may do that with a thing as it is.
+    pub(super) fn may<K: Kind>(
+        &self,
+        caller: &Caller,
+        action: Action,
+        resource: &Resource<K>,
+    ) -> Result<()> {
+        let (name, tags) = (resource.meta.name.as_str(), &resource.meta.tags);
+        self.authorizer.authorize_one(caller, action, K::KIND, name, tags)
     }
 
     /// One resource of an organization. A name no resource can have is not there either.
@@ -119,19 +153,38 @@ impl App {
         self.store.by_name::<K>(org, &checked).await?.ok_or_else(missing)
     }
 
+    /// Those the caller may read. A page may hold fewer than its limit.
     pub(super) async fn list<K: Kind>(
         &self,
         caller: &Caller,
         query: &ListQuery,
     ) -> Result<Page<Resource<K>>> {
-        self.authorizer.authorize(caller, Action::Get, K::KIND.policy_resource())?;
-        Ok(self.store.list::<K>(&caller.org, query).await?)
+        let resource = K::KIND.policy_resource();
+        let reach = self.authorizer.authorize_some(caller, Action::Get, resource)?;
+        let mut page = self.store.list::<K>(&caller.org, query).await?;
+        page.items.retain(|item| reaches(&reach, item));
+        Ok(page)
     }
 
     /// Changes a resource: reads it, lets `edit` change it, and stores it if nobody was faster;
-    /// then it begins anew, unless the caller named the revision it saw.
+    /// then it begins anew, unless the caller named the revision it saw. It must be one that the
+    /// caller may change, both as it is and as it will be.
     pub(super) async fn change<K: Kind>(
         &self,
+        caller: &Caller,
+        org: &OrgName,
+        name: &str,
+        precondition: Precondition,
+        edit: impl FnMut(&mut Resource<K>) -> Result<()>,
+    ) -> Result<Resource<K>> {
+        self.change_as(caller, Action::Update, org, name, precondition, edit).await
+    }
+
+    /// The same, for an end that is not an update.
+    pub(super) async fn change_as<K: Kind>(
+        &self,
+        caller: &Caller,
+        action: Action,
         org: &OrgName,
         name: &str,
         precondition: Precondition,
@@ -142,8 +195,13 @@ impl App {
             if resource.meta.state == State::Deleting {
                 return Err(Error::NotFound { kind: K::KIND, name: name.to_owned() });
             }
+            self.may(caller, action, &resource)?;
             check(precondition, &resource)?;
+            let before = resource.meta.tags.clone();
             edit(&mut resource)?;
+            if resource.meta.tags != before {
+                self.may(caller, action, &resource)?;
+            }
             match self.store.update(&mut resource).await {
                 Ok(()) => return Ok(resource),
                 Err(dispatch_store::Error::Stale { .. }) => {}
@@ -166,20 +224,20 @@ impl App {
         how: Deletion,
         mut edit: impl FnMut(&mut Resource<K>),
     ) -> Result<Resource<K>> {
-        self.authorizer.authorize(caller, Action::Delete, K::KIND.policy_resource())?;
-        let resource = self.find::<K>(&caller.org, name).await?;
+        let resource = self.found::<K>(caller, Action::Delete, name).await?;
         check(how.precondition, &resource)?;
         if resource.meta.state == State::Deleting {
             return Ok(resource);
         }
         let used = self.used_by(&resource, how.protect).await?;
-        self.change(&caller.org, name, how.precondition, |resource: &mut Resource<K>| {
+        let mark = |resource: &mut Resource<K>| {
             resource.meta.state = State::Deleting;
             resource.meta.reason = used.iter().cloned().collect();
             edit(resource);
             Ok(())
-        })
-        .await
+        };
+        let (action, org) = (Action::Delete, &caller.org);
+        self.change_as(caller, action, org, name, how.precondition, mark).await
     }
 
     /// Who uses a resource, as the sentence `used by function hello, function world`.

@@ -64,9 +64,9 @@ impl App {
         asked: wire::Rollout,
         precondition: Precondition,
     ) -> Result<Resource<Function>> {
-        self.authorizer.authorize(caller, Action::Update, RESOURCE)?;
+        self.authorizer.authorize_some(caller, Action::Update, RESOURCE)?;
         if let Some(version) = asked.version {
-            let function = self.find::<Function>(&caller.org, name).await?;
+            let function = self.found::<Function>(caller, Action::Update, name).await?;
             self.version(&function, version).await?;
         }
         self.steer(caller, name, precondition, |status, document| {
@@ -82,7 +82,7 @@ impl App {
         name: &str,
         precondition: Precondition,
     ) -> Result<Resource<Function>> {
-        self.authorizer.authorize(caller, Action::Update, RESOURCE)?;
+        self.authorizer.authorize_some(caller, Action::Update, RESOURCE)?;
         self.steer(caller, name, precondition, |status, document| {
             match status.rollout.promote(document, status.latest) {
                 true => Ok(()),
@@ -99,7 +99,7 @@ impl App {
         name: &str,
         precondition: Precondition,
     ) -> Result<Resource<Function>> {
-        self.authorizer.authorize(caller, Action::Update, RESOURCE)?;
+        self.authorizer.authorize_some(caller, Action::Update, RESOURCE)?;
         self.steer(caller, name, precondition, |status, document| {
             let serving = status.serving.as_ref().map(|serving| serving.version);
             let (previous, latest) = (status.previous, status.latest);
@@ -119,7 +119,7 @@ impl App {
         precondition: Precondition,
         mut turn: impl FnMut(&mut FunctionStatus, Option<Canary>) -> Result<()>,
     ) -> Result<Resource<Function>> {
-        self.change(&caller.org, name, precondition, |function: &mut Resource<Function>| {
+        self.change(caller, &caller.org, name, precondition, |function: &mut Resource<Function>| {
             let document = function.spec.placement.as_ref().and_then(|placement| placement.canary);
             turn(&mut function.status, document)?;
             function.meta.state = State::Updating;

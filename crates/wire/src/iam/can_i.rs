@@ -20,9 +20,9 @@ pub struct CanI {
     /// Why, in a sentence: when that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The rules that decided: when that was asked for.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub decided_by: Vec<Decision>,
+    /// The rule that decided, if one did: when that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decided_by: Option<Decision>,
 }
 
 /// A rule that decided.
@@ -55,7 +55,11 @@ pub struct Right {
     /// What must be so besides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub condition: Option<super::Condition>,
-    /// The policy that says so, and whose it is.
-    pub policy: String,
+    /// The role that says so, if one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// The policy that says so, and whose it is; none for who needs no policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
     pub organization: String,
 }

@@ -64,7 +64,7 @@ impl Rule {
         })
     }
 
-    fn from_model(rule: &ModelRule) -> Self {
+    pub fn from_model(rule: &ModelRule) -> Self {
         Rule {
             subjects: rule.subjects.clone(),
             actions: rule.actions.clone(),
