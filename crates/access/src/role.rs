@@ -11,7 +11,7 @@ use crate::broken::Broken;
 use crate::pattern::Pattern;
 
 /// The words policies know, which are the second segments of paths.
-pub const RESOURCES: [&str; 13] = [
+pub const RESOURCES: [&str; 14] = [
     "baseimage",
     "image",
     "imagepolicy",
@@ -25,6 +25,7 @@ pub const RESOURCES: [&str; 13] = [
     "serviceclass",
     "serviceinstance",
     "iam",
+    "audit",
 ];
 
 /// What the built-in roles may do: actions, and the words they may do them to.

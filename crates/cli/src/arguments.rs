@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::command::{
-    api_object, auth, context, create, delete, edit, engine, exec, explain, get, iam, init,
+    api_object, audit, auth, context, create, delete, edit, engine, exec, explain, get, iam, init,
     inspect, log, login, manage, prune, rebuild, replay, rollout, scan, service, version,
 };
 use crate::printer::Format;
@@ -120,6 +120,8 @@ pub enum Command {
     Iam(iam::Iam),
     /// What one may do, and why
     Auth(auth::Auth),
+    /// Who changed what and who was refused
+    Audit(audit::Audit),
     /// Sign in
     Login(login::Login),
     /// Forget how to sign in

@@ -1,6 +1,7 @@
 //! One module for each command, and what they share.
 
 pub mod api_object;
+pub mod audit;
 pub mod auth;
 pub mod bootstrap;
 pub mod context;
@@ -81,6 +82,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         Command::Get(get) => get.run(&context).await,
         Command::Update(file) => file.update(&context).await,
         Command::Apply(apply) => apply.run(&context).await,
+        Command::Audit(audit) => audit.run(&context).await,
         Command::Cordon(cordon) => cordon.run(&context).await,
         Command::Uncordon(uncordon) => uncordon.run(&context).await,
         Command::Drain(drain) => drain.run(&context).await,

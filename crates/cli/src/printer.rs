@@ -58,6 +58,13 @@ pub fn line(text: &str) {
     }
 }
 
+/// Bytes on stdout as they are; quiet about a closed pipe, too.
+pub fn bytes(bytes: &[u8]) {
+    if std::io::stdout().write_all(bytes).is_err() {
+        std::process::exit(0);
+    }
+}
+
 /// Something the user should know, on stderr.
 pub fn warning(text: &str) {
     eprintln!("warning: {text}");

@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod application;
+pub mod audit;
 pub mod base_image;
 pub mod code;
 pub mod ecosystem;

@@ -8,6 +8,7 @@ use dispatch_store::Store;
 use tokio::sync::watch::Sender;
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::Audit;
 use crate::authn::Authn;
 use crate::authz::Authorizer;
 use crate::config::Limits;
@@ -19,6 +20,7 @@ use crate::telemetry::Metrics;
 pub mod access;
 pub mod api;
 pub mod application;
+pub mod audit;
 pub mod base_image;
 pub mod caller;
 pub mod can_i;
@@ -57,6 +59,7 @@ pub struct App {
     pub authn: Arc<Authn>,
     pub authorizer: Arc<Authorizer>,
     pub seal: Arc<Seal>,
+    pub audit: Arc<Audit>,
     pub invoker: Arc<Invoker>,
     pub engines: Engines,
     pub engine_maker: Arc<EngineMaker>,

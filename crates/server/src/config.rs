@@ -32,6 +32,7 @@ pub struct Config {
     pub engines: EngineHealth,
     pub images: crate::content::Settings,
     pub auth: crate::authn::Settings,
+    pub audit: crate::audit::Settings,
     pub bootstrap: Bootstrap,
     pub seal: crate::seal::KeySource,
     pub log: Log,

@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod application;
+pub mod audit;
 pub mod base_image;
 pub mod body;
 pub mod caller;
@@ -23,6 +24,7 @@ pub mod openapi;
 mod operations;
 pub mod package;
 pub mod query;
+pub mod refused;
 pub mod reply;
 pub mod request_id;
 pub mod router;

@@ -3,9 +3,11 @@
 //! Rooms: `boot` starts everything and alone names concrete drivers; `http` is the REST edge and
 //! sees `app` only; `app` authorises and changes the store; `controllers` make stored wishes
 //! true; `invoke` runs functions; `gateway` turns routes into runs; `authn` says who calls;
-//! `authz` says what they may; `seal` alone holds key material; `telemetry` counts and logs.
+//! `authz` says what they may; `seal` alone holds key material; `audit` keeps the log of who did
+//! what; `telemetry` counts and logs.
 
 pub mod app;
+pub mod audit;
 pub mod authn;
 pub mod authz;
 pub mod boot;

@@ -5,9 +5,11 @@
 //! Root keys come from the environment or a file that only the server's user may read; the first
 //! one seals, the others still open what they sealed.
 
+mod audit_key;
 mod envelope;
 mod root_key;
 
+pub use audit_key::AuditKey;
 pub use envelope::{Error, Values};
 pub use root_key::{KeySource, rotate};
 
@@ -27,10 +29,11 @@ const PAGE: u32 = 200;
 
 /// The setting that remembers which root keys secrets may be sealed with: ids, comma-separated.
 const KEY_IDS: &str = "seal.root_key_id";
-/// The setting that holds a value of the installation's own, sealed like a secret. No secret can
-/// have its name.
-const OWN: &str = "images.signing_key";
-const OWN_NAME: &str = "images signing key";
+/// The settings that hold values of the installation's own, sealed like secrets, and the names
+/// they are sealed under, which no secret can have.
+const OWN: [(&str, &str); 2] = [SIGNING_KEY, AUDIT_KEY];
+const SIGNING_KEY: (&str, &str) = ("images.signing_key", "images signing key");
+const AUDIT_KEY: (&str, &str) = ("audit.key", "audit key");
 
 /// Seals and opens secrets.
 pub struct Seal {
@@ -75,44 +78,73 @@ impl Seal {
             store.setting_put(KEY_IDS, &ids.join(",")).await?;
         }
         let changed = self.reseal_all(store).await?;
-        self.reseal_own(store).await?;
+        for (setting, _) in OWN {
+            self.reseal_own(store, setting).await?;
+        }
         store.setting_put(KEY_IDS, first).await?;
         Ok(changed)
     }
 
-    /// The installation's own sealed value, the key that signs images.
+    /// The key that signs images.
     ///
     /// # Errors
     /// When the store does not answer, or it cannot be opened.
-    pub async fn own_value(&self, store: &Store) -> anyhow::Result<Option<Zeroizing<String>>> {
-        let Some(text) = store.setting_get(OWN).await? else { return Ok(None) };
-        let sealed: Sealed = serde_json::from_str(&text)?;
-        let mut values = self.open_sealed(&own_org()?, &Name::trusted(OWN_NAME), &sealed)?;
-        Ok(values.remove(OWN))
+    pub async fn signing_key(&self, store: &Store) -> anyhow::Result<Option<Zeroizing<String>>> {
+        self.own_value(store, SIGNING_KEY).await
     }
 
     /// Stores it sealed, unless another server was faster; returns the one that holds.
-    pub async fn own_value_or(
+    pub async fn signing_key_or(
         &self,
         store: &Store,
         value: &str,
     ) -> anyhow::Result<Zeroizing<String>> {
-        let values = BTreeMap::from([(OWN.to_owned(), value.to_owned())]);
-        let sealed = self.seal(&own_org()?, &Name::trusted(OWN_NAME), &values)?;
-        store.setting_put_new(OWN, &serde_json::to_string(&sealed)?).await?;
-        self.own_value(store).await?.context("a setting that was just stored is there")
+        let sealed = self.sealed_own(SIGNING_KEY, value)?;
+        store.setting_put_new(SIGNING_KEY.0, &sealed).await?;
+        self.signing_key(store).await?.context("a setting that was just stored is there")
     }
 
-    /// Wraps its data key with the first root key.
-    async fn reseal_own(&self, store: &Store) -> anyhow::Result<()> {
-        let Some(text) = store.setting_get(OWN).await? else { return Ok(()) };
+    /// The key of the audit log; the log begins with it.
+    ///
+    /// # Errors
+    /// When the store does not answer, or it cannot be opened.
+    pub async fn audit_key(&self, store: &Store) -> anyhow::Result<AuditKey> {
+        if self.own_value(store, AUDIT_KEY).await?.is_none() {
+            let made = AuditKey::made();
+            let sealed = self.sealed_own(AUDIT_KEY, &made)?;
+            store.audit_begin(AUDIT_KEY.0, &sealed, &AuditKey::parse(&made)?).await?;
+        }
+        let value = self.own_value(store, AUDIT_KEY).await?;
+        AuditKey::parse(&value.context("a setting that was just stored is there")?)
+    }
+
+    async fn own_value(
+        &self,
+        store: &Store,
+        (setting, name): (&str, &str),
+    ) -> anyhow::Result<Option<Zeroizing<String>>> {
+        let Some(text) = store.setting_get(setting).await? else { return Ok(None) };
+        let sealed: Sealed = serde_json::from_str(&text)?;
+        let mut values = self.open_sealed(&own_org()?, &Name::trusted(name), &sealed)?;
+        Ok(values.remove(setting))
+    }
+
+    fn sealed_own(&self, (setting, name): (&str, &str), value: &str) -> anyhow::Result<String> {
+        let values = BTreeMap::from([(setting.to_owned(), value.to_owned())]);
+        let sealed = self.seal(&own_org()?, &Name::trusted(name), &values)?;
+        Ok(serde_json::to_string(&sealed)?)
+    }
+
+    /// Wraps the data key of a value of our own with the first root key.
+    async fn reseal_own(&self, store: &Store, setting: &str) -> anyhow::Result<()> {
+        let Some(text) = store.setting_get(setting).await? else { return Ok(()) };
         let sealed: Sealed = serde_json::from_str(&text)?;
         if sealed.root_key_id == self.keys[0].id() {
             return Ok(());
         }
         let old = self.keys.iter().find(|key| key.id() == sealed.root_key_id);
         let new = envelope::rewrap(old.ok_or(Error::UnknownRootKey)?, &self.keys[0], &sealed)?;
-        Ok(store.setting_put(OWN, &serde_json::to_string(&new)?).await?)
+        Ok(store.setting_put(setting, &serde_json::to_string(&new)?).await?)
     }
 
     /// Encrypts the values of a secret.
@@ -169,7 +201,7 @@ impl Seal {
     }
 }
 
-/// What the installation's own value is bound to.
+/// What the installation's own values are bound to.
 fn own_org() -> anyhow::Result<OrgName> {
     Ok(OrgName::new(dispatch_model::organization::DEFAULT_ORGANIZATION)?)
 }

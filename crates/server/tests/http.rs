@@ -4,6 +4,8 @@
 mod access;
 #[path = "http/api.rs"]
 mod api;
+#[path = "http/audit.rs"]
+mod audit;
 #[path = "http/authorization.rs"]
 mod authorization;
 #[path = "http/base_image.rs"]

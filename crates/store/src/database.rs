@@ -9,6 +9,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{PgPool, SqliteConnection, SqlitePool};
 use tokio::sync::broadcast;
 
+use crate::audit::Written;
 use crate::change_follow::follow;
 use crate::run_writer::RunWriter;
 use crate::{Change, Error, Result};
@@ -73,6 +74,7 @@ pub(crate) struct Inner {
     pub database: Database,
     pub signal: broadcast::Sender<Change>,
     pub runs: RunWriter,
+    pub audited: Written,
     pub unused_blob_ms: i64,
     /// Signals the changes of all servers on PostgreSQL.
     follower: std::sync::OnceLock<tokio::task::AbortHandle>,
@@ -191,7 +193,9 @@ impl Store {
         let runs = RunWriter::start(database.clone(), options.run_queue);
         let unused_blob_ms = options.unused_blob_ms;
         let follower = std::sync::OnceLock::new();
-        let store = Store(Arc::new(Inner { database, signal, runs, unused_blob_ms, follower }));
+        let audited = Written::default();
+        let inner = Inner { database, signal, runs, audited, unused_blob_ms, follower };
+        let store = Store(Arc::new(inner));
         if let Database::Postgres(pool) = &store.0.database {
             let seq = store.last_change().await?;
             let task = tokio::spawn(follow(pool.clone(), store.0.signal.clone(), seq));

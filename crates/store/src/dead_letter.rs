@@ -4,9 +4,10 @@
 use dispatch_model::{OrgName, Run};
 use uuid::Uuid;
 
+use crate::audit::append;
 use crate::database::{read, write};
 use crate::run_body::{self, RunColumns};
-use crate::{Result, Store};
+use crate::{Result, Store, Told};
 
 impl Store {
     pub async fn dead_letter_get(&self, org: &OrgName, id: Uuid) -> Result<Option<Run>> {
@@ -25,15 +26,26 @@ impl Store {
     }
 
     /// Takes a run off the dead letters; its record stays. False when it was none.
-    pub async fn dead_letter_settle(&self, org: &OrgName, id: Uuid) -> Result<bool> {
-        let settled = write!(&self.0.database, |tx| {
-            sqlx::query("UPDATE run SET dead = 0 WHERE org = $1 AND id = $2 AND dead = 1")
-                .bind(org.as_str())
-                .bind(id)
-                .execute(tx)
-                .await?
-                .rows_affected()
+    pub(crate) async fn dead_letter_settle(
+        &self,
+        org: &OrgName,
+        id: Uuid,
+        told: &Told,
+    ) -> Result<bool> {
+        let entry = write!(&self.0.database, |tx| {
+            let settled =
+                sqlx::query("UPDATE run SET dead = 0 WHERE org = $1 AND id = $2 AND dead = 1")
+                    .bind(org.as_str())
+                    .bind(id)
+                    .execute(&mut *tx)
+                    .await?
+                    .rows_affected();
+            match settled {
+                0 => None,
+                _ => Some(append!(self, tx, told)),
+            }
         });
-        Ok(settled > 0)
+        self.audit_written(entry, 1);
+        Ok(entry.is_some())
     }
 }

@@ -4,8 +4,9 @@
 use dispatch_model::OrgName;
 use dispatch_model::resource::now_ms;
 
+use crate::audit::append;
 use crate::database::{read, write};
-use crate::{Result, Store};
+use crate::{Result, Store, Told};
 
 /// The setting that describes the vulnerability database that holds, as JSON.
 const DATABASE: &str = "vulnerability.database";
@@ -57,15 +58,29 @@ impl Store {
     }
 
     /// Makes a database that is stored whole the one that holds; the one before goes.
-    pub async fn vulnerability_database_put(&self, digest: &str, body: &str) -> Result<()> {
-        self.setting_put(DATABASE, body).await?;
-        write!(&self.0.database, |tx| {
+    pub(crate) async fn vulnerability_database_put(
+        &self,
+        digest: &str,
+        body: &str,
+        told: &Told,
+    ) -> Result<()> {
+        let entry = write!(&self.0.database, |tx| {
+            sqlx::query(
+                "INSERT INTO setting (name, value) VALUES ($1, $2) \
+                 ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            )
+            .bind(DATABASE)
+            .bind(body)
+            .execute(&mut *tx)
+            .await?;
             sqlx::query("DELETE FROM vulnerability_part WHERE digest <> $1 AND created_ms < $2")
                 .bind(digest)
                 .bind(now_ms() - UNFINISHED_MS)
-                .execute(tx)
+                .execute(&mut *tx)
                 .await?;
+            append!(self, tx, told)
         });
+        self.audit_written(Some(entry), 1);
         Ok(())
     }
 

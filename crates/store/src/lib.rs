@@ -3,6 +3,9 @@
 //! One API over SQLite and PostgreSQL. The same statements serve both: placeholders are `$n`, ids
 //! are UUIDs, documents are JSON text. No HTTP and no engines here.
 
+mod audit;
+mod audit_chain;
+mod audit_read;
 mod blob;
 mod change;
 mod change_follow;
@@ -34,6 +37,9 @@ pub mod testing;
 #[cfg(feature = "testing")]
 use testing as fault;
 
+pub use audit::{Audited, Told};
+pub use audit_chain::{AuditRow, End};
+pub use audit_read::{AUDIT_PAGE, AuditQuery};
 pub use change::{Change, Op};
 pub use database::{Options, Store, Synchronous};
 pub use error::{Error, Result};

@@ -4,10 +4,11 @@
 use dispatch_model::organization::Organization;
 use dispatch_model::{Resource, ResourceKind};
 
+use crate::audit::append_told;
 use crate::database::write;
 use crate::resource::log_change;
 use crate::row::ResourceRow;
-use crate::{Error, Op, Result, Store};
+use crate::{Error, Op, Result, Store, Told};
 
 /// Finds the organization a resource is to be stored in. PostgreSQL then lets nobody delete it
 /// before the end of the transaction; SQLite has one writer anyway.
@@ -31,6 +32,7 @@ impl Store {
     pub async fn organization_remove(
         &self,
         organization: &Resource<Organization>,
+        told: Option<&Told>,
     ) -> Result<Vec<(ResourceKind, u64)>> {
         let row = ResourceRow::from_resource(organization)?;
         let find = match self.is_sqlite() {
@@ -48,7 +50,7 @@ impl Store {
         );
         // Runs that have ended but are not written yet shall not outlive the others.
         self.flush().await?;
-        let (left, seq) = write!(&self.0.database, |tx| {
+        let (left, seq, entry) = write!(&self.0.database, |tx| {
             let found: Option<(i64,)> =
                 sqlx::query_as(find).bind(row.id).fetch_optional(&mut *tx).await?;
             match found {
@@ -73,11 +75,12 @@ impl Store {
                     sqlx::query(sql).bind(&row.org).execute(&mut *tx).await?;
                 }
                 let seq = log_change!(self, tx, row, ResourceKind::Organization, Op::Removed);
-                (left, Some(seq))
+                (left, Some(seq), append_told!(self, tx, told))
             } else {
-                (left, None)
+                (left, None, None)
             }
         });
+        self.audit_written(entry, 1);
         if let Some(seq) = seq {
             self.signal(organization, seq, Op::Removed);
         }

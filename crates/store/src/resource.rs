@@ -3,9 +3,10 @@
 use dispatch_model::{Kind, Name, OrgName, Resource, ResourceKind, resource::now_ms};
 use uuid::Uuid;
 
+use crate::audit::append_told;
 use crate::database::{read, write};
 use crate::row::{COLUMNS, ResourceRow};
-use crate::{Change, Error, Op, Result, Store, label, organization};
+use crate::{Change, Error, Op, Result, Store, Told, label, organization};
 
 /// Most users of a resource that are named.
 const MAX_USERS: i64 = 100;
@@ -86,7 +87,7 @@ impl Store {
     /// # Errors
     /// [`Error::Exists`] when its organization has one of the kind and name.
     pub async fn insert<K: Kind>(&self, resource: &Resource<K>) -> Result<()> {
-        self.insert_into(resource, None).await
+        self.insert_into(resource, None, None).await
     }
 
     /// Stores a new resource in an organization that exists, and goes on existing until then.
@@ -94,18 +95,19 @@ impl Store {
     /// # Errors
     /// As [`Store::insert`]; [`Error::Missing`] when there is no such organization.
     pub async fn insert_in_organization<K: Kind>(&self, resource: &Resource<K>) -> Result<()> {
-        self.insert_into(resource, Some(organization::hold(self.is_sqlite()))).await
+        self.insert_into(resource, Some(organization::hold(self.is_sqlite())), None).await
     }
 
     /// `hold` is a statement that finds the organization, and keeps it.
-    async fn insert_into<K: Kind>(
+    pub(crate) async fn insert_into<K: Kind>(
         &self,
         resource: &Resource<K>,
         hold: Option<&'static str>,
+        told: Option<&Told>,
     ) -> Result<()> {
         let row = ResourceRow::from_resource(resource)?;
         let labels = label::labels(K::KIND, &resource.meta.tags, &row)?;
-        let seq = write!(&self.0.database, |tx| {
+        let (seq, entry) = write!(&self.0.database, |tx| {
             if let Some(hold) = hold {
                 let found: Option<(i64,)> =
                     sqlx::query_as(hold).bind(&row.org).fetch_optional(&mut *tx).await?;
@@ -131,8 +133,10 @@ impl Store {
             .execute(&mut *tx)
             .await?;
             insert_labels!(tx, row, K::KIND, &labels);
-            log_change!(self, tx, row, K::KIND, Op::Inserted)
+            let seq = log_change!(self, tx, row, K::KIND, Op::Inserted);
+            (seq, append_told!(self, tx, told))
         });
+        self.audit_written(entry, 1);
         self.signal(resource, seq, Op::Inserted);
         Ok(())
     }
@@ -181,11 +185,19 @@ impl Store {
     /// # Errors
     /// [`Error::Stale`] when someone else changed it since, [`Error::Missing`] when it is gone.
     pub async fn update<K: Kind>(&self, resource: &mut Resource<K>) -> Result<()> {
+        self.update_told(resource, None).await
+    }
+
+    pub(crate) async fn update_told<K: Kind>(
+        &self,
+        resource: &mut Resource<K>,
+        told: Option<&Told>,
+    ) -> Result<()> {
         let mut row = ResourceRow::from_resource(resource)?;
         let labels = label::labels(K::KIND, &resource.meta.tags, &row)?;
         row.revision += 1;
         row.modified_ms = now_ms();
-        let seq = write!(&self.0.database, |tx| {
+        let (seq, entry) = write!(&self.0.database, |tx| {
             let changed = sqlx::query(
                 "UPDATE resource SET revision = $1, state = $2, reason = $3, tags = $4, \
                  spec = $5, status = $6, modified_ms = $7 WHERE id = $8 AND revision = $9",
@@ -211,8 +223,10 @@ impl Store {
                 return Err(current.map_or(Error::Missing, |(current,)| Error::Stale { current }));
             }
             update_labels!(tx, row, K::KIND, labels);
-            log_change!(self, tx, row, K::KIND, Op::Updated)
+            let seq = log_change!(self, tx, row, K::KIND, Op::Updated);
+            (seq, append_told!(self, tx, told))
         });
+        self.audit_written(entry, 1);
         resource.meta.revision = row.revision;
         resource.meta.modified_ms = row.modified_ms;
         self.signal(resource, seq, Op::Updated);
@@ -221,8 +235,16 @@ impl Store {
 
     /// Deletes the row of exactly this resource; false when it was gone.
     pub async fn remove<K: Kind>(&self, resource: &Resource<K>) -> Result<bool> {
+        self.remove_told(resource, None).await
+    }
+
+    pub(crate) async fn remove_told<K: Kind>(
+        &self,
+        resource: &Resource<K>,
+        told: Option<&Told>,
+    ) -> Result<bool> {
         let row = ResourceRow::from_resource(resource)?;
-        let seq = write!(&self.0.database, |tx| {
+        let gone = write!(&self.0.database, |tx| {
             sqlx::query("DELETE FROM resource_label WHERE id = $1")
                 .bind(row.id)
                 .execute(&mut *tx)
@@ -234,13 +256,16 @@ impl Store {
                 .rows_affected();
             match gone {
                 0 => None,
-                _ => Some(log_change!(self, tx, row, K::KIND, Op::Removed)),
+                _ => {
+                    let seq = log_change!(self, tx, row, K::KIND, Op::Removed);
+                    Some((seq, append_told!(self, tx, told)))
+                }
             }
         });
-        if let Some(seq) = seq {
-            self.signal(resource, seq, Op::Removed);
-        }
-        Ok(seq.is_some())
+        let Some((seq, entry)) = gone else { return Ok(false) };
+        self.audit_written(entry, 1);
+        self.signal(resource, seq, Op::Removed);
+        Ok(true)
     }
 
     /// What refers to a resource, by kind and name; at most a hundred.

@@ -1,6 +1,7 @@
 //! One suite over SQLite and PostgreSQL: every test runs on both.
 
 mod suite {
+    pub mod audit;
     pub mod changes;
     pub mod content;
     pub mod faults;

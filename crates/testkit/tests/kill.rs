@@ -165,6 +165,9 @@ async fn replayed_once(server: Process, start: &impl Fn() -> Process, dead: Valu
     })
     .await;
     assert_eq!(server.get(&letter).await.status, 404);
+    let log = server.get("/v1/audit/verify").await.expect(200).json();
+    assert_eq!(log["right"], true, "{log}");
+    assert_eq!(server.all("/v1/audit?action=replay").await.len(), 1, "it happened once");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -107,6 +107,26 @@ impl Client {
         response.json().await.map_err(|error| Error::NotJson(error.to_string()))
     }
 
+    /// Hands on an answer that may be long, as it comes.
+    ///
+    /// # Errors
+    /// Also when the server breaks off before its end.
+    pub async fn pieces(
+        &self,
+        path: &str,
+        query: &[(String, String)],
+        mut take: impl FnMut(&[u8]),
+    ) -> Result<()> {
+        let request = self.request(Method::GET, path)?.query(query);
+        let mut response = self.checked(request).await?;
+        while let Some(piece) =
+            response.chunk().await.map_err(|e| Error::connection(&self.base, &e))?
+        {
+            take(&piece);
+        }
+        Ok(())
+    }
+
     /// Text that is not JSON.
     pub async fn text(&self, path: &str) -> Result<String> {
         let response = self.checked(self.request(Method::GET, path)?).await?;

@@ -6,6 +6,7 @@
 
 pub mod api;
 pub mod application;
+pub mod audit;
 pub mod base_image;
 #[cfg(feature = "client")]
 pub mod client;
@@ -29,6 +30,7 @@ pub mod vulnerability;
 
 pub use api::Api;
 pub use application::Application;
+pub use audit::{AuditActor, AuditBreak, AuditEntry, AuditEvent, AuditVerdict};
 pub use base_image::BaseImage;
 pub use content::{Content, Layer, Link, Package, PackageCount, PackageUser};
 pub use convert::{FromModel, ToModel};

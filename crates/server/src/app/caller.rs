@@ -13,7 +13,7 @@ pub struct Caller {
     pub principal: Principal,
     /// What its identity provider says it is in; groups that are stored are found without it.
     pub groups: Vec<String>,
-    /// The address the request comes from.
+    /// The address the request came from; none of the server's own.
     pub from: Option<IpAddr>,
     /// What it signed in with; absent for the user of this machine.
     pub token: Option<Token>,
@@ -58,6 +58,15 @@ impl Principal {
         match self {
             Principal::ServiceAccount { org, .. } => Some(org),
             Principal::LocalAdmin | Principal::Bootstrap { .. } => None,
+        }
+    }
+
+    /// What kind of caller it is, in a word.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Principal::LocalAdmin => "local-admin",
+            Principal::Bootstrap { .. } => "bootstrap",
+            Principal::ServiceAccount { .. } => "service-account",
         }
     }
 

@@ -10,6 +10,7 @@ use dispatch_store::{ON, Store};
 use dispatch_wire as wire;
 use dispatch_wire::{FromModel as _, ToModel as _};
 
+use super::audit::Act;
 use super::resource::{check, check_same_name};
 use super::{App, Caller, Deletion, Error, Precondition, Result};
 use crate::authz::{Action, reaches};
@@ -64,7 +65,7 @@ impl App {
         self.check_organizations(&spec.organizations, &[])?;
         self.engine_maker.check(name.as_str(), &spec).await?;
         let engine = Resource::new(operators(), name, tags, State::Initialized, spec);
-        Ok(self.shown(self.insert(engine).await?))
+        Ok(self.shown(self.insert(caller, engine).await?))
     }
 
     pub async fn engine_get(&self, caller: &Caller, name: &str) -> Result<Resource<Engine>> {
@@ -134,7 +135,7 @@ impl App {
             *engine = EngineSpec { cordoned, draining, ..spec.clone() };
         };
         let beside = |engine: &mut Resource<Engine>| engine.meta.tags = tags.clone();
-        self.engine_change(caller, name, precondition, edit, beside).await
+        self.engine_change(caller.act("update"), name, precondition, edit, beside).await
     }
 
     /// Takes an engine out of service, or back into it.
@@ -150,7 +151,13 @@ impl App {
             Service::Cordoned(cordoned) => spec.cordoned = cordoned,
             Service::Draining(draining) => spec.draining = draining,
         };
-        self.engine_change(caller, name, precondition, edit, |_| ()).await
+        let act = caller.act(match service {
+            Service::Cordoned(true) => "cordon",
+            Service::Cordoned(false) => "uncordon",
+            Service::Draining(true) => "drain",
+            Service::Draining(false) => "undrain",
+        });
+        self.engine_change(act, name, precondition, edit, |_| ()).await
     }
 
     /// Marks an engine for deletion. It goes when no function is on it any more; at once when that
@@ -181,7 +188,7 @@ impl App {
         }
         let used = (!users.is_empty()).then(|| format!("engine {name} is used by {users}"));
         if how.force {
-            self.store.remove(&engine).await?;
+            self.remove(caller.act("delete").saying("forced"), &engine).await?;
             let mut gone = self.shown(engine);
             (gone.meta.state, gone.meta.reason) = (State::Deleted, used.into_iter().collect());
             return Ok(gone);
@@ -191,8 +198,8 @@ impl App {
             engine.meta.reason = used.iter().cloned().collect();
             Ok(())
         };
-        let (action, org) = (Action::Delete, operators());
-        let deleted = self.change_as(caller, action, &org, name, how.precondition, edit).await?;
+        let deleted =
+            self.change(caller.act("delete"), &operators(), name, how.precondition, edit).await?;
         Ok(self.shown(deleted))
     }
 
@@ -285,7 +292,7 @@ impl App {
 
     async fn engine_change(
         &self,
-        caller: &Caller,
+        act: Act<'_>,
         name: &str,
         precondition: Precondition,
         edit: impl Fn(&mut EngineSpec),
@@ -297,7 +304,7 @@ impl App {
             engine.meta.state = State::Updating;
             Ok(())
         };
-        let changed = self.change(caller, &operators(), name, precondition, edit).await?;
+        let changed = self.change(act, &operators(), name, precondition, edit).await?;
         Ok(self.shown(changed))
     }
 

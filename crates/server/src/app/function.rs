@@ -29,7 +29,7 @@ impl App {
         if function.spec.source.is_none() {
             return Err(no_source(&function.spec).into());
         }
-        self.insert(function).await
+        self.insert(caller, function).await
     }
 
     pub async fn function_get(&self, caller: &Caller, name: &str) -> Result<Resource<Function>> {
@@ -60,7 +60,7 @@ impl App {
         // Nothing is stored for a function that is not there, or another's.
         self.found::<Function>(caller, Action::Update, name).await?;
         let source = self.keep_source(shape.source.take()).await?;
-        self.change(caller, &caller.org, name, precondition, |function: &mut Resource<Function>| {
+        let edit = |function: &mut Resource<Function>| {
             let mut spec = spec.clone();
             spec.source = source.clone().or_else(|| function.spec.source.clone());
             if spec.source.is_none() {
@@ -70,8 +70,8 @@ impl App {
             function.meta.tags = tags.clone();
             function.meta.state = State::Updating;
             Ok(())
-        })
-        .await
+        };
+        self.change(caller.act("update"), &caller.org, name, precondition, edit).await
     }
 
     pub async fn function_delete(

@@ -21,7 +21,7 @@ impl App {
         let name = group.meta.name.as_str();
         let change = Change::Group { name, before: None, after: Some(&group.spec) };
         self.authorizer.authorize_grant(caller, change)?;
-        let group = self.insert(group).await?;
+        let group = self.insert(caller, group).await?;
         self.reload_policies().await?;
         Ok(group)
     }
@@ -55,7 +55,8 @@ impl App {
             group.spec = spec.clone();
             Ok(())
         };
-        let group = self.change(caller, &caller.org, name, precondition, edit).await?;
+        let act = caller.act("update");
+        let group = self.change(act, &caller.org, name, precondition, edit).await?;
         self.reload_policies().await?;
         Ok(group)
     }
@@ -72,7 +73,7 @@ impl App {
         self.authorizer.authorize_grant(caller, change)?;
         check(how.precondition, &group)?;
         self.used_by(&group, true).await?;
-        self.store.remove(&group).await?;
+        self.remove(caller.act("delete"), &group).await?;
         self.reload_policies().await?;
         Ok(group)
     }

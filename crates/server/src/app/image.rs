@@ -52,12 +52,12 @@ impl App {
     /// were found first.
     pub async fn image_rebuild(&self, caller: &Caller, name: &str) -> Result<Resource<Image>> {
         self.authorizer.authorize_some(caller, Action::Update, RESOURCE)?;
-        self.change(caller, &caller.org, name, Precondition::None, |image: &mut Resource<Image>| {
+        let edit = |image: &mut Resource<Image>| {
             image.meta.state = State::Updating;
             image.status.refreshed_ms = Some(now_ms());
             Ok(())
-        })
-        .await
+        };
+        self.change(caller.act("rebuild"), &caller.org, name, Precondition::None, edit).await
     }
 
     pub async fn image_delete(

@@ -18,7 +18,7 @@ impl App {
     ) -> Result<Resource<ImagePolicy>> {
         let policy = self.admitted(caller, &shape, State::Ready)?;
         check_keys(&policy.spec)?;
-        self.insert(policy).await
+        self.insert(caller, policy).await
     }
 
     pub async fn image_policy_get(
@@ -54,7 +54,7 @@ impl App {
             policy.spec = spec.clone();
             Ok(())
         };
-        self.change(caller, &caller.org, name, precondition, edit).await
+        self.change(caller.act("update"), &caller.org, name, precondition, edit).await
     }
 
     /// Grace periods begin anew if one of the name is made again.
@@ -66,7 +66,7 @@ impl App {
     ) -> Result<Resource<ImagePolicy>> {
         let policy = self.found::<ImagePolicy>(caller, Action::Delete, name).await?;
         check(how.precondition, &policy)?;
-        self.store.remove(&policy).await?;
+        self.remove(caller.act("delete"), &policy).await?;
         self.store.violation_forget(&caller.org, &policy.meta.id.to_string()).await?;
         Ok(policy)
     }

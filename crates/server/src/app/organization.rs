@@ -18,7 +18,7 @@ impl App {
         self.authorizer.authorize_global(caller, Action::Create, IAM)?;
         let (name, tags, spec) = (shape.name()?, shape.tags()?, shape.spec()?);
         let org = OrgName::new(name.as_str())?;
-        let made = self.insert(Resource::new(org, name, tags, State::Ready, spec)).await?;
+        let made = self.insert(caller, Resource::new(org, name, tags, State::Ready, spec)).await?;
         self.reload_access().await?;
         Ok(made)
     }
@@ -62,12 +62,12 @@ impl App {
         check_same_name(&shape.name, name)?;
         let (org, _) = self.organization(name).await?;
         let (tags, spec) = (shape.tags()?, shape.spec()?);
-        self.change(caller, &org, name, precondition, |found: &mut Resource<Organization>| {
+        let edit = |found: &mut Resource<Organization>| {
             found.meta.tags = tags.clone();
             found.spec = spec.clone();
             Ok(())
-        })
-        .await
+        };
+        self.change(caller.act("update"), &org, name, precondition, edit).await
     }
 
     /// Only an empty organization can be deleted: what it holds would be out of reach. Runs that
@@ -82,7 +82,9 @@ impl App {
         let (_, found) = self.organization(name).await?;
         self.may(caller, Action::Delete, &found)?;
         check(how.precondition, &found)?;
-        let left = self.store.organization_remove(&found).await.map_err(|error| {
+        let told = self.told(caller.act("delete"), Some(&found), None);
+        let removed = self.store.audited(&told).organization_remove(&found).await;
+        let left = removed.map_err(|error| {
             let (kind, name) = (Organization::KIND, found.meta.name.clone());
             match error {
                 dispatch_store::Error::Stale { current } => Error::Stale { kind, name, current },

@@ -23,7 +23,7 @@ impl App {
         self.check_rules(&caller.org, &policy.spec).await?;
         let change = Change::Policy { before: None, after: Some(&policy.spec) };
         self.authorizer.authorize_grant(caller, change)?;
-        let policy = self.insert(policy).await?;
+        let policy = self.insert(caller, policy).await?;
         self.reload_policies().await?;
         Ok(policy)
     }
@@ -59,7 +59,8 @@ impl App {
             policy.spec = spec.clone();
             Ok(())
         };
-        let policy = self.change(caller, &caller.org, name, precondition, edit).await?;
+        let policy =
+            self.change(caller.act("update"), &caller.org, name, precondition, edit).await?;
         self.reload_policies().await?;
         Ok(policy)
     }
@@ -76,7 +77,7 @@ impl App {
         let change = Change::Policy { before: Some(&policy.spec), after: None };
         self.authorizer.authorize_grant(caller, change)?;
         check(how.precondition, &policy)?;
-        self.store.remove(&policy).await?;
+        self.remove(caller.act("delete"), &policy).await?;
         self.reload_policies().await?;
         Ok(policy)
     }

@@ -12,6 +12,9 @@ impl App {
     /// from the disk of this server.
     pub async fn prune(&self, caller: &Caller, min_age: Duration, dry: bool) -> Result<Pruned> {
         self.authorizer.authorize_global(caller, Action::Delete, IAM)?;
+        if !dry {
+            self.tell(caller.act("prune").entry(None, "content", "")).await?;
+        }
         Ok(self.contents.prune(min_age, dry).await?)
     }
 }

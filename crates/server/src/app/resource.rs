@@ -9,6 +9,7 @@ use dispatch_model::{
 use dispatch_wire::ToModel;
 use tokio::time::Instant;
 
+use super::audit::Act;
 use super::{App, Caller, Error, Result};
 use crate::authz::{Action, reaches};
 
@@ -51,7 +52,7 @@ impl App {
             ResourceKind::Api | ResourceKind::Application => State::Creating,
             _ => State::Initialized,
         };
-        self.insert(self.admitted(caller, shape, state)?).await
+        self.insert(caller, self.admitted(caller, shape, state)?).await
     }
 
     /// What a shape asks for, if the caller may make it.
@@ -79,25 +80,38 @@ impl App {
         let kind = <S::Kind as Kind>::KIND;
         self.authorizer.authorize_some(caller, Action::Update, kind.policy_resource())?;
         let (tags, spec) = (shape.tags()?, shape.spec()?);
-        self.change(caller, &caller.org, name, precondition, |resource: &mut Resource<S::Kind>| {
+        let edit = |resource: &mut Resource<S::Kind>| {
             resource.meta.tags = tags.clone();
             resource.meta.state = State::Updating;
             resource.spec = spec.clone();
             Ok(())
-        })
-        .await
+        };
+        self.change(caller.act("update"), &caller.org, name, precondition, edit).await
     }
 
     /// Stores a new resource. Waits a little for one of its name that is on its way out.
-    pub(super) async fn insert<K: Kind>(&self, resource: Resource<K>) -> Result<Resource<K>> {
+    pub(super) async fn insert<K: Kind>(
+        &self,
+        caller: &Caller,
+        resource: Resource<K>,
+    ) -> Result<Resource<K>> {
+        self.insert_by(caller.act("create"), resource).await
+    }
+
+    /// The same, with a word on what its document does not show.
+    pub(super) async fn insert_by<K: Kind>(
+        &self,
+        act: Act<'_>,
+        resource: Resource<K>,
+    ) -> Result<Resource<K>> {
+        let told = self.told(act, None, Some(&resource));
+        let store = self.store.audited(&told);
         let deadline = Instant::now() + GONE_WAIT;
         let (org, name) = (&resource.meta.org, &resource.meta.name);
         loop {
             let inserted = match K::KIND {
-                ResourceKind::Organization | ResourceKind::Engine => {
-                    self.store.insert(&resource).await
-                }
-                _ => self.store.insert_in_organization(&resource).await,
+                ResourceKind::Organization | ResourceKind::Engine => store.insert(&resource).await,
+                _ => store.insert_in_organization(&resource).await,
             };
             match inserted {
                 Ok(()) => return Ok(resource),
@@ -171,20 +185,7 @@ impl App {
     /// caller may change, both as it is and as it will be.
     pub(super) async fn change<K: Kind>(
         &self,
-        caller: &Caller,
-        org: &OrgName,
-        name: &str,
-        precondition: Precondition,
-        edit: impl FnMut(&mut Resource<K>) -> Result<()>,
-    ) -> Result<Resource<K>> {
-        self.change_as(caller, Action::Update, org, name, precondition, edit).await
-    }
-
-    /// The same, for an end that is not an update.
-    pub(super) async fn change_as<K: Kind>(
-        &self,
-        caller: &Caller,
-        action: Action,
+        act: Act<'_>,
         org: &OrgName,
         name: &str,
         precondition: Precondition,
@@ -195,14 +196,15 @@ impl App {
             if resource.meta.state == State::Deleting {
                 return Err(Error::NotFound { kind: K::KIND, name: name.to_owned() });
             }
-            self.may(caller, action, &resource)?;
+            self.may(act.caller(), act.right(), &resource)?;
             check(precondition, &resource)?;
-            let before = resource.meta.tags.clone();
+            let before = resource.clone();
             edit(&mut resource)?;
-            if resource.meta.tags != before {
-                self.may(caller, action, &resource)?;
+            if resource.meta.tags != before.meta.tags {
+                self.may(act.caller(), act.right(), &resource)?;
             }
-            match self.store.update(&mut resource).await {
+            let told = self.told(act, Some(&before), Some(&resource));
+            match self.store.audited(&told).update(&mut resource).await {
                 Ok(()) => return Ok(resource),
                 Err(dispatch_store::Error::Stale { .. }) => {}
                 Err(dispatch_store::Error::Missing) => {
@@ -230,14 +232,20 @@ impl App {
             return Ok(resource);
         }
         let used = self.used_by(&resource, how.protect).await?;
-        let mark = |resource: &mut Resource<K>| {
+        let edit = |resource: &mut Resource<K>| {
             resource.meta.state = State::Deleting;
             resource.meta.reason = used.iter().cloned().collect();
             edit(resource);
             Ok(())
         };
-        let (action, org) = (Action::Delete, &caller.org);
-        self.change_as(caller, action, org, name, how.precondition, mark).await
+        self.change(caller.act("delete"), &caller.org, name, how.precondition, edit).await
+    }
+
+    /// Deletes a resource at once, of a kind no controller looks after.
+    pub(super) async fn remove<K: Kind>(&self, act: Act<'_>, resource: &Resource<K>) -> Result<()> {
+        let told = self.told(act, Some(resource), None);
+        self.store.audited(&told).remove(resource).await?;
+        Ok(())
     }
 
     /// Who uses a resource, as the sentence `used by function hello, function world`.

@@ -23,7 +23,7 @@ impl App {
         let name = role.meta.name.as_str();
         let change = Change::Role { name, before: None, after: Some(&role.spec) };
         self.authorizer.authorize_grant(caller, change)?;
-        let role = self.insert(role).await?;
+        let role = self.insert(caller, role).await?;
         self.reload_policies().await?;
         Ok(role)
     }
@@ -84,7 +84,8 @@ impl App {
             role.spec = spec.clone();
             Ok(())
         };
-        let role = self.change(caller, &caller.org, name, precondition, edit).await?;
+        let act = caller.act("update");
+        let role = self.change(act, &caller.org, name, precondition, edit).await?;
         self.reload_policies().await?;
         Ok(role)
     }
@@ -103,7 +104,7 @@ impl App {
         self.authorizer.authorize_grant(caller, change)?;
         check(how.precondition, &role)?;
         self.used_by(&role, true).await?;
-        self.store.remove(&role).await?;
+        self.remove(caller.act("delete"), &role).await?;
         self.reload_policies().await?;
         Ok(role)
     }

@@ -3,9 +3,10 @@
 use dispatch_model::function::{Function, FunctionStatus};
 use dispatch_model::function_version::{FunctionVersion, version_name};
 use dispatch_model::placement::Canary;
-use dispatch_model::{ListQuery, Resource, ResourceKind, State, Violation};
+use dispatch_model::{ListQuery, OrgName, Resource, ResourceKind, State, Violation};
 use dispatch_wire as wire;
 
+use super::audit::Act;
 use super::{App, Caller, Error, Precondition, Result};
 use crate::authz::Action;
 
@@ -69,7 +70,7 @@ impl App {
             let function = self.found::<Function>(caller, Action::Update, name).await?;
             self.version(&function, version).await?;
         }
-        self.steer(caller, name, precondition, |status, document| {
+        self.steer(caller.act("rollout"), &caller.org, name, precondition, |status, document| {
             apply(status, document, &asked).map_err(Error::Invalid)
         })
         .await
@@ -83,7 +84,7 @@ impl App {
         precondition: Precondition,
     ) -> Result<Resource<Function>> {
         self.authorizer.authorize_some(caller, Action::Update, RESOURCE)?;
-        self.steer(caller, name, precondition, |status, document| {
+        self.steer(caller.act("promote"), &caller.org, name, precondition, |status, document| {
             match status.rollout.promote(document, status.latest) {
                 true => Ok(()),
                 false => Err(nothing("has no canary to promote: begin with `dispatch rollout`")),
@@ -100,7 +101,7 @@ impl App {
         precondition: Precondition,
     ) -> Result<Resource<Function>> {
         self.authorizer.authorize_some(caller, Action::Update, RESOURCE)?;
-        self.steer(caller, name, precondition, |status, document| {
+        self.steer(caller.act("undo"), &caller.org, name, precondition, |status, document| {
             let serving = status.serving.as_ref().map(|serving| serving.version);
             let (previous, latest) = (status.previous, status.latest);
             match status.rollout.undo(document, serving, previous, latest) {
@@ -114,12 +115,13 @@ impl App {
     /// Changes what is wanted, told the canary of the function's document.
     async fn steer(
         &self,
-        caller: &Caller,
+        act: Act<'_>,
+        org: &OrgName,
         name: &str,
         precondition: Precondition,
         mut turn: impl FnMut(&mut FunctionStatus, Option<Canary>) -> Result<()>,
     ) -> Result<Resource<Function>> {
-        self.change(caller, &caller.org, name, precondition, |function: &mut Resource<Function>| {
+        self.change(act, org, name, precondition, |function: &mut Resource<Function>| {
             let document = function.spec.placement.as_ref().and_then(|placement| placement.canary);
             turn(&mut function.status, document)?;
             function.meta.state = State::Updating;

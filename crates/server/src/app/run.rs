@@ -11,6 +11,7 @@ use futures::{Stream, StreamExt as _};
 use tokio_stream::wrappers::BroadcastStream;
 use uuid::Uuid;
 
+use super::audit::Act;
 use super::{App, Caller, Error, Result};
 use crate::authz::Action;
 pub use crate::invoke::IDEMPOTENCY_KEY;
@@ -131,7 +132,7 @@ impl App {
     /// Takes a run off the dead letters. Its record stays among the runs.
     pub async fn dead_letter_delete(&self, caller: &Caller, id: &str) -> Result<Run> {
         let run = self.dead_letter(caller, Action::Delete, id).await?;
-        self.store.dead_letter_settle(&caller.org, run.id).await?;
+        self.dead_letter_settle(caller.act("delete"), &run.org, run.id).await?;
         Ok(run)
     }
 
@@ -152,8 +153,14 @@ impl App {
             ..RunRequest::new(dead.org, dead.function_name, caller.request_id.clone())
         };
         let run = self.invoker.accept(request).await?;
-        self.store.dead_letter_settle(&caller.org, dead.id).await?;
+        self.dead_letter_settle(caller.act("replay"), &caller.org, dead.id).await?;
         Ok(run)
+    }
+
+    async fn dead_letter_settle(&self, act: Act<'_>, org: &OrgName, id: Uuid) -> Result<()> {
+        let told = self.audit.told(act.entry(Some(org), "deadletters", &id.to_string()));
+        self.store.audited(&told).dead_letter_settle(org, id).await?;
+        Ok(())
     }
 
     async fn dead_letter(&self, caller: &Caller, action: Action, id: &str) -> Result<Run> {

@@ -24,7 +24,8 @@ impl App {
         let kind = Secret::KIND;
         self.authorizer.authorize_one(caller, Action::Create, kind, name.as_str(), &tags)?;
         let spec = self.sealed(caller, &name, &shape)?;
-        self.insert(Resource::new(caller.org.clone(), name, tags, State::Ready, spec)).await
+        let secret = Resource::new(caller.org.clone(), name, tags, State::Ready, spec);
+        self.insert_by(caller.act("create").saying(&keys(&shape)), secret).await
     }
 
     /// One secret with its values.
@@ -35,6 +36,7 @@ impl App {
     ) -> Result<(Resource<Secret>, BTreeMap<String, String>)> {
         let secret = self.get::<Secret>(caller, name).await?;
         let (org, name) = (&secret.meta.org, &secret.meta.name);
+        self.tell(caller.act("read").entry(Some(org), RESOURCE, name.as_str())).await?;
         let opened = self.seal.open_sealed(org, name, &secret.spec.sealed)?;
         let values = opened.iter().map(|(key, value)| (key.clone(), value.to_string())).collect();
         Ok((secret, values))
@@ -60,12 +62,14 @@ impl App {
         shape.name = name.to_owned();
         let (checked, tags) = shape.checked()?;
         let spec = self.sealed(caller, &checked, &shape)?;
-        self.change(caller, &caller.org, name, precondition, |secret: &mut Resource<Secret>| {
+        let edit = |secret: &mut Resource<Secret>| {
             secret.meta.tags = tags.clone();
             secret.spec = spec.clone();
             Ok(())
-        })
-        .await
+        };
+        let keys = keys(&shape);
+        let act = caller.act("update").saying(&keys);
+        self.change(act, &caller.org, name, precondition, edit).await
     }
 
     /// Deletes at once, as v1 did; the answer has no body, so users are named beside it.
@@ -78,11 +82,17 @@ impl App {
         let secret = self.found::<Secret>(caller, Action::Delete, name).await?;
         check(how.precondition, &secret)?;
         let used = self.used_by(&secret, how.protect).await?;
-        self.store.remove(&secret).await?;
+        self.remove(caller.act("delete"), &secret).await?;
         Ok(used)
     }
 
     fn sealed(&self, caller: &Caller, name: &Name, shape: &wire::Secret) -> Result<SecretSpec> {
         Ok(SecretSpec { sealed: self.seal.seal(&caller.org, name, &shape.secrets)? })
     }
+}
+
+/// What the log tells of the values of a secret: which there are.
+fn keys(shape: &wire::Secret) -> String {
+    let names: Vec<_> = shape.secrets.keys().map(String::as_str).collect();
+    format!("values of {}", names.join(", "))
 }

@@ -22,7 +22,7 @@ impl App {
         check_key(&account.spec.public_key)?;
         let change = Change::Account { name: account.meta.name.as_str() };
         self.authorizer.authorize_grant(caller, change)?;
-        let account = self.insert(account).await?;
+        let account = self.insert(caller, account).await?;
         self.reload_access().await?;
         Ok(account)
     }
@@ -62,7 +62,8 @@ impl App {
             account.spec = spec.clone();
             Ok(())
         };
-        let account = self.change(caller, &caller.org, name, precondition, edit).await?;
+        let account =
+            self.change(caller.act("update"), &caller.org, name, precondition, edit).await?;
         self.reload_access().await?;
         Ok(account)
     }
@@ -75,7 +76,7 @@ impl App {
     ) -> Result<Resource<ServiceAccount>> {
         let account = self.found::<ServiceAccount>(caller, Action::Delete, name).await?;
         check(how.precondition, &account)?;
-        self.store.remove(&account).await?;
+        self.remove(caller.act("delete"), &account).await?;
         self.reload_access().await?;
         Ok(account)
     }

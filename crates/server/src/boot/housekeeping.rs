@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dispatch_model::ResourceKind;
-use dispatch_store::Store;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio_util::sync::CancellationToken;
 
@@ -16,8 +15,9 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Longest pause after a reading of policies: changes have to hold within a second.
 const LONGEST_REST: Duration = Duration::from_millis(250);
 
-/// Trims the change log and deletes sources nobody names, until the server stops.
-pub async fn run(store: Store, change_log: i64, stop: CancellationToken) {
+/// Trims the change log and the audit log and deletes sources nobody names, until the server stops.
+pub async fn run(app: Arc<App>, change_log: i64, stop: CancellationToken) {
+    let store = &app.store;
     let mut ticks = tokio::time::interval(EVERY);
     loop {
         tokio::select! {
@@ -26,6 +26,11 @@ pub async fn run(store: Store, change_log: i64, stop: CancellationToken) {
         }
         if let Err(error) = store.trim_changes(change_log).await {
             tracing::warn!(%error, "the change log could not be trimmed");
+        }
+        match app.audit.retain().await {
+            Ok(0) => {}
+            Ok(gone) => tracing::info!(gone, "old entries of the audit log were let go"),
+            Err(error) => tracing::warn!(%error, "the audit log could not be trimmed"),
         }
         match store.blob_collect().await {
             Ok(0) => {}

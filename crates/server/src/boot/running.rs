@@ -70,6 +70,9 @@ impl Running {
         if tokio::time::timeout(self.grace, self.tasks.wait()).await.is_err() {
             tracing::warn!("controllers were still at work at the stop");
         }
+        if let Err(error) = self.app.audit.flush().await {
+            tracing::warn!(%error, "refused requests were not written to the audit log");
+        }
         self.app.invoker.shutdown().await;
         for engine in self.app.engines.iter() {
             engine.shutdown().await;

@@ -19,6 +19,7 @@ use super::engines::{Made, Sources};
 use super::lock::{Lock, lock};
 use super::{Running, engines, first, housekeeping};
 use crate::app::App;
+use crate::audit::Audit;
 use crate::authn::{Authn, Bootstrap};
 use crate::authz::Authorizer;
 use crate::config::{Config, Synchronous};
@@ -74,7 +75,8 @@ pub(super) async fn start_with(
     let gateway = built.controllers.gateway.clone();
     let mut running = built.running(addresses);
     let log = config.store.change_log;
-    running.tasks.spawn(housekeeping::run(running.app.store.clone(), log, running.stop.clone()));
+    running.tasks.spawn(housekeeping::run(running.app.clone(), log, running.stop.clone()));
+    running.tasks.spawn(running.app.audit.clone().run(running.stop.clone()));
     running.tasks.spawn(housekeeping::follow_access(running.app.clone(), running.stop.clone()));
     running.listeners.push(serve_api(running.app.clone(), api, running.stop.clone()));
     running.listeners.push(tokio::spawn(gateway.serve(http, https, running.stop.clone())));
@@ -202,6 +204,8 @@ async fn build(
         stop: stop.clone(),
         tasks: TaskTracker::new(),
     };
+    let (key, kept) = (Arc::new(seal.audit_key(&store).await?), config.audit.clone());
+    let audit = metrics.register(|registry| Audit::new(store.clone(), key, kept, registry));
     let limits = config.limits.clone();
     let access = tokio::sync::watch::Sender::default();
     let app = App {
@@ -209,6 +213,7 @@ async fn build(
         authn,
         authorizer,
         seal,
+        audit,
         invoker,
         engines,
         engine_maker,

@@ -14,11 +14,11 @@ impl Signer {
     /// # Errors
     /// When the store does not answer, or the key was sealed with a root key that is not here.
     pub async fn open(store: &Store, seal: &Seal) -> anyhow::Result<Self> {
-        if let Some(pem) = seal.own_value(store).await? {
+        if let Some(pem) = seal.signing_key(store).await? {
             return Ok(Self(SigningKey::from_pem(&pem)?));
         }
         let made = SigningKey::generate()?;
-        let pem = seal.own_value_or(store, &made.to_pem()?).await?;
+        let pem = seal.signing_key_or(store, &made.to_pem()?).await?;
         Ok(Self(SigningKey::from_pem(&pem)?))
     }
 

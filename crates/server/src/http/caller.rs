@@ -7,6 +7,7 @@ use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
 
 use super::error::Failure;
+use super::refused::Known;
 use super::request_id::RequestId;
 use crate::app::{App, Caller, Error};
 
@@ -19,6 +20,10 @@ impl FromRequestParts<Arc<App>> for Caller {
             Error::internal(anyhow::anyhow!("the listener gives no address of the peer"))
         })?;
         let RequestId(id) = parts.extensions.get().cloned().unwrap_or_else(RequestId::made);
-        Ok(app.authn.authenticate(&parts.headers, peer, id)?)
+        let caller = app.authn.authenticate(&parts.headers, peer, id)?;
+        if let Some(known) = parts.extensions.get::<Known>() {
+            known.tell(&caller);
+        }
+        Ok(caller)
     }
 }

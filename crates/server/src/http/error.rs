@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use dispatch_model::code;
 use dispatch_wire::ErrorBody;
 
+use super::refused::Refusal;
 use crate::app::Error;
 
 /// What a handler answers.
@@ -77,6 +78,9 @@ impl IntoResponse for Failure {
             tracing::error!(error = format!("{cause:#}"), "a request failed");
         }
         let mut response = (status(error), Json(self.body())).into_response();
+        if let Some(refusal) = Refusal::of(error) {
+            response.extensions_mut().insert(refusal);
+        }
         if matches!(error, Error::Busy(_) | Error::Unavailable { .. }) {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }

@@ -81,7 +81,7 @@ fn field<S: Selectors>(parameter: &str) -> Result<String, Violation> {
     Err(Violation::new(parameter, format!("is no parameter of this list: {}", known.join(", "))))
 }
 
-fn limit(text: &str) -> Result<u32, Violation> {
+pub(super) fn limit(text: &str) -> Result<u32, Violation> {
     let number = text.parse().ok().filter(|n| (1..=MAX_LIMIT).contains(n));
     number.ok_or_else(|| Violation::new("limit", format!("must be a number, 1 to {MAX_LIMIT}")))
 }

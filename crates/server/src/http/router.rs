@@ -19,8 +19,9 @@ use super::error::plain;
 use super::measure::{self, ApiMetrics};
 use super::openapi::Document;
 use super::{
-    api, application, base_image, content, engine, function, function_version, health, iam, image,
-    image_policy, image_upkeep, package, request_id, run, secret, version, vulnerability,
+    api, application, audit, base_image, content, engine, function, function_version, health, iam,
+    image, image_policy, image_upkeep, package, refused, request_id, run, secret, version,
+    vulnerability,
 };
 use crate::app::App;
 
@@ -42,6 +43,7 @@ pub fn documented() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
         .merge(content::routes())
         .merge(vulnerability::routes())
         .merge(iam::routes())
+        .merge(audit::routes())
         .merge(version::routes())
         .split_for_parts()
 }
@@ -59,6 +61,7 @@ pub fn router(app: Arc<App>) -> Router {
         .fallback(nothing_here)
         .method_not_allowed_fallback(no_such_method)
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn_with_state(app.clone(), refused::layer))
         .layer(middleware::from_fn(request_id::layer))
         .layer(middleware::from_fn_with_state(metrics, measure::layer))
         .with_state(app)

@@ -26,6 +26,8 @@ pub struct Metrics {
     writer_written: Gauge,
     writer_lost: Gauge,
     writer_failures: Gauge,
+    audit_written: Gauge,
+    audit_last: Gauge,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -60,6 +62,8 @@ impl Default for Metrics {
             writer_written: gauge("dispatch_run_writer_written", "Runs written since the start"),
             writer_lost: gauge("dispatch_run_writer_lost", "Finished runs that were not recorded"),
             writer_failures: gauge("dispatch_run_writer_failures", "Writes that were repeated"),
+            audit_written: gauge("dispatch_audit_written", "Entries written since the start"),
+            audit_last: gauge("dispatch_audit_last", "The last entry this server has written"),
             registry: Mutex::new(registry),
         }
     }
@@ -91,6 +95,9 @@ impl Metrics {
         set(&self.writer_written, writer.written);
         set(&self.writer_lost, writer.lost);
         set(&self.writer_failures, writer.failures);
+        let (written, last) = store.audit_stats();
+        set(&self.audit_written, written);
+        self.audit_last.set(last);
         let mut text = String::new();
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         encode(&mut text, &registry).expect("writing to a String does not fail");

@@ -18,7 +18,7 @@ on_both!(an_organization_goes_when_it_holds_nothing_but_runs, |store| {
     let missing = store.insert_in_organization(&function("b", "f")).await;
     assert!(matches!(missing, Err(Error::Missing)), "{missing:?}");
     store.run_record(&ended(run_of("a", "f"))).await;
-    let left = store.organization_remove(&made).await.unwrap();
+    let left = store.organization_remove(&made, None).await.unwrap();
     assert_eq!(left, [(ResourceKind::Function, 1)]);
 
     let f = store.by_name::<Function>(&org("a"), &name("f")).await.unwrap().unwrap();
@@ -27,10 +27,10 @@ on_both!(an_organization_goes_when_it_holds_nothing_but_runs, |store| {
     let before = organization("a");
     let stale =
         Resource { meta: dispatch_model::Meta { revision: 1, ..made.meta.clone() }, ..before };
-    let refused = store.organization_remove(&stale).await;
+    let refused = store.organization_remove(&stale, None).await;
     assert!(matches!(refused, Err(Error::Stale { current: 2 })), "{refused:?}");
-    assert_eq!(store.organization_remove(&made).await.unwrap(), []);
-    let gone = store.organization_remove(&made).await;
+    assert_eq!(store.organization_remove(&made, None).await.unwrap(), []);
+    let gone = store.organization_remove(&made, None).await;
     assert!(matches!(gone, Err(Error::Missing)), "{gone:?}");
     let runs = store.run_list(&org("a"), &RunQuery::default()).await.unwrap();
     assert!(runs.items.is_empty(), "an organization of that name would find them");
@@ -45,7 +45,7 @@ on_both!(of_a_deletion_and_a_creation_one_happens, |store| {
         let inside = function(&called, "f");
         let (creating, deleting) = (store.clone(), store.clone());
         let creation = tokio::spawn(async move { creating.insert_in_organization(&inside).await });
-        let deletion = tokio::spawn(async move { deleting.organization_remove(&made).await });
+        let deletion = tokio::spawn(async move { deleting.organization_remove(&made, None).await });
         let (creation, deletion) = (creation.await.unwrap(), deletion.await.unwrap().unwrap());
         let there = store.by_name::<Function>(&org(&called), &name("f")).await.unwrap();
         match creation {

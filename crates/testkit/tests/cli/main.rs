@@ -1,6 +1,7 @@
 //! The built `dispatch` against the built server: every word of v1 that this version has, and what
 //! was added. One file for each group of commands.
 
+mod audit;
 mod bench;
 mod complete;
 mod context;
