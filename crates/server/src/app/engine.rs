@@ -55,16 +55,10 @@ impl App {
     ) -> Result<Resource<Engine>> {
         self.authorizer.authorize_global(caller, Action::Create, RESOURCE)?;
         let (name, tags, spec) = (shape.name()?, shape.tags()?, shape.spec()?);
-        self.authorizer.authorize_one(
-            caller,
-            Action::Create,
-            Engine::KIND,
-            name.as_str(),
-            &tags,
-        )?;
-        self.check_organizations(&spec.organizations, &[])?;
-        self.engine_maker.check(name.as_str(), &spec).await?;
         let engine = Resource::new(operators(), name, tags, State::Initialized, spec);
+        self.may(caller, Action::Create, &engine)?;
+        self.check_organizations(&engine.spec.organizations, &[])?;
+        self.engine_maker.check(engine.meta.name.as_str(), &engine.spec).await?;
         Ok(self.shown(self.insert(caller, engine).await?))
     }
 

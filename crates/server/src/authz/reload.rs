@@ -106,3 +106,21 @@ async fn read(store: &Store) -> anyhow::Result<Stored> {
         groups: store.list_all::<Group>(&everything).await?.items,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn of_many_who_ask_while_one_reads_one_reads_for_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}/t.db", folder.path().display());
+        let store = Store::open(&url, dispatch_store::Options::default()).await.unwrap();
+        let authorizer = Authorizer::load(&store).await.unwrap();
+        let before = authorizer.reload.begun.load(Ordering::Acquire);
+        let all = (0..50).map(|_| authorizer.reload(&store));
+        futures::future::try_join_all(all).await.unwrap();
+        // The first, and one that began after all others had asked.
+        assert_eq!(authorizer.reload.begun.load(Ordering::Acquire) - before, 2);
+    }
+}
