@@ -58,7 +58,7 @@ impl App {
             let partly = object.is_none()
                 && matches!(self.authorizer.reach(caller, action, resource), Reach::Some(_));
             match self.authorizer.explain(caller, action, resource, object) {
-                Some(explanation) => self.tell(caller, explanation, partly, &mut answer),
+                Some(explanation) => self.say_why(caller, explanation, partly, &mut answer),
                 None => answer.reason = Some(without_rules(caller).to_owned()),
             }
         }
@@ -66,7 +66,7 @@ impl App {
         Ok(answer)
     }
 
-    fn tell(
+    fn say_why(
         &self,
         caller: &Caller,
         mut explanation: Explanation,

@@ -55,7 +55,8 @@ impl App {
     ) -> Result<Resource<Engine>> {
         self.authorizer.authorize_global(caller, Action::Create, RESOURCE)?;
         let (name, tags, spec) = (shape.name()?, shape.tags()?, shape.spec()?);
-        let engine = Resource::new(operators(), name, tags, State::Initialized, spec);
+        let engine: Resource<Engine> =
+            Resource::new(operators(), name, tags, State::Initialized, spec);
         self.may(caller, Action::Create, &engine)?;
         self.check_organizations(&engine.spec.organizations, &[])?;
         self.engine_maker.check(engine.meta.name.as_str(), &engine.spec).await?;
