@@ -150,12 +150,7 @@ fn deed() -> impl Strategy<Value = Deed> {
 }
 
 /// Whether the author may, and what is so afterwards. None when there is nothing to change.
-fn act(
-    policies: &Policies,
-    plan: &Plan,
-    deed: &Deed,
-    author: &Principal,
-) -> Option<(bool, Plan)> {
+fn act(policies: &Policies, plan: &Plan, deed: &Deed, author: &Principal) -> Option<(bool, Plan)> {
     let may = |at: &str, change: Change<'_>| policies.may_grant(author, &org(at), change).is_ok();
     let mut next = plan.clone();
     let may = match deed {
