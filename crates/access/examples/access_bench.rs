@@ -1,10 +1,10 @@
 //! What a decision costs among 10,000 policies.
 //!
-//! `cargo run --release -p dispatch-access --example access_bench` prints nanoseconds for each shape
-//! that so many policies can have, by one thread and by two at once. Each decision is timed alone
-//! (the clock's own time is in it, and printed), each is another one than that before. *Cold* is with
-//! 4 MiB of other memory read before each decision, as a busy server does. The last columns are what
-//! compiling all policies takes, and compiling them again after one has changed.
+//! `cargo run --release -p dispatch-access --example access_bench` prints nanoseconds for each
+//! shape that so many policies can have, by one thread and by two at once. Each decision is timed
+//! alone (the clock's own time is in it, and printed), each is another one than that before. *Cold*
+//! is with 4 MiB of other memory read before each decision, as a busy server does. The last columns
+//! are what compiling all policies takes, and compiling them again after one has changed.
 
 use std::collections::HashSet;
 use std::hint::black_box;

@@ -1,5 +1,5 @@
-//! Nobody gives what they do not have: changes of policies, roles, groups and accounts, held against
-//! the rights of whoever makes them.
+//! Nobody gives what they do not have: changes of policies, roles, groups and accounts, held
+//! against the rights of whoever makes them.
 
 use std::collections::HashSet;
 use std::fmt;

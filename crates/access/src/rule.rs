@@ -81,8 +81,8 @@ impl Rule {
         self.effect == Effect::Deny
     }
 
-    /// Whether it holds, by this crate's own reading; `unknown` is the answer where the object would
-    /// have to be known.
+    /// Whether it holds, by this crate's own reading; `unknown` is the answer where the object
+    /// would have to be known.
     pub fn fits(&self, facts: &Facts<'_>, unknown: bool) -> bool {
         self.subjects.have(facts)
             && self.scope_fits(facts, unknown)
@@ -90,8 +90,8 @@ impl Rule {
             && self.condition.holds(facts, unknown)
     }
 
-    /// Whether it holds by Cedar's judgement, which is asked only of rules that fit. What is not known
-    /// counts for a denial and against a permission.
+    /// Whether it holds by Cedar's judgement, which is asked only of rules that fit. What is not
+    /// known counts for a denial and against a permission.
     pub fn holds(&self, facts: &Facts<'_>) -> bool {
         let denies = self.denies();
         self.fits(facts, denies)

@@ -50,7 +50,8 @@ fn row(text: &str, shape: &str, measure: &'static str) -> Result<Row> {
         measure,
         bar: "≤ 20 µs p99",
         seen: format!(
-            "p50 {}, p99 of two threads at once {} (caches emptied before each: {}); compiled in {} ms",
+            "p50 {}, p99 of two threads at once {} (caches emptied before each: {}); compiled in \
+             {} ms",
             us(p50),
             us(two),
             us(cold),

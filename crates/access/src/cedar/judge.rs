@@ -61,8 +61,8 @@ impl Judge {
         }
     }
 
-    /// Whether the rule, which this is of, holds. Only what it asks for is shown to Cedar, so that it
-    /// costs nothing how many groups and tags there are besides.
+    /// Whether the rule, which this is of, holds. Only what it asks for is shown to Cedar, so that
+    /// it costs nothing how many groups and tags there are besides.
     pub fn holds(&self, rule: &Rule, facts: &Facts<'_>) -> bool {
         let named = |group: &&&str| rule.subjects.groups.contains(**group);
         let asked = |key: &str| rule.condition.tags.iter().any(|(own, _)| &**own == key);
@@ -72,7 +72,8 @@ impl Judge {
             zones: rule.condition.hours.iter().map(|hours| hours.zone).collect(),
             source: rule.condition.sources.is_some(),
         };
-        // What cannot be asked, or fails, denies: by a denial that holds, or a permission that does not.
+        // What cannot be asked, or fails, denies: by a denial that holds, or a permission that does
+        // not.
         let denies = rule.denies();
         let Some(response) = ask(&self.set, facts, &shown) else { return denies };
         if response.diagnostics().errors().next().is_some() {

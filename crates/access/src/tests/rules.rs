@@ -1,5 +1,9 @@
 //! Whom a rule names, where it holds, and what wins.
 
+use dispatch_model::application::APPLICATION_TAG;
+use dispatch_model::policy::{Condition, MAX_ADDRESSES, MAX_ROLES, MAX_RULES, Rule};
+use dispatch_model::role::MAX_RESOURCES;
+
 use super::kit::*;
 use crate::{Policies, Principal, Stored};
 
@@ -197,4 +201,43 @@ fn what_has_not_changed_is_not_compiled_again() {
     table(&second, &[("a/ada get function", false)]);
     let none = Policies::new(&Stored::default(), Some(&second));
     table(&none, &[("a/ada get function", false)]);
+}
+
+#[test]
+fn the_largest_rule_there_can_be_is_taken_whole() {
+    let many = |count: usize, entry: &dyn Fn(usize) -> String| (0..count).map(entry).collect();
+    let condition = Condition {
+        tags: (0..MAX_ADDRESSES).map(|n| (format!("k{n}"), format!("v{n}"))).collect(),
+        source_addresses: many(MAX_ADDRESSES, &|n| format!("10.{n}.0.0/16")),
+        ..Condition::default()
+    };
+    let tags: Vec<(&str, &str)> =
+        condition.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    let question = ask("a/user-255 get function/f-255-x").from("10.63.0.1");
+    let application = [(APPLICATION_TAG, "app-255")];
+    let question = question.tagged(&[&tags[..], &application[..]].concat());
+    let own = Rule {
+        subjects: many(MAX_RULES, &|n| format!("user-{n}")),
+        actions: vec!["get".to_owned()],
+        resources: many(MAX_RULES, &|n| format!("function/f-{n}-*")),
+        applications: many(MAX_RULES, &|n| format!("app-{n}")),
+        condition,
+        ..Rule::default()
+    };
+    let roles: Vec<String> = many(MAX_ROLES, &|n| format!("role-{n}"));
+    let by_roles = Rule { actions: vec![], resources: vec![], roles: roles.clone(), ..own.clone() };
+    let resources: Vec<String> = many(MAX_RESOURCES, &|n| format!("function/f-{n}-*"));
+    let spec = role_spec(&[("get", &resources.join(","))]);
+    spec.check().unwrap();
+    for rule in [own, by_roles] {
+        rule.check("rules[0]").unwrap();
+        let mut world = World::new().policy("a", "p", vec![rule]);
+        for role in &roles {
+            world = world.role("a", role, spec.clone());
+        }
+        let policies = world.build();
+        assert_eq!(policies.broken(), []);
+        assert!(question.allowed(&policies));
+        assert!(!question.clone().from("10.64.0.1").allowed(&policies));
+    }
 }
