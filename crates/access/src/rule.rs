@@ -10,6 +10,7 @@ use dispatch_model::{Name, OrgName};
 use crate::cedar::Judge;
 use crate::condition::Condition;
 use crate::facts::Facts;
+use crate::pattern::Names;
 use crate::role::Permission;
 
 /// Which rule of which policy.
@@ -110,6 +111,12 @@ impl Rule {
 
     pub fn permissions(&self) -> impl Iterator<Item = &Permission> {
         self.scopes.iter().flat_map(|scope| scope.permissions.iter())
+    }
+
+    /// Whether it is about some things of a kind only.
+    pub fn asks_names(&self) -> bool {
+        let mut patterns = self.permissions().flat_map(|permission| &permission.patterns);
+        patterns.any(|pattern| pattern.names != Names::All)
     }
 
     /// What of it fits the action and the resource.

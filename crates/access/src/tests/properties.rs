@@ -35,6 +35,9 @@ impl Naive {
             groups: facts.groups.clone(),
             tags: facts.tags().into_iter().flatten().collect(),
             zones: vec![chrono_tz::UTC, chrono_tz::Europe::Vienna],
+            name: true,
+            known: true,
+            now: true,
             source: true,
         };
         let response = cedar(&self.set, &facts, &shown).unwrap();
