@@ -6,8 +6,8 @@ use dispatch_model::{Name, OrgName};
 
 use crate::rule::Which;
 
-/// Something that is stored and does not hold as it is written. It never allows more for that: a part
-/// that cannot be read allows nothing, and denies everything.
+/// Something that is stored and does not hold as it is written. It never allows more for that: a
+/// part that cannot be read allows nothing, and denies everything.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Broken {
     pub org: OrgName,

@@ -76,8 +76,8 @@ impl Unfit {
 }
 
 impl Policies {
-    /// Decides as [`Policies::decide`] does, and says why. It looks at every rule of the principal's
-    /// organization: it is for people.
+    /// Decides as [`Policies::decide`] does, and says why. It looks at every rule of the
+    /// principal's organization: it is for people.
     ///
     /// Rules that come near may be about others ([`Unfit::Subject`]): whom to show those is for the
     /// caller to decide.

@@ -1,5 +1,5 @@
-//! Nobody gives what they do not have: changes of policies, roles, groups and accounts, held against
-//! the rights of whoever makes them.
+//! Nobody gives what they do not have: changes of policies, roles, groups and accounts, held
+//! against the rights of whoever makes them.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -162,8 +162,8 @@ impl Grant<'_> {
                 found.or_else(|| denies.then(everything)).unwrap_or_default()
             };
             let (wider, base) = if denies { (of(&old), of(&new)) } else { (of(&new), of(&old)) };
-            let had = |permission: &&Permission| !base.contains(permission);
-            let permissions = wider.iter().filter(had).collect();
+            let new = |own: &&Permission| !base.iter().any(|base| base.covers(own));
+            let permissions = wider.iter().filter(new).collect();
             self.cover(&Region { permissions, ..Region::of(rule) })
         })
     }

@@ -1,6 +1,6 @@
 //! Finds the rules that may hold: by who asks, by what it is about and by its application. Each way
-//! gives lists of rules; the way with the fewest is walked. So it costs nothing how many rules there
-//! are for others, nor how many name the same subject for other things.
+//! gives lists of rules; the way with the fewest is walked. So it costs nothing how many rules
+//! there are for others, nor how many name the same subject for other things.
 
 use std::collections::{BTreeSet, HashMap};
 

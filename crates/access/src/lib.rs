@@ -1,8 +1,9 @@
-//! Decides who may do what: rules of policies, roles, groups, denials and conditions, judged by Cedar.
+//! Decides who may do what: rules of policies, roles, groups, denials and conditions, judged by
+//! Cedar.
 //!
-//! Nothing here does IO, waits, or knows a clock: what is stored, the time and where a request comes
-//! from are passed in. [`Policies`] is compiled whole from what is stored and never changes after;
-//! whoever keeps one swaps it for the next. An index by organization, subject, resource and
+//! Nothing here does IO, waits, or knows a clock: what is stored, the time and where a request
+//! comes from are passed in. [`Policies`] is compiled whole from what is stored and never changes
+//! after; whoever keeps one swaps it for the next. An index by organization, subject, resource and
 //! application picks the rules that may hold; Cedar says of each that counts whether it does.
 
 mod action;

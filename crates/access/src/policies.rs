@@ -131,8 +131,8 @@ impl Policies {
         Facts::new(request, groups)
     }
 
-    /// Where the rules stand that can be about a request: those of its organization, for subjects of
-    /// that, and those of the subject's own that hold everywhere.
+    /// Where the rules stand that can be about a request: those of its organization, for subjects
+    /// of that, and those of the subject's own that hold everywhere.
     pub(crate) fn tables<'a>(&'a self, facts: &Facts<'_>) -> impl Iterator<Item = &'a Table> {
         let home = facts.request.principal.home.as_ref();
         let own = home.and_then(|home| self.tables.get(home));

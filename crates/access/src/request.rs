@@ -18,8 +18,8 @@ pub struct Principal {
     pub groups: Vec<String>,
 }
 
-/// The thing that is asked about, as it is or as it would be made. Who changes a thing asks twice: of
-/// what is there, and of what it would be.
+/// The thing that is asked about, as it is or as it would be made. Who changes a thing asks twice:
+/// of what is there, and of what it would be.
 #[derive(Debug, Clone, Copy)]
 pub struct Object<'a> {
     /// Of a run, the name of its function; below `iam`, the kind and the name (`group/ops`).
@@ -28,8 +28,8 @@ pub struct Object<'a> {
     pub tags: Option<&'a Tags>,
 }
 
-/// A question. Without an object it is about a whole kind, whatever there is of it: then a rule that
-/// allows must hold for all of it, and one that denies need only reach a part.
+/// A question. Without an object it is about a whole kind, whatever there is of it: then a rule
+/// that allows must hold for all of it, and one that denies need only reach a part.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
     pub principal: &'a Principal,

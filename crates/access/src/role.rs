@@ -109,6 +109,12 @@ impl Permission {
         if wide && unread { Permission::everything() } else { permission }
     }
 
+    /// Whether all the other gives is given by this one.
+    pub fn covers(&self, other: &Permission) -> bool {
+        let one = |pattern: &Pattern| self.patterns.iter().any(|own| own.covers(pattern));
+        self.actions.covers(other.actions) && other.patterns.iter().all(one)
+    }
+
     pub fn fits(&self, action: Action, word: &str, name: Option<&str>, unknown: bool) -> bool {
         self.actions.has(action) && self.patterns.iter().any(|p| p.fits(word, name, unknown))
     }

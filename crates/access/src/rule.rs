@@ -10,6 +10,7 @@ use dispatch_model::{Name, OrgName};
 use crate::cedar::Judge;
 use crate::condition::Condition;
 use crate::facts::Facts;
+use crate::pattern::Names;
 use crate::role::Permission;
 
 /// Which rule of which policy.
@@ -81,8 +82,8 @@ impl Rule {
         self.effect == Effect::Deny
     }
 
-    /// Whether it holds, by this crate's own reading; `unknown` is the answer where the object would
-    /// have to be known.
+    /// Whether it holds, by this crate's own reading; `unknown` is the answer where the object
+    /// would have to be known.
     pub fn fits(&self, facts: &Facts<'_>, unknown: bool) -> bool {
         self.subjects.have(facts)
             && self.scope_fits(facts, unknown)
@@ -90,8 +91,8 @@ impl Rule {
             && self.condition.holds(facts, unknown)
     }
 
-    /// Whether it holds by Cedar's judgement, which is asked only of rules that fit. What is not known
-    /// counts for a denial and against a permission.
+    /// Whether it holds by Cedar's judgement, which is asked only of rules that fit. What is not
+    /// known counts for a denial and against a permission.
     pub fn holds(&self, facts: &Facts<'_>) -> bool {
         let denies = self.denies();
         self.fits(facts, denies)
@@ -110,6 +111,12 @@ impl Rule {
 
     pub fn permissions(&self) -> impl Iterator<Item = &Permission> {
         self.scopes.iter().flat_map(|scope| scope.permissions.iter())
+    }
+
+    /// Whether it is about some things of a kind only.
+    pub fn asks_names(&self) -> bool {
+        let mut patterns = self.permissions().flat_map(|permission| &permission.patterns);
+        patterns.any(|pattern| pattern.names != Names::All)
     }
 
     /// What of it fits the action and the resource.

@@ -61,8 +61,8 @@ impl Judge {
         }
     }
 
-    /// Whether the rule, which this is of, holds. Only what it asks for is shown to Cedar, so that it
-    /// costs nothing how many groups and tags there are besides.
+    /// Whether the rule, which this is of, holds. Only what it asks for is shown to Cedar, so that
+    /// it costs nothing how many groups and tags there are besides.
     pub fn holds(&self, rule: &Rule, facts: &Facts<'_>) -> bool {
         let named = |group: &&&str| rule.subjects.groups.contains(**group);
         let asked = |key: &str| rule.condition.tags.iter().any(|(own, _)| &**own == key);
@@ -70,9 +70,13 @@ impl Judge {
             groups: facts.groups.iter().filter(named).copied().collect(),
             tags: facts.tags().into_iter().flatten().filter(|(key, _)| asked(key)).collect(),
             zones: rule.condition.hours.iter().map(|hours| hours.zone).collect(),
+            name: rule.asks_names(),
+            known: !rule.applications.is_empty() || !rule.condition.tags.is_empty(),
+            now: rule.condition.not_before_ms.or(rule.condition.not_after_ms).is_some(),
             source: rule.condition.sources.is_some(),
         };
-        // What cannot be asked, or fails, denies: by a denial that holds, or a permission that does not.
+        // What cannot be asked, or fails, denies: by a denial that holds, or a permission that does
+        // not.
         let denies = rule.denies();
         let Some(response) = ask(&self.set, facts, &shown) else { return denies };
         if response.diagnostics().errors().next().is_some() {
@@ -90,6 +94,10 @@ pub(crate) struct Shown<'a> {
     pub groups: Vec<&'a str>,
     pub tags: Vec<(&'a String, &'a String)>,
     pub zones: Vec<Tz>,
+    pub name: bool,
+    /// Whether tags are known, and the application.
+    pub known: bool,
+    pub now: bool,
     pub source: bool,
 }
 
@@ -122,22 +130,27 @@ fn uid(of: &EntityTypeName, id: impl AsRef<str>) -> EntityUid {
 
 fn entity_of_thing(thing: EntityUid, facts: &Facts<'_>, shown: &Shown<'_>) -> Option<Entity> {
     let text = |text: &str| RestrictedExpression::new_string(text.to_owned());
-    let known = RestrictedExpression::new_bool(facts.tags().is_some());
-    let mut attributes =
-        vec![("kind".to_owned(), text(facts.request.resource)), ("known".to_owned(), known)];
-    attributes.extend(facts.name.map(|name| ("name".to_owned(), text(name))));
-    attributes.extend(facts.application.map(|name| ("application".to_owned(), text(name))));
+    let mut attributes = vec![("kind".to_owned(), text(facts.request.resource))];
+    let name = facts.name.filter(|_| shown.name);
+    attributes.extend(name.map(|name| ("name".to_owned(), text(name))));
+    if shown.known {
+        let known = RestrictedExpression::new_bool(facts.tags().is_some());
+        attributes.push(("known".to_owned(), known));
+        attributes.extend(facts.application.map(|name| ("application".to_owned(), text(name))));
+    }
     let tags = shown.tags.iter().map(|(key, value)| ((*key).clone(), text(value)));
     let above = [uid(&TYPES.organization, facts.request.org)];
     Entity::new_with_tags(thing, attributes, above, tags).ok()
 }
 
 fn context(facts: &Facts<'_>, shown: &Shown<'_>) -> Option<Context> {
-    let now = RestrictedExpression::new_long(facts.request.now_ms);
-    let mut pairs = vec![("now".to_owned(), now)];
+    let mut pairs = Vec::new();
+    if shown.now {
+        pairs.push(("now".to_owned(), RestrictedExpression::new_long(facts.request.now_ms)));
+    }
     if let Some(from) = facts.request.from.filter(|_| shown.source) {
         let address = RestrictedExpression::new_ip(cedar_text(from));
         pairs.push(("source".to_owned(), address));
     }
-    Context::from_pairs(pairs).ok()
+    if pairs.is_empty() { Some(Context::empty()) } else { Context::from_pairs(pairs).ok() }
 }
