@@ -3,6 +3,7 @@
 //! The machine is noisy, so what counts are ratios between alternating rounds. The server and
 //! what it starts run on the first core, the load on the second.
 
+mod access;
 mod baseline;
 mod engines;
 mod fleet;
@@ -60,6 +61,7 @@ const MEASURES: &[(&str, Measure)] = &[
     ("idle", scale::idle),
     ("routes", scale::routes),
     ("placement", placement::measure),
+    ("access", access::measure),
     ("engines", engines::overhead),
     ("images-rebuild", images::rebuild),
     ("images-update", images::update),
@@ -78,6 +80,7 @@ const EXAMPLES: &[&str] = &[
     "python_layout",
     "fill_content",
     "placement_bench",
+    "access_bench",
     "overhead",
 ];
 

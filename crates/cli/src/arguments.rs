@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::command::{
-    api_object, audit, context, create, delete, edit, engine, exec, explain, get, iam, init,
+    api_object, audit, auth, context, create, delete, edit, engine, exec, explain, get, iam, init,
     inspect, log, login, manage, prune, rebuild, replay, rollout, scan, service, version,
 };
 use crate::printer::Format;
@@ -119,8 +119,10 @@ pub enum Command {
     Log(log::Log),
     /// Run a dead letter again
     Replay(replay::Replay),
-    /// Organizations, policies and service accounts
+    /// Organizations, policies, roles, groups and service accounts
     Iam(iam::Iam),
+    /// What one may do, and why
+    Auth(auth::Auth),
     /// Who changed what and who was refused
     Audit(audit::Audit),
     /// Sign in

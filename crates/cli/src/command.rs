@@ -2,11 +2,13 @@
 
 pub mod api_object;
 pub mod audit;
+pub mod auth;
 pub mod bootstrap;
 pub mod context;
 pub mod create;
 pub mod create_engine;
 pub mod create_placement;
+mod create_policy;
 pub mod delete;
 pub mod difference;
 pub mod docs;
@@ -97,6 +99,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         Command::Promote(promote) => promote.promote(&context).await,
         Command::Undo(undo) => undo.undo(&context).await,
         Command::Iam(iam) => iam.run(&context).await,
+        Command::Auth(auth) => auth.run(&context).await,
         Command::Login(login) => login.run(context, global).await,
         Command::Logout => login::logout(context),
         Command::Context(command) => command.run(context),

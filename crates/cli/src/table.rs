@@ -6,6 +6,8 @@ use serde_json::Value;
 use crate::noun::Noun;
 use crate::time;
 
+mod words;
+
 type Cell = fn(&Value) -> String;
 
 fn text(value: &Value) -> String {
@@ -101,6 +103,11 @@ fn columns(noun: Noun) -> (Columns, Columns) {
         Noun::Policy => {
             (vec![name, ("GLOBAL", |v| or(v, "global", "false")), created], vec![("RULES", rules)])
         }
+        Noun::Role => {
+            let built_in: Cell = |v| or(v, "builtIn", "false");
+            (vec![name, ("PERMISSIONS", permissions), ("BUILT IN", built_in), created], vec![])
+        }
+        Noun::Group => (vec![name, column!("MEMBERS", "members"), created], vec![]),
         Noun::Organization | Noun::Serviceaccount => (vec![name, created], vec![]),
     }
 }
@@ -169,11 +176,13 @@ fn rule_names(policy: &Value) -> String {
 }
 
 fn rules(policy: &Value) -> String {
-    let rule = |rule: &Value| {
-        let part = |field: &str| text(&rule[field]);
-        format!("{} may {} {}", part("subjects"), part("actions"), part("resources"))
-    };
-    policy["rules"].as_array().into_iter().flatten().map(rule).collect::<Vec<_>>().join("\n")
+    let rules = policy["rules"].as_array().into_iter().flatten();
+    rules.map(words::rule).collect::<Vec<_>>().join("\n")
+}
+
+fn permissions(role: &Value) -> String {
+    let all = role["permissions"].as_array().into_iter().flatten();
+    all.map(words::permission).collect::<Vec<_>>().join("\n")
 }
 
 /// A table of resources.
@@ -200,6 +209,23 @@ pub fn runs(items: &[Value], wide: bool) -> String {
         shown.push(column!("ENGINE", "engine"));
         shown.push(column!("ATTEMPTS", "attempts"));
         shown.push(column!("REASON", "reason"));
+    }
+    table(&shown, items)
+}
+
+/// A table of what one may do, and must not do.
+pub fn rights(items: &[Value], wide: bool) -> String {
+    let mut shown = vec![
+        ("EFFECT", (|v| or(v, "effect", "allow")) as Cell),
+        column!("ACTIONS", "actions"),
+        column!("RESOURCES", "resources"),
+        ("APPLICATIONS", |v| or(v, "applications", "*")),
+        ("CONDITION", |v| words::condition(&v["condition"])),
+        column!("POLICY", "policy"),
+    ];
+    if wide {
+        shown.push(column!("ROLE", "role"));
+        shown.push(column!("ORGANIZATION", "organization"));
     }
     table(&shown, items)
 }

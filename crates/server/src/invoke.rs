@@ -33,6 +33,7 @@ mod placing;
 mod queue;
 mod retention;
 mod secrets;
+mod tags;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]

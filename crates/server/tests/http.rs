@@ -1,5 +1,7 @@
 //! What clients see of the REST API: one server in this process for each test, real HTTP.
 
+#[path = "http/access.rs"]
+mod access;
 #[path = "http/api.rs"]
 mod api;
 #[path = "http/audit.rs"]
@@ -10,6 +12,8 @@ mod authorization;
 mod base_image;
 #[path = "http/bootstrap.rs"]
 mod bootstrap;
+#[path = "http/can_i.rs"]
+mod can_i;
 #[path = "http/content.rs"]
 mod content;
 #[path = "http/edge.rs"]

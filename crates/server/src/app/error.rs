@@ -13,8 +13,18 @@ pub enum Error {
     /// No or bad credentials.
     #[error("{message}")]
     Unauthenticated { message: String },
-    #[error("{subject} may not {action} {resource} in organization {org}")]
-    Forbidden { subject: String, action: &'static str, resource: &'static str, org: String },
+    #[error("{subject} may not {action} {} in organization {org}", thing(resource, name.as_deref()))]
+    Forbidden {
+        subject: String,
+        action: &'static str,
+        resource: &'static str,
+        /// Of one thing, as policies call it.
+        name: Option<String>,
+        org: String,
+    },
+    /// A change of who may do what would give what its author does not have.
+    #[error("{subject} may not do this: {lacking}")]
+    Beyond { subject: String, lacking: String },
     #[error("{} {name} not found", kind.words())]
     NotFound { kind: ResourceKind, name: String },
     #[error("run {0} not found")]
@@ -42,13 +52,21 @@ pub enum Error {
     Internal(#[source] anyhow::Error),
 }
 
+/// `function checkout`; without a name the kind.
+fn thing(resource: &str, name: Option<&str>) -> String {
+    match name {
+        Some(name) => format!("{resource} {name}"),
+        None => resource.to_owned(),
+    }
+}
+
 impl Error {
     /// The documented code.
     pub fn code(&self) -> &'static str {
         match self {
             Error::Invalid(_) => code::API001,
             Error::Unauthenticated { .. } => code::IAM001,
-            Error::Forbidden { .. } => code::IAM002,
+            Error::Forbidden { .. } | Error::Beyond { .. } => code::IAM002,
             Error::NotFound { .. } | Error::RunNotFound(_) | Error::NoEngineType { .. } => {
                 code::API002
             }

@@ -7,7 +7,7 @@ use dispatch_wire::ToModel as _;
 
 use super::resource::{check, check_same_name};
 use super::{App, Caller, Deletion, Error, Precondition, Result};
-use crate::authz::{Action, IAM};
+use crate::authz::{Action, IAM, reaches};
 
 impl App {
     pub async fn organization_create(
@@ -28,11 +28,12 @@ impl App {
         caller: &Caller,
         name: &str,
     ) -> Result<Resource<Organization>> {
-        self.authorizer.authorize(caller, Action::Get, Organization::KIND.policy_resource())?;
+        self.authorizer.authorize_some(caller, Action::Get, IAM)?;
         let (org, found) = self.organization(name).await?;
         if !self.authorizer.sees_organization(caller, &org) {
             return Err(missing(name));
         }
+        self.may(caller, Action::Get, &found)?;
         Ok(found)
     }
 
@@ -42,9 +43,11 @@ impl App {
         caller: &Caller,
         query: &ListQuery,
     ) -> Result<Page<Resource<Organization>>> {
-        self.authorizer.authorize(caller, Action::Get, Organization::KIND.policy_resource())?;
+        let reach = self.authorizer.authorize_some(caller, Action::Get, IAM)?;
         let mut page = self.store.list_all::<Organization>(query).await?;
-        page.items.retain(|found| self.authorizer.sees_organization(caller, &found.meta.org));
+        page.items.retain(|found| {
+            self.authorizer.sees_organization(caller, &found.meta.org) && reaches(&reach, found)
+        });
         Ok(page)
     }
 
@@ -77,6 +80,7 @@ impl App {
     ) -> Result<Resource<Organization>> {
         self.authorizer.authorize_global(caller, Action::Delete, IAM)?;
         let (_, found) = self.organization(name).await?;
+        self.may(caller, Action::Delete, &found)?;
         check(how.precondition, &found)?;
         let told = self.told(caller.act("delete"), Some(&found), None);
         let removed = self.store.audited(&told).organization_remove(&found).await;

@@ -19,8 +19,10 @@ impl App {
         caller: &Caller,
         shape: wire::Secret,
     ) -> Result<Resource<Secret>> {
-        self.authorizer.authorize(caller, Action::Create, RESOURCE)?;
+        self.authorizer.authorize_some(caller, Action::Create, RESOURCE)?;
         let (name, tags) = shape.checked()?;
+        let kind = Secret::KIND;
+        self.authorizer.authorize_one(caller, Action::Create, kind, name.as_str(), &tags)?;
         let spec = self.sealed(caller, &name, &shape)?;
         let secret = Resource::new(caller.org.clone(), name, tags, State::Ready, spec);
         self.insert_by(caller.act("create").saying(&keys(&shape)), secret).await
@@ -55,7 +57,7 @@ impl App {
         mut shape: wire::Secret,
         precondition: Precondition,
     ) -> Result<Resource<Secret>> {
-        self.authorizer.authorize(caller, Action::Update, RESOURCE)?;
+        self.authorizer.authorize_some(caller, Action::Update, RESOURCE)?;
         check_same_name(&shape.name, name)?;
         shape.name = name.to_owned();
         let (checked, tags) = shape.checked()?;
@@ -77,8 +79,7 @@ impl App {
         name: &str,
         how: Deletion,
     ) -> Result<Option<String>> {
-        self.authorizer.authorize(caller, Action::Delete, Secret::KIND.policy_resource())?;
-        let secret = self.find::<Secret>(&caller.org, name).await?;
+        let secret = self.found::<Secret>(caller, Action::Delete, name).await?;
         check(how.precondition, &secret)?;
         let used = self.used_by(&secret, how.protect).await?;
         self.remove(caller.act("delete"), &secret).await?;

@@ -181,6 +181,7 @@ async fn build(
     let beside = (store.clone(), seal.clone());
     let sources = Arc::new(Sources(store.clone()));
     let metrics = Arc::new(Metrics::default());
+    metrics.register(|registry| authorizer.metrics().register(registry));
     let content_metrics = Arc::new(metrics.register(ContentMetrics::register));
     let contents =
         Contents::open(images, settings, languages, workshop, beside, sources, content_metrics)

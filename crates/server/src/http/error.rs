@@ -26,7 +26,7 @@ fn status(error: &Error) -> StatusCode {
     match error {
         Error::Invalid(_) => StatusCode::BAD_REQUEST,
         Error::Unauthenticated { .. } => StatusCode::UNAUTHORIZED,
-        Error::Forbidden { .. } => StatusCode::FORBIDDEN,
+        Error::Forbidden { .. } | Error::Beyond { .. } => StatusCode::FORBIDDEN,
         Error::NotFound { .. }
         | Error::RunNotFound(_)
         | Error::NoEngineType { .. }

@@ -13,7 +13,7 @@ use crate::app::{App, Deletion, Error, Precondition};
 
 type Pairs = Vec<(String, String)>;
 
-fn pairs(parts: &Parts) -> Result<Pairs, Violation> {
+pub(super) fn pairs(parts: &Parts) -> Result<Pairs, Violation> {
     let query = parts.uri.query().unwrap_or_default();
     let pairs: Pairs = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
     // No database takes the character NUL.
@@ -93,13 +93,13 @@ fn state(text: &str) -> Result<State, Violation> {
     })
 }
 
-fn tag(text: &str) -> Result<(String, String), Violation> {
+pub(super) fn tag(text: &str) -> Result<(String, String), Violation> {
     let pair = text.split_once('=').filter(|(key, _)| !key.is_empty());
     let pair = pair.map(|(key, value)| (key.to_owned(), value.to_owned()));
     pair.ok_or_else(|| Violation::new("tags", format!("{text:?} must have the form key=value")))
 }
 
-fn flag(name: &str, text: &str) -> Result<bool, Violation> {
+pub(super) fn flag(name: &str, text: &str) -> Result<bool, Violation> {
     match text {
         "" | "true" | "1" => Ok(true),
         "false" | "0" => Ok(false),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use dispatch_model::function::Serving;
 use dispatch_model::function_version::{FunctionReference, FunctionVersionSpec, Qualifier};
 use dispatch_model::placement::{Canary, PlacementSpec};
-use dispatch_model::{InvocationError, InvocationErrorType, Name, OrgName, ResourceKind};
+use dispatch_model::{InvocationError, InvocationErrorType, Name, OrgName, ResourceKind, Tags};
 use dispatch_placement::canary;
 use tokio::sync::{OnceCell, Semaphore};
 use uuid::Uuid;
@@ -23,6 +23,7 @@ pub struct Callable {
     pub function_id: Uuid,
     pub name: Name,
     pub image: String,
+    pub tags: Tags,
     pub serving: Serving,
     /// What holds for its placement.
     pub placement: Arc<PlacementSpec>,

@@ -93,6 +93,7 @@ impl Loader {
             function_id: meta.id,
             name: meta.name.clone(),
             image: function.spec.image.clone(),
+            tags: meta.tags.clone(),
             serving,
             placement: Arc::new(effective(&self.store, function).await?),
             versions: BTreeMap::new(),

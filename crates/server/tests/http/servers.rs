@@ -1,8 +1,13 @@
 //! Two servers on one database are one Dispatch.
 
+use std::time::{Duration, Instant};
+
 use base64::Engine as _;
-use dispatch_testkit::{Database, Options, Server, eventually};
+use dispatch_testkit::{Database, Options, Server, eventually, send};
+use reqwest::Method;
 use serde_json::{Value, json};
+
+use crate::iam::{BOOT, public_key, token};
 
 /// A handler that takes a second to load, and answers with a word.
 fn slow(word: &str) -> Value {
@@ -30,11 +35,15 @@ async fn says(server: &Server, word: &str) {
     .await;
 }
 
+fn root_key() -> String {
+    let key = base64::engine::general_purpose::STANDARD.encode([7; 32]);
+    format!("[seal]\nroot_key = \"{key}\"\n")
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_function_is_made_by_one_of_them() {
     let Some(database) = Database::postgres().await else { return };
-    let key = base64::engine::general_purpose::STANDARD.encode([7; 32]);
-    let options = Options { settings: format!("[seal]\nroot_key = \"{key}\"") };
+    let options = Options { settings: root_key() };
     let one = Server::start_on(database.clone(), options.clone()).await;
     let other = Server::start_on(database, options).await;
     one.image("python3").await;
@@ -49,4 +58,61 @@ async fn a_function_is_made_by_one_of_them() {
     assert!(updated - made <= 4, "{} writes", updated - made);
     says(&one, "two").await;
     says(&other, "two").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_may_do_what_is_the_same_on_both_within_a_second() {
+    let Some(database) = Database::postgres().await else { return };
+    let auth = format!(
+        "[auth]\nmode = \"required\"\n[bootstrap]\nuser = \"{BOOT}\"\npublic_key = \"{}\"\n",
+        public_key()
+    );
+    let options = Options { settings: root_key() + &auth };
+    let one = Server::start_on(database.clone(), options.clone()).await;
+    let other = Server::start_on(database, options).await;
+    let by = |server: &Server, issuer: &str, method: Method, path: &str| {
+        server.request(method, path).bearer_auth(token(issuer, 600))
+    };
+    let boot = async |method: Method, path: &str, body: &Value| {
+        send(by(&one, BOOT, method, path).json(body)).await
+    };
+    let account = json!({"name": "ci", "publicKey": public_key()});
+    boot(Method::POST, "/v1/iam/serviceaccount", &account).await.expect(201);
+    let group = json!({"name": "ops", "members": ["ci"]});
+    boot(Method::POST, "/v1/iam/group", &group).await.expect(201);
+    let role = |resource: &str| {
+        let permission = json!({"actions": ["get"], "resources": [resource]});
+        json!({"name": "reader", "permissions": [permission]})
+    };
+    boot(Method::POST, "/v1/iam/role", &role("secret")).await.expect(201);
+    let allow = json!({"subjects": ["group:ops"], "roles": ["reader"]});
+    let deny = json!({"subjects": ["ci"], "actions": ["*"], "resources": ["*"], "effect": "deny"});
+    let policy = |rules: Value| json!({"name": "p", "rules": rules});
+    boot(Method::POST, "/v1/iam/policy", &policy(json!([allow]))).await.expect(201);
+    let becomes = async |code: u16, what: &str| {
+        let from = Instant::now();
+        loop {
+            let get = by(&other, "dispatch/ci", Method::GET, "/v1/secret");
+            let status = send(get).await.status;
+            // What the first answers holds there from then on.
+            if status == code {
+                break;
+            }
+            assert!(from.elapsed() < Duration::from_secs(1), "{what}: {status} after a second");
+            tokio::task::yield_now().await;
+        }
+        let get = by(&one, "dispatch/ci", Method::GET, "/v1/secret");
+        send(get).await.expect(code);
+    };
+    becomes(200, "a policy").await;
+    boot(Method::PUT, "/v1/iam/policy/p", &policy(json!([allow, deny]))).await.expect(200);
+    becomes(403, "a denial").await;
+    boot(Method::PUT, "/v1/iam/policy/p", &policy(json!([allow]))).await.expect(200);
+    becomes(200, "its end").await;
+    boot(Method::PUT, "/v1/iam/role/reader", &role("function")).await.expect(200);
+    becomes(403, "a narrower role").await;
+    boot(Method::PUT, "/v1/iam/role/reader", &role("*")).await.expect(200);
+    becomes(200, "a wider role").await;
+    boot(Method::PUT, "/v1/iam/group/ops", &json!({"members": []})).await.expect(200);
+    becomes(403, "leaving a group").await;
 }
