@@ -109,10 +109,9 @@ impl<'a> Holdings<'a> {
             let one = |own: &Permission| {
                 own.actions.overlaps(actions) && own.patterns.iter().any(|p| p.overlaps(pattern))
             };
-            let both = |name: &Box<str>| region.applications.contains(name);
             (rule.applications.is_empty()
                 || region.applications.is_empty()
-                || rule.applications.iter().any(both))
+                || rule.applications.iter().any(|name| region.applications.contains(name)))
                 && rule.condition.overlaps(region.condition)
                 && rule.permissions().any(one)
         };

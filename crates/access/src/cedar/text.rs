@@ -105,8 +105,8 @@ fn applications(names: &[Box<str>], unknown: bool) -> String {
     if names.is_empty() {
         return "true".to_owned();
     }
-    let one = |name: &Box<str>| format!("resource.application == {}", quoted(name));
-    let own = any(names.iter().map(one).collect());
+    let tests = names.iter().map(|name| format!("resource.application == {}", quoted(name)));
+    let own = any(tests.collect());
     format!("if resource.known then (resource has application && {own}) else {unknown}")
 }
 
