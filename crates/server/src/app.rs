@@ -14,6 +14,7 @@ use crate::config::Limits;
 use crate::content::Contents;
 use crate::invoke::{EngineMaker, Engines, Invoker};
 use crate::seal::Seal;
+use crate::secrets::Secrets;
 use crate::telemetry::Metrics;
 
 pub mod access;
@@ -36,8 +37,10 @@ pub mod policy;
 pub mod prune;
 pub mod resource;
 pub mod rollout;
+pub mod root_key;
 pub mod run;
 pub mod secret;
+pub mod secret_version;
 pub mod service_account;
 pub mod vulnerability;
 pub mod watch;
@@ -52,6 +55,7 @@ pub struct App {
     pub authn: Arc<Authn>,
     pub authorizer: Arc<Authorizer>,
     pub seal: Arc<Seal>,
+    pub secrets: Arc<Secrets>,
     pub invoker: Arc<Invoker>,
     pub engines: Engines,
     pub engine_maker: Arc<EngineMaker>,

@@ -34,6 +34,7 @@ pub struct Config {
     pub auth: crate::authn::Settings,
     pub bootstrap: Bootstrap,
     pub seal: crate::seal::KeySource,
+    pub secrets: crate::secrets::Settings,
     pub log: Log,
 }
 

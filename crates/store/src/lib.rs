@@ -27,6 +27,9 @@ mod run_delete;
 mod run_queue;
 mod run_read;
 mod run_writer;
+mod secret_seal;
+mod secret_use;
+mod secret_version;
 mod setting;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -40,3 +43,4 @@ pub use error::{Error, Result};
 pub use label::ON;
 pub use resource_list::token_after;
 pub use run::{Accepted, Lease, RunQuery, RunWriterStats};
+pub use secret_seal::SealedContent;

@@ -87,6 +87,7 @@ fn run_of(in_org: &str, called: &str) -> Run {
         error: None,
         logs: dispatch_model::Logs::default(),
         secrets: Vec::new(),
+        secrets_used: Default::default(),
         services: Vec::new(),
         event: None,
         http_context: None,

@@ -29,6 +29,7 @@ use crate::gateway::{Gateway, GatewayMetrics};
 use crate::http::router::{router, without_trailing_slash};
 use crate::invoke::{EngineMaker, Invoker, RunMetrics};
 use crate::seal::Seal;
+use crate::secrets::{SecretMetrics, Secrets};
 use crate::telemetry::Metrics;
 
 /// What all of a process needs before anything else: one provider of cryptography.
@@ -149,6 +150,10 @@ async fn build(
     if resealed > 0 {
         tracing::info!(resealed, "secrets were sealed with the first root key");
     }
+    let metrics = Arc::new(Metrics::default());
+    let secret_metrics = metrics.register(SecretMetrics::register);
+    let secrets = Secrets::open(config.secrets.clone(), &store, seal.clone(), secret_metrics)?;
+    let secrets = Arc::new(secrets);
     first::organization(&store).await?;
     let authorizer = Authorizer::load(&store).await?;
     let bootstrap =
@@ -162,7 +167,7 @@ async fn build(
     let languages = config.process.languages()?;
     let engine_maker = Arc::new(EngineMaker {
         store: store.clone(),
-        seal: seal.clone(),
+        secrets: secrets.clone(),
         types,
         embedded: engines::embedded(&engines),
         beside: Beside {
@@ -172,9 +177,8 @@ async fn build(
         },
     });
     let settings = config.images.clone();
-    let beside = (store.clone(), seal.clone());
+    let beside = (store.clone(), &*seal, secrets.clone());
     let sources = Arc::new(Sources(store.clone()));
-    let metrics = Arc::new(Metrics::default());
     let content_metrics = Arc::new(metrics.register(ContentMetrics::register));
     let contents =
         Contents::open(images, settings, languages, workshop, beside, sources, content_metrics)
@@ -182,7 +186,7 @@ async fn build(
     let contents = Arc::new(contents);
     let run_metrics = Arc::new(metrics.register(RunMetrics::register));
     let runs = config.runs.clone();
-    let invoker = Invoker::new(store.clone(), seal.clone(), engines.clone(), run_metrics, runs);
+    let invoker = Invoker::new(store.clone(), secrets.clone(), engines.clone(), run_metrics, runs);
     let certificates = Certificates::open(&data_dir)?;
     let fingerprint = certificates.fingerprint();
     let gateway_metrics = metrics.register(GatewayMetrics::register);
@@ -196,7 +200,7 @@ async fn build(
         engine_health: config.engines.clone(),
         contents: contents.clone(),
         invoker: invoker.clone(),
-        seal: seal.clone(),
+        secrets: secrets.clone(),
         gateway,
         stop: stop.clone(),
         tasks: TaskTracker::new(),
@@ -208,6 +212,7 @@ async fn build(
         authn,
         authorizer,
         seal,
+        secrets,
         invoker,
         engines,
         engine_maker,
@@ -231,6 +236,7 @@ pub(super) async fn open_store(config: &Config) -> Result<Store> {
         },
         postgres_connections: store.postgres_connections,
         run_queue: store.run_queue,
+        secret_versions: config.secrets.versions,
         ..Options::default()
     };
     let opened = Store::open(&config.database_url(), options).await;
