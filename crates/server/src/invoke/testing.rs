@@ -145,7 +145,7 @@ impl Engine for TestEngine {
 }
 
 /// Takes the ciphertext for the value of the key `value`: sealing itself is tested in its room.
-struct Unsealed;
+pub struct Unsealed;
 
 impl OpenSealed for Unsealed {
     fn open_sealed(&self, _: &OrgName, _: &Name, sealed: &Sealed) -> anyhow::Result<Values> {

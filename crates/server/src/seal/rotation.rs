@@ -212,13 +212,12 @@ impl Seal {
 
     /// The same for the installation's own value.
     async fn reseal_own(&self, store: &Store) -> anyhow::Result<()> {
-        for sealed in own_sealed(store).await? {
-            if sealed.root_key_id != self.keys()[0].id() {
-                let renewed = serde_json::to_string(&self.renewed(&sealed)?)?;
-                store.setting_put(OWN, &renewed).await?;
-            }
+        let Some(sealed) = own_sealed(store).await? else { return Ok(()) };
+        if sealed.root_key_id == self.keys()[0].id() {
+            return Ok(());
         }
-        Ok(())
+        let renewed = serde_json::to_string(&self.renewed(&sealed)?)?;
+        Ok(store.setting_put(OWN, &renewed).await?)
     }
 }
 

@@ -30,7 +30,7 @@ const ALL: &str = "*";
 pub struct Stores(BTreeMap<String, Open>);
 
 /// One store, and to whom it is open.
-struct Open {
+pub(super) struct Open {
     kind: StoreKind,
     organizations: Vec<String>,
     /// Of Vault the path, of Kubernetes the namespace an organization's secrets lie in.
@@ -127,7 +127,8 @@ impl Open {
         store: &Store,
         seal: &Arc<dyn OpenSealed>,
     ) -> anyhow::Result<Self> {
-        let organizations = take(&mut table, "organizations")?.unwrap_or_default();
+        let organizations: Option<Vec<String>> = take(&mut table, "organizations")?;
+        let organizations = organizations.unwrap_or_default();
         let kind = match table.get("type").and_then(Value::as_str) {
             Some("vault") => StoreKind::Vault,
             Some("kubernetes") => StoreKind::Kubernetes,
@@ -212,4 +213,4 @@ impl SecretCredentials for Credentials {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
