@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::command::{
     api_object, context, create, delete, edit, engine, exec, explain, get, iam, init, inspect, log,
-    login, manage, prune, rebuild, replay, rollout, scan, service, version,
+    login, manage, prune, rebuild, replay, rollback, rollout, rotate, scan, service, version,
 };
 use crate::printer::Format;
 use crate::value;
@@ -103,6 +103,7 @@ pub enum Command {
     /// Show known vulnerabilities of images and functions
     Scan(scan::Scan),
     Rebuild(rebuild::Rebuild),
+    Rollback(rollback::Rollback),
     Rollout(rollout::Rollout),
     /// Give all calls to the version of a function that is on trial
     #[command(after_help = rollout::PROMOTE_EXAMPLES)]
@@ -110,6 +111,7 @@ pub enum Command {
     /// End the trial of a version, or go back to the version before
     #[command(after_help = rollout::UNDO_EXAMPLES)]
     Undo(rollout::End),
+    Rotate(rotate::Rotate),
     /// Delete layers that nothing needs any more
     Prune(prune::Prune),
     /// Show what runs of a function printed

@@ -8,6 +8,7 @@ mod suite {
     pub mod queue;
     pub mod resources;
     pub mod runs;
+    pub mod secrets;
 }
 
 use dispatch_model::function::{Function, FunctionSpec};
