@@ -26,7 +26,10 @@ impl Settings {
     ///
     /// # Errors
     /// For settings that do not go together, and files that cannot be read.
-    pub fn make(self, credentials: Option<Arc<dyn SecretCredentials>>) -> Result<Arc<dyn SecretStore>> {
+    pub fn make(
+        self,
+        credentials: Option<Arc<dyn SecretCredentials>>,
+    ) -> Result<Arc<dyn SecretStore>> {
         Ok(match self {
             #[cfg(feature = "vault")]
             Settings::Vault(settings) => Arc::new(vault::Vault::new(settings, credentials)?),

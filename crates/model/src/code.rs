@@ -104,8 +104,8 @@ codes! {
         "The root key the secret was sealed with is not among the server's keys."
         "Give the server the root key it had, or set the secret anew."
     SECRET003 "Secret store does not give the secret"
-        "The values are kept in a store outside of Dispatch, which does not answer, refuses, or does \
-         not have them; the message says which."
+        "The values are kept in a store outside of Dispatch, which does not answer, refuses, or \
+         does not have them; the message says which."
         "Look at the path and the keys of the secret's `source`; the operator finds the store's \
          own answer in the server's log. `dispatch get secret NAME --all` tries it again."
     SECRET004 "Root key cannot be changed now"

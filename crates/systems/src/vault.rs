@@ -36,7 +36,9 @@ pub const ACCOUNT: &str = "a-token-of-a-service-account";
 pub enum Mode {
     Active,
     /// Sends on to another node, as one without request forwarding does.
-    Standby { active: usize },
+    Standby {
+        active: usize,
+    },
     /// Answers this status to all.
     Status(u16),
     Sealed,

@@ -185,8 +185,10 @@ mod tests {
         assert_eq!(field(SecretSource { name: Some("a".into()), ..vault("a") }), "source.name");
         assert_eq!(field(SecretSource { kind: "s3".into(), ..vault("a") }), "source.type");
         assert_eq!(field(SecretSource { store: "../x".into(), ..vault("a") }), "source.store");
-        assert_eq!(field(SecretSource { cache_seconds: Some(0), ..vault("a") }).as_str(),
-            "source.cacheSeconds");
+        assert_eq!(
+            field(SecretSource { cache_seconds: Some(0), ..vault("a") }).as_str(),
+            "source.cacheSeconds"
+        );
         let twice = BTreeMap::from([("a".to_owned(), "x".to_owned()), ("b".into(), "x".into())]);
         assert_eq!(field(SecretSource { keys: twice, ..vault("a") }), "source.keys");
     }

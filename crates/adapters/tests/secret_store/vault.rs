@@ -21,9 +21,8 @@ struct Given(Vec<(&'static str, String)>);
 #[async_trait]
 impl SecretCredentials for Given {
     async fn read(&self) -> Result<SecretValues> {
-        let own = |(key, value): &(&str, String)| {
-            ((*key).to_owned(), Zeroizing::new(value.clone()))
-        };
+        let own =
+            |(key, value): &(&str, String)| ((*key).to_owned(), Zeroizing::new(value.clone()));
         Ok(self.0.iter().map(own).collect())
     }
 }
@@ -46,7 +45,11 @@ fn by_role(vault: &Vault) -> Arc<dyn SecretStore> {
     made(vault, &[0], json!({"auth": "approle"}), Given(role))
 }
 
-async fn read(store: &Arc<dyn SecretStore>, path: &str, version: Option<u64>) -> Result<SecretRead> {
+async fn read(
+    store: &Arc<dyn SecretStore>,
+    path: &str,
+    version: Option<u64>,
+) -> Result<SecretRead> {
     store.read(&SecretReference { path: path.to_owned(), version }).await
 }
 
@@ -143,9 +146,14 @@ async fn another_node_is_asked_and_a_token_goes_nowhere_else() {
     // It names one that is not among the addresses.
     let error = failure(&by_token(&vault, &[1]), "db", None).await;
     assert!(error.message.contains("not among its addresses"), "{error}");
-    for mode in [Mode::Sealed, Mode::Status(429), Mode::Status(472), Mode::Status(473),
-        Mode::Status(500), Mode::Silent]
-    {
+    for mode in [
+        Mode::Sealed,
+        Mode::Status(429),
+        Mode::Status(472),
+        Mode::Status(473),
+        Mode::Status(500),
+        Mode::Silent,
+    ] {
         vault.set(2, mode);
         good(&by_token(&vault, &[2, 0])).await;
         let error = failure(&by_token(&vault, &[2]), "db", None).await;

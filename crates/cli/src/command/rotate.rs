@@ -35,8 +35,8 @@ pub struct Rotate {
 enum What {
     /// The key that secrets are sealed with: a new one is made, and everything sealed with it
     ///
-    /// Secrets can be read and changed meanwhile. The old key stays in root.key until it is dropped;
-    /// backups made before need it. A rotation that was interrupted goes on.
+    /// Secrets can be read and changed meanwhile. The old key stays in root.key until it is
+    /// dropped; backups made before need it. A rotation that was interrupted goes on.
     RootKey {
         /// Drop the old keys, which is refused while something is sealed with one
         #[arg(long, conflicts_with = "status")]

@@ -1,5 +1,5 @@
-//! `/v1/rootkey`: the keys secrets are sealed with, and the change of them. An addition to v1, which
-//! never answers a key.
+//! `/v1/rootkey`: the keys secrets are sealed with, and the change of them. An addition to v1,
+//! which never answers a key.
 
 use std::sync::Arc;
 

@@ -20,8 +20,8 @@ use super::measure::{self, ApiMetrics};
 use super::openapi::Document;
 use super::{
     api, application, base_image, content, engine, function, function_version, health, iam, image,
-    image_policy, image_upkeep, package, request_id, root_key, run, secret, secret_version, version,
-    vulnerability,
+    image_policy, image_upkeep, package, request_id, root_key, run, secret, secret_version,
+    version, vulnerability,
 };
 use crate::app::App;
 

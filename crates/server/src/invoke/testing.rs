@@ -28,8 +28,8 @@ use zeroize::Zeroizing;
 pub use super::callable::function_error;
 use super::metrics::RunMetrics;
 use super::secrets::{OpenSealed, Values};
-use crate::secrets::Secrets;
 use super::{Engines, Invoker, Member, RunRequest, Settings, json};
+use crate::secrets::Secrets;
 
 type Answer = Box<dyn Fn(usize, Call) -> BoxFuture<'static, Result<Outcome>> + Send + Sync>;
 

@@ -48,7 +48,12 @@ pub struct Cached {
 
 impl Cached {
     /// `None` for a secret that is kept here.
-    pub fn new(secrets: &Arc<Secrets>, org: &OrgName, name: &Name, spec: &SecretSpec) -> Option<Self> {
+    pub fn new(
+        secrets: &Arc<Secrets>,
+        org: &OrgName,
+        name: &Name,
+        spec: &SecretSpec,
+    ) -> Option<Self> {
         let source = spec.content.source()?;
         let settings = &secrets.settings;
         let seconds = source.cache_s.unwrap_or(settings.cache_s).clamp(1, settings.max_cache_s);

@@ -77,9 +77,7 @@ impl SecretMetrics {
             Some(Fault::Backend | Fault::Ours) => "failed",
         };
         let store = store.to_owned();
-        self.seconds
-            .get_or_create(&OfStore { store: store.clone() })
-            .observe(took.as_secs_f64());
+        self.seconds.get_or_create(&OfStore { store: store.clone() }).observe(took.as_secs_f64());
         self.reads.get_or_create(&Outcome { store, outcome }).inc();
     }
 

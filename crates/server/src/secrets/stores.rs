@@ -122,11 +122,7 @@ fn chosen(
 }
 
 impl Open {
-    fn make(
-        mut table: Table,
-        store: &Store,
-        seal: &Arc<dyn OpenSealed>,
-    ) -> anyhow::Result<Self> {
+    fn make(mut table: Table, store: &Store, seal: &Arc<dyn OpenSealed>) -> anyhow::Result<Self> {
         let organizations: Option<Vec<String>> = take(&mut table, "organizations")?;
         let organizations = organizations.unwrap_or_default();
         let kind = match table.get("type").and_then(Value::as_str) {
@@ -146,7 +142,11 @@ impl Open {
         check_place(kind, key, &place, &organizations)?;
         let credentials: Option<String> = take(&mut table, "credentials")?;
         let credentials = credentials.map(|name| credentials_of(&name, store, seal)).transpose()?;
-        let settings: StoreSettings = Value::Table(table).try_into()?;
+        table.remove("type");
+        let settings = match kind {
+            StoreKind::Vault => StoreSettings::Vault(parse(table)?),
+            StoreKind::Kubernetes => StoreSettings::Kubernetes(parse(table)?),
+        };
         let store = settings.make(credentials).map_err(anyhow::Error::msg)?;
         Ok(Self { kind, organizations, place, store })
     }
@@ -156,13 +156,27 @@ impl Open {
     }
 }
 
+/// The rest of a store's settings, with the name of one that is wrong.
+fn parse<T: serde::de::DeserializeOwned>(table: Table) -> anyhow::Result<T> {
+    let parsed = serde_path_to_error::deserialize(Value::Table(table));
+    parsed.map_err(|error| {
+        let path = error.path().to_string();
+        anyhow::anyhow!("{path}: {}", error.into_inner().message())
+    })
+}
+
 fn take<T: serde::de::DeserializeOwned>(table: &mut Table, key: &str) -> anyhow::Result<Option<T>> {
     table.remove(key).map(|value| value.try_into().with_context(|| key.to_owned())).transpose()
 }
 
 /// Organizations must not meet in a store: where several use it each has a place of its own, of
 /// which none lies in another's.
-fn check_place(kind: StoreKind, key: &str, place: &str, organizations: &[String]) -> anyhow::Result<()> {
+fn check_place(
+    kind: StoreKind,
+    key: &str,
+    place: &str,
+    organizations: &[String],
+) -> anyhow::Result<()> {
     let parts: Vec<&str> = place.split('/').collect();
     let odd = |c: char| !c.is_ascii_graphic() || matches!(c, '?' | '#' | '%' | '\\');
     if parts.iter().any(|part| matches!(*part, "" | "." | "..")) || place.contains(odd) {

@@ -38,7 +38,10 @@ async fn each_update_is_a_version_and_old_ones_come_back() {
     assert_eq!(all[0]["createdBy"], "local-admin");
     assert!(all[0]["createdTime"].as_i64() >= all[2]["createdTime"].as_i64());
     let first = server.get("/v1/secret/db?version=1").await.expect(200).json();
-    assert_eq!((&first["version"], &first["secrets"]["password"]), (&json!(1), &json!("c4n4ry-version 1")));
+    assert_eq!(
+        (&first["version"], &first["secrets"]["password"]),
+        (&json!(1), &json!("c4n4ry-version 1"))
+    );
 
     let back = server.post("/v1/secret/db/rollback", json!({"version": 1})).await.expect(200);
     assert!(!back.text.contains(CANARY), "{}", back.text);

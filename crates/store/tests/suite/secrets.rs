@@ -43,7 +43,11 @@ on_both!(replaced_versions_are_kept_up_to_a_number, |store| {
     assert_eq!(kept(&store, &db).await, [3, 2, 1]);
     let second = store.secret_version(db.meta.id, 2).await.unwrap().unwrap();
     assert_eq!(second, spec(2, "old"));
-    assert_eq!(store.secret_version(db.meta.id, 4).await.unwrap(), None, "it is the one that holds");
+    assert_eq!(
+        store.secret_version(db.meta.id, 4).await.unwrap(),
+        None,
+        "it is the one that holds"
+    );
     let mut stale = stale;
     stale.spec = spec(2, "other");
     store.update(&mut stale).await.unwrap_err();

@@ -29,8 +29,11 @@ pub async fn answer(
             Mode::Sealed | Mode::Silent => 503,
         };
         let standby = status != 200;
-        return json(status, &json!({"initialized": true, "sealed": status == 503,
-            "standby": standby, "version": "1.18.2"}));
+        return json(
+            status,
+            &json!({"initialized": true, "sealed": status == 503,
+            "standby": standby, "version": "1.18.2"}),
+        );
     }
     match mode {
         Mode::Active => {}
@@ -106,8 +109,11 @@ fn login(
 }
 
 fn authenticated(token: &str, seconds: u64) -> Response<Full<Bytes>> {
-    json(200, &json!({"auth": {"client_token": token, "lease_duration": seconds,
-        "renewable": true, "policies": ["default", "dispatch"], "token_type": "service"}}))
+    json(
+        200,
+        &json!({"auth": {"client_token": token, "lease_duration": seconds,
+        "renewable": true, "policies": ["default", "dispatch"], "token_type": "service"}}),
+    )
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {

@@ -45,7 +45,9 @@ fn a_store_must_be_open_to_the_organization() {
     assert!(cli.fails("create secret db --vault corp").contains("--path"));
     assert!(cli.fails("create secret db").contains("--vault"));
     cli.file("one.json", "{}");
-    assert!(cli.fails("create secret db one.json --vault corp --path x").contains("cannot be used"));
+    assert!(
+        cli.fails("create secret db one.json --vault corp --path x").contains("cannot be used")
+    );
 }
 
 #[test]

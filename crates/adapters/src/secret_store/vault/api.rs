@@ -141,7 +141,8 @@ impl Answer {
         let words = self.body["errors"].to_string();
         let words = runtime::shown(words.as_bytes());
         tracing::warn!(status = self.status.as_u16(), %words, "a Vault failed at {asked}");
-        let sealed = if self.status == StatusCode::SERVICE_UNAVAILABLE { ": it is sealed" } else { "" };
+        let sealed =
+            if self.status == StatusCode::SERVICE_UNAVAILABLE { ": it is sealed" } else { "" };
         failed(format!("the Vault answered {} to {asked}{sealed}", self.status.as_u16()))
     }
 }

@@ -72,7 +72,9 @@ impl Login {
             if token.renew.is_none_or(|at| now < at) {
                 return Ok(token.text.clone());
             }
-            if token.renewable && let Ok(renewed) = renew(api, &token.text).await {
+            if token.renewable
+                && let Ok(renewed) = renew(api, &token.text).await
+            {
                 *token = renewed;
                 return Ok(token.text.clone());
             }
