@@ -17,7 +17,7 @@ resource_shape! {
         /// Where the values are, instead of `secrets`: they are read when a run needs them.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         source: Option<SecretSource>,
-        /// Read-only: every update makes the next.
+        /// Read-only: where a version was asked for or made by its number, which one it is.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         version: Option<u64>,
     }
@@ -36,11 +36,14 @@ impl Secret {
 
     /// The shape with the values given; lists give none.
     pub fn with_values(resource: &Resource<Marker>, values: BTreeMap<String, String>) -> Self {
-        let spec = &resource.spec;
-        let source = spec.content.source().map(SecretSource::from);
-        let version = Some(spec.version);
-        Secret { secrets: values, source, version, ..Secret::default() }
+        let source = resource.spec.content.source().map(SecretSource::from);
+        Secret { secrets: values, source, ..Secret::default() }
             .with_meta(Marker::KIND, &resource.meta)
+    }
+
+    /// The same with the number of its version, which v1's own answers do not have.
+    pub fn numbered(self, resource: &Resource<Marker>) -> Self {
+        Secret { version: Some(resource.spec.version), ..self }
     }
 }
 

@@ -86,7 +86,10 @@ async fn get(
 ) -> ApiResult<Response> {
     let query = SecretQuery { version: one.version, read: one.read };
     let (secret, values) = app.secret_get(&caller, &name, query).await?;
-    let shape = || wire::Secret::with_values(&secret, values);
+    let shape = || match one.version {
+        Some(_) => wire::Secret::with_values(&secret, values).numbered(&secret),
+        None => wire::Secret::with_values(&secret, values),
+    };
     reply::got_shape(&one, Secret::KIND, &secret.meta, shape)
 }
 

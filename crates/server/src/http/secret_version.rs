@@ -1,6 +1,7 @@
 //! `/v1/secret/{name}/versions`, going back to one, and who read a secret. Additions to v1, none of
 //! which answers values.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -13,7 +14,6 @@ use utoipa_axum::routes;
 
 use super::error::ApiResult;
 use super::openapi::{GetParameters, Problems, PutParameters};
-use super::secret::Bare;
 use super::{Body, One, reply};
 use crate::app::{App, Caller};
 
@@ -45,7 +45,8 @@ async fn rollback(
     Body(asked): Body<wire::SecretRollback>,
 ) -> ApiResult<Response> {
     let secret = app.secret_rollback(&caller, &name, asked, one.precondition).await?;
-    Ok(reply::one::<Bare>(StatusCode::OK, &secret))
+    let shape = wire::Secret::with_values(&secret, BTreeMap::new()).numbered(&secret);
+    Ok(reply::shape(StatusCode::OK, &secret.meta, &shape))
 }
 
 /// Lists the newest runs that read a secret: of the last 200 runs of each function that names it,

@@ -29,7 +29,7 @@ async fn each_update_is_a_version_and_old_ones_come_back() {
     let mut server = Server::start().await;
     let mut shape = values(&format!("{CANARY} 1"));
     shape["name"] = json!("db");
-    assert_eq!(server.post("/v1/secret", shape).await.expect(201).json()["version"], 1);
+    server.post("/v1/secret", shape).await.expect(201);
     for n in 2..=3 {
         put(&server, &format!("{CANARY} {n}")).await;
     }
