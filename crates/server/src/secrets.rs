@@ -20,7 +20,7 @@ pub use cached::Cached;
 pub use metrics::SecretMetrics;
 pub use opened::{OpenError, Opened};
 pub use settings::Settings;
-pub use stores::Stores;
+pub use stores::{Make, Stores};
 
 use crate::invoke::OpenSealed;
 
@@ -40,9 +40,10 @@ impl Secrets {
         store: &Store,
         seal: Arc<dyn OpenSealed>,
         metrics: SecretMetrics,
+        make: Make,
     ) -> anyhow::Result<Self> {
         settings.check()?;
-        let stores = Stores::open(&settings.stores_file, store, &seal)?;
+        let stores = Stores::open(&settings.stores_file, store, &seal, make)?;
         Ok(Self { seal, stores, settings, metrics })
     }
 

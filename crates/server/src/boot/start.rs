@@ -17,7 +17,7 @@ use tower::ServiceExt as _;
 
 use super::engines::{Made, Sources};
 use super::lock::{Lock, lock};
-use super::{Running, engines, first, housekeeping};
+use super::{Running, engines, first, housekeeping, secret_stores};
 use crate::app::App;
 use crate::authn::{Authn, Bootstrap};
 use crate::authz::Authorizer;
@@ -151,9 +151,7 @@ async fn build(
         tracing::info!(resealed, "secrets were sealed with the first root key");
     }
     let metrics = Arc::new(Metrics::default());
-    let secret_metrics = metrics.register(SecretMetrics::register);
-    let secrets = Secrets::open(config.secrets.clone(), &store, seal.clone(), secret_metrics)?;
-    let secrets = Arc::new(secrets);
+    let secrets = open_secrets(config, &store, &seal, &metrics)?;
     first::organization(&store).await?;
     let authorizer = Authorizer::load(&store).await?;
     let bootstrap =
@@ -224,6 +222,17 @@ async fn build(
     };
     let config = config.clone();
     Ok(Built { app: Arc::new(app), controllers, config, lock, fingerprint })
+}
+
+fn open_secrets(
+    config: &Config,
+    store: &Store,
+    seal: &Arc<Seal>,
+    metrics: &Metrics,
+) -> Result<Arc<Secrets>> {
+    let metrics = metrics.register(SecretMetrics::register);
+    let (settings, make) = (config.secrets.clone(), secret_stores::make);
+    Ok(Arc::new(Secrets::open(settings, store, seal.clone(), metrics, make)?))
 }
 
 pub(super) async fn open_store(config: &Config) -> Result<Store> {

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use async_trait::async_trait;
-use dispatch_adapters::secret_store::Settings as StoreSettings;
 use dispatch_driver::secret_store::{SecretCredentials, failed, refused};
 use dispatch_driver::{SecretRead, SecretReference, SecretStore, SecretValues};
 use dispatch_model::secret::{Secret, Source, StoreKind};
@@ -25,6 +24,13 @@ const ORGANIZATION: &str = "{organization}";
 /// Opens a store to all organizations.
 const ALL: &str = "*";
 
+/// Makes a store of a kind from what its operator wrote of it.
+pub type Make = fn(
+    StoreKind,
+    Table,
+    Option<Arc<dyn SecretCredentials>>,
+) -> anyhow::Result<Arc<dyn SecretStore>>;
+
 /// The stores of this server, by name.
 #[derive(Default)]
 pub struct Stores(BTreeMap<String, Open>);
@@ -40,7 +46,12 @@ pub(super) struct Open {
 
 impl Stores {
     /// Reads a file of stores; none when it is not named.
-    pub fn open(file: &Path, store: &Store, seal: &Arc<dyn OpenSealed>) -> anyhow::Result<Self> {
+    pub fn open(
+        file: &Path,
+        store: &Store,
+        seal: &Arc<dyn OpenSealed>,
+        make: Make,
+    ) -> anyhow::Result<Self> {
         if file.as_os_str().is_empty() {
             return Ok(Self::default());
         }
@@ -54,7 +65,7 @@ impl Stores {
                 bail!("{} stands outside of a store: write [NAME] before it", one());
             };
             Name::new(&name).map_err(anyhow::Error::msg).with_context(one)?;
-            let made = Open::make(table, store, seal).with_context(one)?;
+            let made = Open::new(table, store, seal, make).with_context(one)?;
             stores.insert(name, made);
         }
         Ok(Self(stores))
@@ -122,7 +133,12 @@ fn chosen(
 }
 
 impl Open {
-    fn make(mut table: Table, store: &Store, seal: &Arc<dyn OpenSealed>) -> anyhow::Result<Self> {
+    fn new(
+        mut table: Table,
+        store: &Store,
+        seal: &Arc<dyn OpenSealed>,
+        make: Make,
+    ) -> anyhow::Result<Self> {
         let organizations: Option<Vec<String>> = take(&mut table, "organizations")?;
         let organizations = organizations.unwrap_or_default();
         let kind = match table.get("type").and_then(Value::as_str) {
@@ -143,26 +159,13 @@ impl Open {
         let credentials: Option<String> = take(&mut table, "credentials")?;
         let credentials = credentials.map(|name| credentials_of(&name, store, seal)).transpose()?;
         table.remove("type");
-        let settings = match kind {
-            StoreKind::Vault => StoreSettings::Vault(parse(table)?),
-            StoreKind::Kubernetes => StoreSettings::Kubernetes(parse(table)?),
-        };
-        let store = settings.make(credentials).map_err(anyhow::Error::msg)?;
+        let store = make(kind, table, credentials)?;
         Ok(Self { kind, organizations, place, store })
     }
 
     fn is_open_to(&self, org: &OrgName) -> bool {
         self.organizations.iter().any(|open| open == ALL || open == org.as_str())
     }
-}
-
-/// The rest of a store's settings, with the name of one that is wrong.
-fn parse<T: serde::de::DeserializeOwned>(table: Table) -> anyhow::Result<T> {
-    let parsed = serde_path_to_error::deserialize(Value::Table(table));
-    parsed.map_err(|error| {
-        let path = error.path().to_string();
-        anyhow::anyhow!("{path}: {}", error.into_inner().message())
-    })
 }
 
 fn take<T: serde::de::DeserializeOwned>(table: &mut Table, key: &str) -> anyhow::Result<Option<T>> {

@@ -106,7 +106,7 @@ async fn opened(text: &str) -> anyhow::Result<Stores> {
     let file = folder.path().join("stores.toml");
     std::fs::write(&file, text).unwrap();
     let seal: Arc<dyn OpenSealed> = Arc::new(Unread);
-    Stores::open(&file, &store, &seal)
+    Stores::open(&file, &store, &seal, crate::boot::secret_stores::make)
 }
 
 const VAULT: &str = "type = \"vault\"\naddresses = [\"http://v:8200\"]\ncredentials = \"login\"\n";
