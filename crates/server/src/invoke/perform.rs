@@ -133,12 +133,14 @@ impl Invoker {
         }
     }
 
-    /// The opened secrets a run names beside its function's own.
+    /// The opened secrets a run names beside its function's own, when those can be had.
     async fn more_secrets(
         &self,
         version: &Version,
         run: &Run,
     ) -> Result<Vec<Arc<Opened>>, InvocationError> {
+        // What has to be read is read before the run's time begins.
+        version.own_secrets().await?;
         let own = |name: &&String| !version.uses_secret(name);
         let names: Vec<String> = run.secrets.iter().filter(own).cloned().collect();
         all_now(&self.loader.open_all(&run.org, &names).await?).await

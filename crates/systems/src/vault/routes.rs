@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
+use http::request::Parts;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::header::LOCATION;
@@ -20,33 +21,8 @@ pub async fn answer(
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
     let path = parts.uri.path().trim_start_matches("/v1/").to_owned();
-    let mode = state.mode(node);
-    if path == "sys/health" {
-        let status = match mode {
-            Mode::Active => 200,
-            Mode::Standby { .. } => 429,
-            Mode::Status(status) => status,
-            Mode::Sealed | Mode::Silent => 503,
-        };
-        let standby = status != 200;
-        return json(
-            status,
-            &json!({"initialized": true, "sealed": status == 503,
-            "standby": standby, "version": "1.18.2"}),
-        );
-    }
-    match mode {
-        Mode::Active => {}
-        Mode::Standby { active } => {
-            let to = state.addresses()[active];
-            let mut answer = json(307, &Value::Null);
-            let location = format!("http://{to}{}", parts.uri);
-            answer.headers_mut().insert(LOCATION, location.parse().expect("it is a header"));
-            return answer;
-        }
-        Mode::Status(status) => return refused(status, "this node does not serve that"),
-        Mode::Sealed => return refused(503, "Vault is sealed"),
-        Mode::Silent => std::future::pending().await,
+    if let Some(answer) = by_mode(state, state.mode(node), &parts, &path).await {
+        return answer;
     }
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     let mut kept = state.kept();
@@ -90,6 +66,39 @@ pub async fn answer(
             json(status, &body)
         }
         _ => refused(405, "unsupported operation"),
+    }
+}
+
+/// What a node answers that does not serve secrets now, and of its health.
+async fn by_mode(
+    state: &State,
+    mode: Mode,
+    parts: &Parts,
+    path: &str,
+) -> Option<Response<Full<Bytes>>> {
+    if path == "sys/health" {
+        let status = match mode {
+            Mode::Active => 200,
+            Mode::Standby { .. } => 429,
+            Mode::Status(status) => status,
+            Mode::Sealed | Mode::Silent => 503,
+        };
+        let (sealed, standby) = (status == 503, status != 200);
+        let body = json!({"initialized": true, "sealed": sealed, "standby": standby});
+        return Some(json(status, &body));
+    }
+    match mode {
+        Mode::Active => None,
+        Mode::Standby { active } => {
+            let to = state.addresses()[active];
+            let mut answer = json(307, &Value::Null);
+            let location = format!("http://{to}{}", parts.uri);
+            answer.headers_mut().insert(LOCATION, location.parse().expect("it is a header"));
+            Some(answer)
+        }
+        Mode::Status(status) => Some(refused(status, "this node does not serve that")),
+        Mode::Sealed => Some(refused(503, "Vault is sealed")),
+        Mode::Silent => std::future::pending().await,
     }
 }
 

@@ -64,7 +64,7 @@ impl Api {
     ) -> Result<Answer> {
         let mut at = self.active.load(Ordering::Relaxed);
         let mut last = failed("the Vault does not answer");
-        for _ in 0..self.nodes.len().max(2).min(MAX_TRIES) {
+        for _ in 0..self.nodes.len().clamp(2, MAX_TRIES) {
             let node = at % self.nodes.len();
             let reply = self.ask(node, &method, path, token, body).await;
             at = node + 1;
