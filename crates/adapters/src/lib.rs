@@ -16,5 +16,6 @@ mod kubernetes;
 #[cfg(any(feature = "kubernetes", feature = "openfaas", feature = "remote"))]
 mod making;
 mod runtime;
+pub mod secret_store;
 #[cfg(any(feature = "kubernetes", feature = "openfaas"))]
 mod words;

@@ -10,7 +10,7 @@ mod words;
 
 type Cell = fn(&Value) -> String;
 
-fn text(value: &Value) -> String {
+pub fn text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
@@ -118,6 +118,11 @@ fn or(value: &Value, field: &str, otherwise: &str) -> String {
 
 fn secret_content(secret: &Value) -> String {
     match secret["secrets"].as_object().filter(|values| !values.is_empty()) {
+        None if secret["source"].is_object() => {
+            let source = &secret["source"];
+            let path = or(source, "path", &text(&source["name"]));
+            format!("<{} {}: {path}>", text(&source["type"]), text(&source["store"]))
+        }
         None => "<hidden>".to_owned(),
         Some(values) => {
             let pairs = values.iter().map(|(key, value)| format!("{key}={}", text(value)));

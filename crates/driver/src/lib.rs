@@ -10,6 +10,7 @@ pub mod engine_type;
 pub mod error;
 pub mod image;
 pub mod language;
+pub mod secret_store;
 pub mod source;
 pub mod workshop;
 
@@ -18,5 +19,6 @@ pub use engine_type::{Beside, EngineConfig, EngineType, Setting, Value};
 pub use error::{Error, Fault, Reached, Result, Retry, Scope};
 pub use image::{ImageRoot, ImageStore};
 pub use language::{Language, Languages};
+pub use secret_store::{SecretRead, SecretReference, SecretStore, SecretValues};
 pub use source::SourceStore;
 pub use workshop::{Interpreter, Task, TaskOutput, Workshop};

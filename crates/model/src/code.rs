@@ -103,6 +103,15 @@ codes! {
     SECRET002 "Secret cannot be opened"
         "The root key the secret was sealed with is not among the server's keys."
         "Give the server the root key it had, or set the secret anew."
+    SECRET003 "Secret store does not give the secret"
+        "The values are kept in a store outside of Dispatch, which does not answer, refuses, or \
+         does not have them; the message says which."
+        "Look at the path and the keys of the secret's `source`; the operator finds the store's \
+         own answer in the server's log. `dispatch get secret NAME --all` tries it again."
+    SECRET004 "Root key cannot be changed now"
+        "A rotation runs already, something is sealed with the old key still, or the server's keys \
+         are given by its configuration, where it cannot write."
+        "Do what the message says; `dispatch rotate root-key --status` shows how far it is."
     SCHEMA001 "Schema invalid"
         "A JSON Schema of the function is not valid, or refers to another document."
         "Correct the schema; `$ref` may point only inside the same schema."

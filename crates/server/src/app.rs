@@ -15,6 +15,7 @@ use crate::config::Limits;
 use crate::content::Contents;
 use crate::invoke::{EngineMaker, Engines, Invoker};
 use crate::seal::Seal;
+use crate::secrets::Secrets;
 use crate::telemetry::Metrics;
 
 pub mod access;
@@ -43,9 +44,11 @@ pub mod resource;
 pub mod rights;
 pub mod role;
 pub mod rollout;
+pub mod root_key;
 pub mod run;
 mod run_access;
 pub mod secret;
+pub mod secret_version;
 pub mod service_account;
 pub mod vulnerability;
 pub mod watch;
@@ -61,6 +64,7 @@ pub struct App {
     pub authorizer: Arc<Authorizer>,
     pub seal: Arc<Seal>,
     pub audit: Arc<Audit>,
+    pub secrets: Arc<Secrets>,
     pub invoker: Arc<Invoker>,
     pub engines: Engines,
     pub engine_maker: Arc<EngineMaker>,

@@ -35,6 +35,7 @@ pub struct Config {
     pub audit: crate::audit::Settings,
     pub bootstrap: Bootstrap,
     pub seal: crate::seal::KeySource,
+    pub secrets: crate::secrets::Settings,
     pub log: Log,
 }
 

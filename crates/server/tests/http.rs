@@ -48,10 +48,16 @@ mod retention;
 mod revision;
 #[path = "http/revocation.rs"]
 mod revocation;
+#[path = "http/root_key.rs"]
+mod root_key;
 #[path = "http/run.rs"]
 mod run;
 #[path = "http/secret.rs"]
 mod secret;
+#[path = "http/secret_source.rs"]
+mod secret_source;
+#[path = "http/secret_version.rs"]
+mod secret_version;
 #[path = "http/servers.rs"]
 mod servers;
 #[path = "http/telemetry.rs"]

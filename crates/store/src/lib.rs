@@ -30,6 +30,9 @@ mod run_delete;
 mod run_queue;
 mod run_read;
 mod run_writer;
+mod secret_seal;
+mod secret_use;
+mod secret_version;
 mod setting;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -46,3 +49,4 @@ pub use error::{Error, Result};
 pub use label::ON;
 pub use resource_list::token_after;
 pub use run::{Accepted, Lease, RunQuery, RunWriterStats};
+pub use secret_seal::SealedContent;

@@ -6,7 +6,8 @@ use uuid::Uuid;
 use crate::audit::append_told;
 use crate::database::{read, write};
 use crate::row::{COLUMNS, ResourceRow};
-use crate::{Change, Error, Op, Result, Store, Told, label, organization};
+use crate::secret_version::keep_version;
+use crate::{Change, Error, Op, Result, Store, Told, label, organization, secret_version};
 
 /// Most users of a resource that are named.
 const MAX_USERS: i64 = 100;
@@ -197,7 +198,9 @@ impl Store {
         let labels = label::labels(K::KIND, &resource.meta.tags, &row)?;
         row.revision += 1;
         row.modified_ms = now_ms();
+        let version = secret_version::number(K::KIND, &row)?;
         let (seq, entry) = write!(&self.0.database, |tx| {
+            keep_version!(self, tx, row.id, resource.meta.revision, version);
             let changed = sqlx::query(
                 "UPDATE resource SET revision = $1, state = $2, reason = $3, tags = $4, \
                  spec = $5, status = $6, modified_ms = $7 WHERE id = $8 AND revision = $9",
@@ -254,6 +257,12 @@ impl Store {
                 .execute(&mut *tx)
                 .await?
                 .rows_affected();
+            if K::KIND == ResourceKind::Secret {
+                sqlx::query("DELETE FROM secret_version WHERE secret = $1")
+                    .bind(row.id)
+                    .execute(&mut *tx)
+                    .await?;
+            }
             match gone {
                 0 => None,
                 _ => {

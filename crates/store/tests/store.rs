@@ -9,6 +9,7 @@ mod suite {
     pub mod queue;
     pub mod resources;
     pub mod runs;
+    pub mod secrets;
 }
 
 use dispatch_model::function::{Function, FunctionSpec};
@@ -88,6 +89,7 @@ fn run_of(in_org: &str, called: &str) -> Run {
         error: None,
         logs: dispatch_model::Logs::default(),
         secrets: Vec::new(),
+        secrets_used: Default::default(),
         services: Vec::new(),
         event: None,
         http_context: None,

@@ -17,3 +17,4 @@ pub mod programs;
 pub mod registry;
 pub mod remote_engine;
 mod running;
+pub mod vault;

@@ -1,8 +1,10 @@
 //! Use cases of the one-time credential: putting a key in its place, and ending both.
 
-use dispatch_model::Violation;
+use std::net::IpAddr;
+
+use dispatch_model::audit::{Actor, Entry};
 use dispatch_model::organization::{DEFAULT_ORGANIZATION, Organization};
-use dispatch_model::{Name, OrgName};
+use dispatch_model::{Name, OrgName, Violation};
 
 use super::{App, Caller, Error, Result};
 use crate::authn::{check_public_key, one_time};
@@ -14,7 +16,12 @@ impl App {
     ///
     /// # Errors
     /// [`Error::Unauthenticated`] when the credential is wrong, was used or has expired.
-    pub async fn bootstrap_claim(&self, credential: &str, public_key: &str) -> Result<i64> {
+    pub async fn bootstrap_claim(
+        &self,
+        from: Option<IpAddr>,
+        credential: &str,
+        public_key: &str,
+    ) -> Result<i64> {
         check_public_key(public_key)
             .map_err(|error| Violation::new("publicKey", format!("{error:#}")))?;
         let claimed = one_time::claim(&self.store, credential, public_key).await;
@@ -22,6 +29,15 @@ impl App {
             let message = "the bootstrap credential is wrong, was used or has expired".to_owned();
             return Err(Error::Unauthenticated { message });
         };
+        let entry = Entry {
+            actor: Actor::anonymous(),
+            from: from.map(|from| from.to_canonical().to_string()),
+            action: "claim".to_owned(),
+            resource: IAM.to_owned(),
+            name: one_time::ISSUER.to_owned(),
+            ..Entry::default()
+        };
+        self.tell(entry).await?;
         self.bootstrap_changed().await?;
         Ok(expires_ms)
     }
@@ -30,6 +46,7 @@ impl App {
     pub async fn bootstrap_disable(&self, caller: &Caller) -> Result<()> {
         self.authorizer.authorize_global(caller, Action::Delete, IAM)?;
         one_time::disable(&self.store).await.map_err(Error::internal)?;
+        self.tell(caller.act("disable").entry(None, IAM, one_time::ISSUER)).await?;
         self.bootstrap_changed().await
     }
 

@@ -44,6 +44,9 @@ pub enum Error {
     TooLarge { what: &'static str, limit: u64, setting: &'static str },
     #[error("{0}")]
     Busy(String),
+    /// It does not fit what is going on, or how the server is set up.
+    #[error("{message}")]
+    Conflict { code: &'static str, message: String },
     /// What is asked for cannot be had now; the code says what is missing.
     #[error("{message}")]
     Unavailable { code: &'static str, message: String },
@@ -76,7 +79,7 @@ impl Error {
             Error::InUse { .. } => code::API005,
             Error::TooLarge { .. } => code::API006,
             Error::Busy(_) => code::API008,
-            Error::Unavailable { code, .. } => code,
+            Error::Conflict { code, .. } | Error::Unavailable { code, .. } => code,
             Error::Internal(_) => code::API009,
         }
     }

@@ -173,7 +173,7 @@ impl App {
     }
 
     /// Lets runs that have just ended reach the store; a store that takes long is not waited for.
-    async fn settle(&self) {
+    pub(super) async fn settle(&self) {
         let flushed = tokio::time::timeout(SETTLE, self.store.flush()).await;
         if let Ok(Err(error)) = flushed {
             tracing::warn!(%error, "runs cannot be written");

@@ -43,6 +43,7 @@ impl Shape for wire::Policy {}
 impl Shape for wire::Role {}
 impl Shape for wire::Rollout {}
 impl Shape for wire::Secret {}
+impl Shape for wire::SecretRollback {}
 impl Shape for wire::ServiceAccount {}
 
 impl Shape for wire::Function {

@@ -31,7 +31,7 @@ fn status(error: &Error) -> StatusCode {
         | Error::RunNotFound(_)
         | Error::NoEngineType { .. }
         | Error::NotReady { .. } => StatusCode::NOT_FOUND,
-        Error::Exists { .. } | Error::InUse { .. } => StatusCode::CONFLICT,
+        Error::Exists { .. } | Error::InUse { .. } | Error::Conflict { .. } => StatusCode::CONFLICT,
         Error::Stale { .. } => StatusCode::PRECONDITION_FAILED,
         Error::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         Error::Busy(_) => StatusCode::TOO_MANY_REQUESTS,

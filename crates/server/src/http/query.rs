@@ -86,6 +86,11 @@ pub(super) fn limit(text: &str) -> Result<u32, Violation> {
     number.ok_or_else(|| Violation::new("limit", format!("must be a number, 1 to {MAX_LIMIT}")))
 }
 
+fn number(name: &str, text: &str) -> Result<u64, Violation> {
+    let number = text.parse().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| Violation::new(name, format!("{text:?} is no number from 1")))
+}
+
 fn state(text: &str) -> Result<State, Violation> {
     State::parse(&text.to_uppercase()).ok_or_else(|| {
         let all: Vec<_> = State::ALL.iter().map(|s| s.as_str()).collect();
@@ -118,6 +123,10 @@ pub struct One {
     pub protect: bool,
     pub keep_runs: bool,
     pub force: bool,
+    /// Of a secret.
+    pub version: Option<u64>,
+    /// Whether a secret's values are read that are kept elsewhere.
+    pub read: bool,
 }
 
 impl One {
@@ -144,8 +153,11 @@ impl FromRequestParts<Arc<App>> for One {
                 "protect" => one.protect = flag("protect", &value)?,
                 "keepRuns" => one.keep_runs = flag("keepRuns", &value)?,
                 "force" => one.force = flag("force", &value)?,
+                "version" => one.version = Some(number("version", &value)?),
+                "read" => one.read = flag("read", &value)?,
                 other => {
-                    let rule = "is no parameter of this request: tags, protect, keepRuns, force";
+                    let rule = "is no parameter of this request: tags, protect, keepRuns, force, \
+                                version, read";
                     return Err(Violation::new(other, rule).into());
                 }
             }

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::places::Places;
 use super::schema::Schema;
-use super::secrets::OwnSecrets;
+use super::secrets::{Own, OwnSecrets};
 use crate::app::Error;
 
 /// A function that can be called.
@@ -102,6 +102,14 @@ impl Callable {
 }
 
 impl Version {
+    /// Its own secrets as they are now.
+    ///
+    /// # Errors
+    /// Why a run of it cannot begin.
+    pub async fn own_secrets(&self) -> Result<Own<'_>, InvocationError> {
+        self.secrets.as_ref().map_err(Clone::clone)?.now().await
+    }
+
     pub fn uses_secret(&self, name: &str) -> bool {
         self.secret_names.iter().any(|n| n == name)
     }

@@ -22,9 +22,9 @@ use super::placed::Placed;
 use super::queue::{Queue, keep_leases, poll};
 use super::request::RunRequest;
 use super::retention::retain;
-use super::secrets::OpenSealed;
 use super::settings::Settings;
 use crate::app::{Error, Result};
+use crate::secrets::Secrets;
 
 /// News of runs that a slow follower may fall behind by.
 const FEED: usize = 1_024;
@@ -50,14 +50,14 @@ impl Invoker {
     /// runs, deleting old ones.
     pub fn new(
         store: Store,
-        seal: Arc<dyn OpenSealed>,
+        secrets: Arc<Secrets>,
         engines: Engines,
         metrics: Arc<RunMetrics>,
         settings: Settings,
     ) -> Arc<Self> {
         let loader = Loader {
             store: store.clone(),
-            seal,
+            opener: secrets,
             metrics: metrics.clone(),
             engines,
             secrets: Cache::new(),

@@ -25,8 +25,9 @@ use super::placed::Placed;
 use super::places::{Place, Places};
 use super::placing::effective;
 use super::schema::Schema;
-use super::secrets::{OpenSealed, OwnSecrets, Values};
+use super::secrets::{Held, OwnSecrets};
 use crate::app::{self, Error};
+use crate::secrets::{Cached, Secrets};
 
 /// How long to wait for news of a function before looking at it again all the same.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
@@ -34,10 +35,10 @@ const LOOK_AGAIN: Duration = Duration::from_millis(250);
 /// Makes callables.
 pub struct Loader {
     pub store: Store,
-    pub seal: Arc<dyn OpenSealed>,
+    pub opener: Arc<Secrets>,
     pub metrics: Arc<RunMetrics>,
     pub engines: Engines,
-    pub secrets: Cache<Values>,
+    pub secrets: Cache<Held>,
     pub permits: Permits,
     pub placed: Arc<Placed>,
     /// Told whenever a function changed.
@@ -191,7 +192,7 @@ impl Loader {
         Ok(places)
     }
 
-    /// Opens secrets by name.
+    /// Secrets by name: those that are kept here opened, the others to be read.
     ///
     /// # Errors
     /// An InputError (as in v1) that names the first one that is not there.
@@ -199,21 +200,21 @@ impl Loader {
         &self,
         org: &OrgName,
         names: &[String],
-    ) -> Result<Vec<Arc<Values>>, InvocationError> {
+    ) -> Result<Vec<Arc<Held>>, InvocationError> {
         let mut opened = Vec::with_capacity(names.len());
         for name in names {
             let Ok(name) = Name::new(name) else {
                 return Err(no_secret(name));
             };
             opened.push(match self.secrets.get(org.as_str(), name.as_str()) {
-                Some(values) => values,
+                Some(held) => held,
                 None => self.secrets.get_or_load(org, &name, self.open(org, &name)).await?,
             });
         }
         Ok(opened)
     }
 
-    async fn open(&self, org: &OrgName, name: &Name) -> Result<Arc<Values>, InvocationError> {
+    async fn open(&self, org: &OrgName, name: &Name) -> Result<Arc<Held>, InvocationError> {
         let stored = self.store.by_name::<Secret>(org, name).await;
         let secret = stored
             .map_err(|error| {
@@ -221,10 +222,14 @@ impl Loader {
                 system_error(format!("{}: secret {name} could not be read", code::API010))
             })?
             .ok_or_else(|| no_secret(name.as_str()))?;
-        self.seal.open_sealed(org, name, &secret.spec.sealed).map(Arc::new).map_err(|error| {
-            tracing::error!(%org, secret = %name, %error, "cannot open a secret");
-            system_error(format!("{}: secret {name} cannot be opened", code::SECRET002))
-        })
+        let held = match Cached::new(&self.opener, org, name, &secret.spec) {
+            Some(cached) => Held::Cached(Arc::new(cached)),
+            None => {
+                let opened = self.opener.values(&secret).await;
+                Held::Opened(Arc::new(opened.map_err(|error| system_error(error.to_string()))?))
+            }
+        };
+        Ok(Arc::new(held))
     }
 }
 

@@ -1,9 +1,10 @@
 //! `/v1/iam/bootstrap`: the way into a new installation.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode};
 use dispatch_wire as wire;
 use utoipa_axum::router::OpenApiRouter;
@@ -28,13 +29,14 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
     responses((status = 201, body = wire::BootstrapUser), Problems))]
 async fn claim(
     State(app): State<Arc<App>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     Body(shape): Body<wire::BootstrapClaim>,
 ) -> ApiResult<(StatusCode, Json<wire::BootstrapUser>)> {
     let credential = bearer(&headers)?.ok_or_else(|| Error::Unauthenticated {
         message: "send the bootstrap credential as `Authorization: Bearer CREDENTIAL`".to_owned(),
     })?;
-    let expires_ms = app.bootstrap_claim(credential, &shape.public_key).await?;
+    let expires_ms = app.bootstrap_claim(Some(peer.ip()), credential, &shape.public_key).await?;
     let issuer = one_time::ISSUER.to_owned();
     Ok((StatusCode::CREATED, Json(wire::BootstrapUser { issuer, expires: expires_ms / 1_000 })))
 }
