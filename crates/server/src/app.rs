@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use dispatch_model::Quota;
 use dispatch_store::Store;
 use tokio::sync::watch::Sender;
 use tokio_util::sync::CancellationToken;
@@ -34,11 +35,13 @@ pub mod package;
 pub mod placement;
 pub mod policy;
 pub mod prune;
+pub mod quota;
 pub mod resource;
 pub mod rollout;
 pub mod run;
 pub mod secret;
 pub mod service_account;
+pub mod usage;
 pub mod vulnerability;
 pub mod watch;
 
@@ -58,6 +61,8 @@ pub struct App {
     pub contents: Arc<Contents>,
     pub metrics: Arc<Metrics>,
     pub limits: Limits,
+    /// What new organizations may use at most, where they say nothing else.
+    pub quotas: Quota,
     /// Told whenever policies, organizations or keys changed.
     pub access: Sender<()>,
     /// Cancelled when the server stops: whatever streams to a client ends then.

@@ -5,12 +5,13 @@
 
 mod rules;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use dispatch_model::organization::Organization;
 use dispatch_model::policy::Policy;
-use dispatch_model::{ListQuery, OrgName};
+use dispatch_model::{ListQuery, OrgName, Resource, State};
 use dispatch_store::Store;
 
 use crate::app::{Caller, Error, Principal, Result};
@@ -169,11 +170,17 @@ async fn read(store: &Store) -> anyhow::Result<Rules> {
     let everything = ListQuery::default();
     let organizations = store.list_all::<Organization>(&everything).await?.items;
     let policies = store.list_all::<Policy>(&everything).await?.items;
+    // Of one that is being deleted nobody has rights any more, and nobody has rights in it.
+    let going = |o: &Resource<Organization>| o.meta.state == State::Deleting;
+    let gone: HashSet<OrgName> =
+        organizations.iter().filter(|o| going(o)).map(|o| o.meta.org.clone()).collect();
     let mut configured = store.setting_get(CONFIGURED).await?.is_some();
     if !configured && !policies.is_empty() {
         store.setting_put(CONFIGURED, "true").await?;
         configured = true;
     }
-    let names = organizations.into_iter().map(|o| OrgName::trusted(o.meta.name.as_str()));
-    Ok(Rules::new(names.collect(), policies, configured))
+    let there = organizations.into_iter().filter(|o| !gone.contains(&o.meta.org));
+    let names = there.map(|o| OrgName::trusted(o.meta.name.as_str()));
+    let policies = policies.into_iter().filter(|policy| !gone.contains(&policy.meta.org));
+    Ok(Rules::new(names.collect(), policies.collect(), configured))
 }

@@ -29,6 +29,7 @@ pub mod router;
 pub mod run;
 pub mod secret;
 pub mod stream;
+pub mod usage;
 pub mod version;
 pub mod vulnerability;
 pub mod watch;

@@ -24,6 +24,7 @@ mod explain;
 mod invoker;
 mod loader;
 pub mod member;
+mod meter;
 mod metrics;
 mod perform;
 mod permits;
@@ -37,7 +38,9 @@ mod secrets;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod tenant;
 mod timestamp;
+pub mod usage;
 mod worker;
 
 pub use engine_maker::EngineMaker;

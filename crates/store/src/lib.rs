@@ -15,6 +15,7 @@ mod fault;
 pub mod inspection;
 mod label;
 mod organization;
+mod quota;
 mod resource;
 mod resource_list;
 mod resource_select;
@@ -30,6 +31,7 @@ mod run_writer;
 mod setting;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod usage;
 
 #[cfg(feature = "testing")]
 use testing as fault;

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::database::{read, write};
 use crate::row::{COLUMNS, ResourceRow};
-use crate::{Change, Error, Op, Result, Store, label, organization};
+use crate::{Change, Error, Op, Result, Store, label, organization, quota};
 
 /// Most users of a resource that are named.
 const MAX_USERS: i64 = 100;
@@ -80,6 +80,30 @@ macro_rules! update_labels {
     }};
 }
 
+/// What is used, before a change, of the limits it counts towards. From here on nobody else makes
+/// one.
+macro_rules! used_before {
+    ($store:expr, $tx:ident, $row:expr, $limits:expr) => {{
+        if !$limits.is_empty() && !$store.is_sqlite() {
+            sqlx::query(CHANGE_LOCK).execute(&mut *$tx).await?;
+        }
+        quota::used(&mut *$tx, &$limits, &$row.org).await?
+    }};
+}
+
+/// Takes hold of the organization something is stored in; yields the limits it counts towards.
+macro_rules! hold {
+    ($tx:ident, $hold:expr, $row:expr, $kind:expr) => {
+        match $hold {
+            Some(hold) => {
+                let held = sqlx::query_as(hold).bind(&$row.org).fetch_optional(&mut *$tx).await?;
+                quota::limits(&quota::of(held)?, $kind)
+            }
+            None => Vec::new(),
+        }
+    };
+}
+
 impl Store {
     /// Stores a new resource.
     ///
@@ -92,7 +116,8 @@ impl Store {
     /// Stores a new resource in an organization that exists, and goes on existing until then.
     ///
     /// # Errors
-    /// As [`Store::insert`]; [`Error::Missing`] when there is no such organization.
+    /// As [`Store::insert`]; [`Error::Missing`] when there is no such organization or it is being
+    /// deleted; [`Error::Quota`] when it may have no more.
     pub async fn insert_in_organization<K: Kind>(&self, resource: &Resource<K>) -> Result<()> {
         self.insert_into(resource, Some(organization::hold(self.is_sqlite()))).await
     }
@@ -106,11 +131,8 @@ impl Store {
         let row = ResourceRow::from_resource(resource)?;
         let labels = label::labels(K::KIND, &resource.meta.tags, &row)?;
         let seq = write!(&self.0.database, |tx| {
-            if let Some(hold) = hold {
-                let found: Option<(i64,)> =
-                    sqlx::query_as(hold).bind(&row.org).fetch_optional(&mut *tx).await?;
-                found.ok_or(Error::Missing)?;
-            }
+            let limits = hold!(tx, hold, row, K::KIND);
+            let before = used_before!(self, tx, row, limits);
             sqlx::query(
                 "INSERT INTO resource (id, org, kind, name, revision, state, reason, tags, spec, \
                  status, created_ms, modified_ms) \
@@ -131,6 +153,7 @@ impl Store {
             .execute(&mut *tx)
             .await?;
             insert_labels!(tx, row, K::KIND, &labels);
+            quota::check(&before, &quota::used(&mut *tx, &limits, &row.org).await?, true)?;
             log_change!(self, tx, row, K::KIND, Op::Inserted)
         });
         self.signal(resource, seq, Op::Inserted);
@@ -181,11 +204,30 @@ impl Store {
     /// # Errors
     /// [`Error::Stale`] when someone else changed it since, [`Error::Missing`] when it is gone.
     pub async fn update<K: Kind>(&self, resource: &mut Resource<K>) -> Result<()> {
+        self.update_within(resource, None).await
+    }
+
+    /// Stores a change that somebody made, in an organization that exists and is not being deleted.
+    ///
+    /// # Errors
+    /// As [`Store::update`]; [`Error::Missing`] without such an organization; [`Error::Quota`] when
+    /// it may have no more.
+    pub async fn update_in_organization<K: Kind>(&self, resource: &mut Resource<K>) -> Result<()> {
+        self.update_within(resource, Some(organization::hold(self.is_sqlite()))).await
+    }
+
+    async fn update_within<K: Kind>(
+        &self,
+        resource: &mut Resource<K>,
+        hold: Option<&'static str>,
+    ) -> Result<()> {
         let mut row = ResourceRow::from_resource(resource)?;
         let labels = label::labels(K::KIND, &resource.meta.tags, &row)?;
         row.revision += 1;
         row.modified_ms = now_ms();
         let seq = write!(&self.0.database, |tx| {
+            let limits = hold!(tx, hold, row, K::KIND);
+            let before = used_before!(self, tx, row, limits);
             let changed = sqlx::query(
                 "UPDATE resource SET revision = $1, state = $2, reason = $3, tags = $4, \
                  spec = $5, status = $6, modified_ms = $7 WHERE id = $8 AND revision = $9",
@@ -211,6 +253,7 @@ impl Store {
                 return Err(current.map_or(Error::Missing, |(current,)| Error::Stale { current }));
             }
             update_labels!(tx, row, K::KIND, labels);
+            quota::check(&before, &quota::used(&mut *tx, &limits, &row.org).await?, false)?;
             log_change!(self, tx, row, K::KIND, Op::Updated)
         });
         resource.meta.revision = row.revision;

@@ -7,7 +7,7 @@ use super::{App, Caller, Error, Result};
 use crate::authz::Action;
 
 /// The words policies know, which are the second segments of paths.
-pub const RESOURCES: [&str; 13] = [
+pub const RESOURCES: [&str; 14] = [
     "baseimage",
     "image",
     "imagepolicy",
@@ -20,6 +20,7 @@ pub const RESOURCES: [&str; 13] = [
     "event",
     "serviceclass",
     "serviceinstance",
+    "usage",
     "iam",
 ];
 

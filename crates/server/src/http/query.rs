@@ -118,12 +118,13 @@ pub struct One {
     pub protect: bool,
     pub keep_runs: bool,
     pub force: bool,
+    pub all: bool,
 }
 
 impl One {
     pub fn deletion(&self) -> Deletion {
-        let Self { precondition, protect, keep_runs, force, .. } = *self;
-        Deletion { precondition, protect, keep_runs, force }
+        let Self { precondition, protect, keep_runs, force, all, .. } = *self;
+        Deletion { precondition, protect, keep_runs, force, all }
     }
 
     /// Whether a thing with these tags is meant.
@@ -144,8 +145,10 @@ impl FromRequestParts<Arc<App>> for One {
                 "protect" => one.protect = flag("protect", &value)?,
                 "keepRuns" => one.keep_runs = flag("keepRuns", &value)?,
                 "force" => one.force = flag("force", &value)?,
+                "all" => one.all = flag("all", &value)?,
                 other => {
-                    let rule = "is no parameter of this request: tags, protect, keepRuns, force";
+                    let rule =
+                        "is no parameter of this request: tags, protect, keepRuns, force, all";
                     return Err(Violation::new(other, rule).into());
                 }
             }

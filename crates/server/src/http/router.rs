@@ -20,7 +20,7 @@ use super::measure::{self, ApiMetrics};
 use super::openapi::Document;
 use super::{
     api, application, base_image, content, engine, function, function_version, health, iam, image,
-    image_policy, image_upkeep, package, request_id, run, secret, version, vulnerability,
+    image_policy, image_upkeep, package, request_id, run, secret, usage, version, vulnerability,
 };
 use crate::app::App;
 
@@ -41,6 +41,7 @@ pub fn documented() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
         .merge(package::routes())
         .merge(content::routes())
         .merge(vulnerability::routes())
+        .merge(usage::routes())
         .merge(iam::routes())
         .merge(version::routes())
         .split_for_parts()
