@@ -18,6 +18,7 @@ pub mod get_engine_type;
 pub mod get_package;
 pub mod get_placement;
 pub mod get_run;
+pub mod get_usage;
 pub mod get_version;
 pub mod iam;
 pub mod init;

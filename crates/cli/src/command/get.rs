@@ -4,7 +4,9 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
-use super::{Context, get_engine_type, get_package, get_placement, get_run, get_version};
+use super::{
+    Context, get_engine_type, get_package, get_placement, get_run, get_usage, get_version,
+};
 use crate::complete;
 use crate::noun::{self, Noun};
 use crate::printer::{self, Format, Printer};
@@ -20,6 +22,7 @@ Examples:
   dispatch get engines --type remote
   dispatch get secret open-sesame --all
   dispatch get runs hello --since 1h --status ERROR
+  dispatch get usage --since 30d -o csv
   dispatch get functions --watch";
 
 #[derive(Debug, Args)]
@@ -58,6 +61,8 @@ enum What {
     /// Packages in images and functions, and which have one
     #[command(visible_alias = "packages")]
     Package(get_package::GetPackage),
+    /// What the organization used: runs, time, memory, bytes
+    Usage(get_usage::GetUsage),
     /// Routes of the gateway
     #[command(visible_alias = "apis")]
     Api {
@@ -133,6 +138,7 @@ impl Get {
             What::Placement(placement) => placement.run(context).await,
             What::Version(versions) => versions.run(context).await,
             What::Package(packages) => packages.run(context).await,
+            What::Usage(usage) => usage.run(context).await,
             What::Api { list, function } => {
                 let more = function.map(|function| ("function".to_owned(), function));
                 resources(context, Noun::Api, &list, more).await

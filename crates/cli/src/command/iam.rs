@@ -9,8 +9,10 @@ use serde_json::json;
 use super::get::{self, List};
 use super::{Context, api_object, delete};
 use crate::document::{Document, encode_file};
+use crate::hint::wrong;
 use crate::noun::Noun;
 use crate::printer::{Format, Printer};
+use crate::value;
 
 #[derive(Debug, Args)]
 pub struct Iam {
@@ -31,14 +33,19 @@ enum IamCommand {
         #[arg(value_enum)]
         kind: Kind,
         name: String,
+        #[command(flatten)]
+        whole: delete::Whole,
     },
 }
 
 const EXAMPLES: &str = "\
 Examples:
   dispatch iam create organization acme --protect-in-use
+  dispatch iam create organization acme --quota functions=20 --quota runsPerSecond=50
   dispatch iam create serviceaccount ci --public-key ci.pub.pem --organization acme
   dispatch iam create policy ci-deploys -s ci -a get,create,update -r function,api";
+
+const QUOTAS: &str = "--quota functions=20; `dispatch iam create organization --help` has them all";
 
 /// What `iam` is about.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -60,6 +67,10 @@ enum Create {
         /// Refuse to delete what something else uses
         #[arg(long)]
         protect_in_use: bool,
+        /// What it may use at most; may be repeated: functions, routes, storageBytes,
+        /// concurrentRuns, runsPerSecond, runsBurst, memorySecondsPerDay
+        #[arg(long = "quota", value_name = "LIMIT=NUMBER", value_parser = value::pair)]
+        quotas: Vec<String>,
     },
     /// One rule: the subjects may do the actions to the resources
     #[command(alias = "policies")]
@@ -70,7 +81,7 @@ enum Create {
         /// get, create, update, delete or *
         #[arg(long = "action", short, value_delimiter = ',', required = true)]
         actions: Vec<String>,
-        /// function, runs, image, baseimage, secret, api, application, iam or *
+        /// function, runs, image, baseimage, secret, api, application, usage, iam or *
         #[arg(long = "resource", short, value_delimiter = ',', required = true)]
         resources: Vec<String>,
         /// Holds in every organization
@@ -126,13 +137,13 @@ impl Iam {
                 let printer = Printer { format };
                 get::resources_as(context, printer, Noun::Policy, &list, None).await
             }
-            IamCommand::Delete { kind, name } => {
+            IamCommand::Delete { kind, name, whole } => {
                 let noun = match kind {
                     Kind::Organization => Noun::Organization,
                     Kind::Policy => Noun::Policy,
                     Kind::Serviceaccount => Noun::Serviceaccount,
                 };
-                delete::delete(context, noun, &name, delete::How::default()).await?;
+                delete::delete(context, noun, &name, whole.into()).await?;
                 context.printer.say(&format!("Deleted {}: {name}", noun.words()));
                 Ok(())
             }
@@ -143,8 +154,13 @@ impl Iam {
 impl Create {
     async fn run(self, context: &Context) -> Result<()> {
         let (noun, name, body) = match self {
-            Create::Organization { name, protect_in_use } => {
-                let body = json!({"name": name, "protectInUse": protect_in_use});
+            Create::Organization { name, protect_in_use, quotas } => {
+                let mut body = json!({"name": name, "protectInUse": protect_in_use});
+                for (limit, number) in quotas.iter().filter_map(|quota| quota.split_once('=')) {
+                    let number = value::number::<u64>(number);
+                    let number = number.map_err(|rule| wrong(format!("{limit} {rule}"), QUOTAS))?;
+                    body["quota"][limit] = number.into();
+                }
                 (Noun::Organization, name, body)
             }
             Create::Policy { name, subjects, actions, resources, global } => {
