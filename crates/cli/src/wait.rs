@@ -62,9 +62,8 @@ pub async fn gone(client: &Client, noun: Noun, name: &str) -> Result<()> {
         };
         let reasons = resource["reason"].as_array().into_iter().flatten();
         let reasons: Vec<_> = reasons.filter_map(|reason| reason.as_str()).collect();
-        progress.tell(|| {
-            format!("{} {name} is being deleted; {}", noun.words(), reasons.join("; "))
-        });
+        progress
+            .tell(|| format!("{} {name} is being deleted; {}", noun.words(), reasons.join("; ")));
         tokio::time::sleep(PAUSE).await;
     }
 }

@@ -106,7 +106,7 @@ codes! {
     QUOTA003 "Quota of the day used up"
         "The organization's runs have used the memory-seconds they may use in a day. Nothing was run \
          or accepted."
-        "Wait for the time the message names (midnight, UTC), give functions less `memoryMiB`, or ask \
+        "Wait for the time the message names (midnight, UTC), give functions less `memoryMib`, or ask \
          an operator to raise the organization's `quota`."
     GATEWAY001 "No such route"
         "No API of the gateway matches the host, path and method of the request."

@@ -155,11 +155,10 @@ mod tests {
             ..Quota::default()
         };
         let own = Quota { functions: Some(3), ..Quota::default() }.or(&defaults);
-        assert_eq!((own.functions, own.runs_per_second, own.runs_burst), (
-            Some(3),
-            Some(5),
-            Some(50)
-        ));
+        assert_eq!(
+            (own.functions, own.runs_per_second, own.runs_burst),
+            (Some(3), Some(5), Some(50))
+        );
         let own = Quota { runs_per_second: Some(1), ..Quota::default() }.or(&defaults);
         assert_eq!((own.runs_per_second, own.runs_burst), (Some(1), None));
     }
@@ -174,10 +173,7 @@ mod tests {
             refused(Quota { storage_bytes: Some(u64::MAX), ..Quota::default() }),
             "quota.storageBytes"
         );
-        assert_eq!(
-            refused(Quota { runs_burst: Some(1), ..Quota::default() }),
-            "quota.runsBurst"
-        );
+        assert_eq!(refused(Quota { runs_burst: Some(1), ..Quota::default() }), "quota.runsBurst");
         assert!(Quota { concurrent_runs: Some(0), ..Quota::default() }.check().is_ok());
     }
 }

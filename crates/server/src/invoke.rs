@@ -34,11 +34,11 @@ mod placing;
 mod queue;
 mod retention;
 mod secrets;
+mod tenant;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
-mod tenant;
 mod timestamp;
 pub mod usage;
 mod worker;

@@ -31,8 +31,11 @@ pub(crate) type Used = Vec<(Limit, u64, u64)>;
 
 /// The limits that something of a kind counts towards.
 pub(crate) fn limits(quota: &Quota, kind: ResourceKind) -> Vec<(Limit, u64)> {
-    let (functions, routes, storage) =
-        (quota.functions, quota.routes, quota.storage_bytes.map(|most| (Limit::StorageBytes, most)));
+    let (functions, routes, storage) = (
+        quota.functions,
+        quota.routes,
+        quota.storage_bytes.map(|most| (Limit::StorageBytes, most)),
+    );
     let first = match kind {
         ResourceKind::Function => functions.map(|most| (Limit::Functions, most)),
         ResourceKind::Api => routes.map(|most| (Limit::Routes, most)),
@@ -103,9 +106,7 @@ macro_rules! counts {
                             sqlx::query_as(IMAGES).bind(org).fetch_all(&mut *self).await?;
                         return Ok(unsigned(stored) + images_bytes(images)[org]);
                     }
-                    Limit::ConcurrentRuns
-                    | Limit::RunsPerSecond
-                    | Limit::MemorySecondsPerDay => 0,
+                    Limit::ConcurrentRuns | Limit::RunsPerSecond | Limit::MemorySecondsPerDay => 0,
                 };
                 Ok(unsigned(count))
             }
@@ -212,8 +213,10 @@ mod tests {
     #[test]
     fn a_layer_counts_once_for_each_organization() {
         let body = |digest: &str| {
-            format!(r#"{{"layers": [{{"digest": "base", "size": 10}}, {{"digest": "{digest}",
-                "size": 1}}], "kind": "image"}}"#)
+            format!(
+                r#"{{"layers": [{{"digest": "base", "size": 10}}, {{"digest": "{digest}",
+                "size": 1}}], "kind": "image"}}"#
+            )
         };
         let rows = [("a", "x"), ("a", "y"), ("b", "x")];
         let rows = rows.map(|(org, digest)| (org.to_owned(), body(digest))).to_vec();

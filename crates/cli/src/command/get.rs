@@ -8,6 +8,7 @@ use super::{
     Context, get_engine_type, get_package, get_placement, get_run, get_usage, get_version,
 };
 use crate::complete;
+use crate::hint::wrong;
 use crate::noun::{self, Noun};
 use crate::printer::{self, Format, Printer};
 use crate::{table, value};
@@ -127,6 +128,9 @@ pub struct List {
 
 impl Get {
     pub async fn run(self, context: &Context) -> Result<()> {
+        if context.printer.format == Format::Csv && !matches!(self.what, What::Usage(_)) {
+            return Err(wrong("csv is a format of usage only", "-o json, yaml, wide or name"));
+        }
         match self.what {
             What::Run(runs) => runs.run(context).await,
             What::DeadLetter(letters) => letters.run(context).await,

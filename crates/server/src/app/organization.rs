@@ -81,6 +81,8 @@ impl App {
         let (_, found) = self.organization(name).await?;
         check(how.precondition, &found)?;
         if found.meta.state == State::Deleting {
+            // Whoever marked it may have come no further.
+            self.shut_out(&found.meta.org).await?;
             return Ok(found);
         }
         if how.all {
@@ -126,9 +128,14 @@ impl App {
             Ok(())
         };
         let marked = self.change(org, name.as_str(), how.precondition, mark).await?;
+        self.shut_out(org).await?;
+        Ok(marked)
+    }
+
+    async fn shut_out(&self, org: &OrgName) -> Result<()> {
         self.reload_access().await?;
         self.invoker.close(org);
-        Ok(marked)
+        Ok(())
     }
 
     /// An organization's row lies in the organization of its name.

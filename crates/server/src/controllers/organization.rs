@@ -141,9 +141,11 @@ impl Organizations {
         let mut waits = Vec::new();
         for mut found in self.page::<K>(org).await? {
             if found.meta.state == State::Deleting {
-                let said = found.meta.reason.first().map(|reason| {
-                    format!("{} {}: {reason}", K::KIND.words(), found.meta.name)
-                });
+                let said = found
+                    .meta
+                    .reason
+                    .first()
+                    .map(|reason| format!("{} {}: {reason}", K::KIND.words(), found.meta.name));
                 waits.push(said.unwrap_or_default());
                 continue;
             }

@@ -83,9 +83,7 @@ impl Loader {
         let found = self.store.by_name::<Function>(org, name).await?;
         let gone =
             |f: &Resource<Function>| matches!(f.meta.state, State::Deleting | State::Deleted);
-        found
-            .filter(|f| !gone(f))
-            .ok_or_else(|| no_function(name))
+        found.filter(|f| !gone(f)).ok_or_else(|| no_function(name))
     }
 
     /// The function with all versions that are deployed, of which the one that takes calls is

@@ -235,8 +235,7 @@ mod tests {
 
     #[test]
     fn a_rate_lets_a_burst_begin_and_then_so_many_a_second() {
-        let quota =
-            Quota { runs_per_second: Some(10), runs_burst: Some(3), ..Quota::default() };
+        let quota = Quota { runs_per_second: Some(10), runs_burst: Some(3), ..Quota::default() };
         let tenant = tenant(quota);
         let at = |ms: u64| tenant.admit(1, ms * MS, 0);
         assert!((0..3).all(|_| at(5_000).is_ok()));

@@ -21,7 +21,7 @@ use crate::iam::{Iam, public_key, rule};
 const ECHO: &[u8] = include_bytes!("../../../../examples/wasm/echo.wat");
 const ROUNDS: usize = 200;
 /// What the words of both begin with, so that the log is searched fast.
-const WORD: &str = "canary";
+const WORD: &str = "parrot";
 const NOUNS: [&str; 10] = [
     "secret",
     "application",
@@ -138,8 +138,8 @@ impl Actor<'_> {
             "secret" => json!({"secrets": {"k": format!("{word}-secret")}}),
             "baseimage" => json!({"dockerUrl": "host:wasm", "language": "wasm"}),
             "image" => json!({"baseImageName": "base"}),
-            "imagepolicy" => json!({"mode": "report",
-                "rules": [{"name": word, "effect": "deny", "packages": [word]}]}),
+            "imagepolicy" => json!({"mode": "warn",
+                "rules": [{"name": word, "effect": "deny", "match": {"package": word}}]}),
             "function" => json!({"image": "wasm", "source": STANDARD.encode(ECHO),
                 "environment": {"W": word}, "secrets": ["s"],
                 "schema": {"in": {"description": word, "not": {"const": "wrong"}}}}),
@@ -293,7 +293,7 @@ async fn two_organizations_that_do_random_things_never_see_a_byte_of_each_other(
         seed,
         count: 0,
     };
-    let (a_word, b_word) = ("canaryaa", "canarybb");
+    let (a_word, b_word) = ("parrotaa", "parrotbb");
     let mut a = actor("acme/user", "acme", a_word, b_word);
     let mut b = actor("other/eve", "other", b_word, a_word);
     tokio::join!(a.prepare(), b.prepare());

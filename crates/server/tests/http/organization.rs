@@ -15,17 +15,20 @@ fn source() -> String {
 
 /// Every kind of thing there is, by its noun.
 fn things() -> Vec<(&'static str, Value)> {
-    let rules = json!([{"name": "r", "effect": "deny", "packages": ["x"]}]);
+    let rules = json!([{"name": "r", "effect": "deny", "match": {"package": "x"}}]);
     vec![
         ("secret", json!({"name": "s", "secrets": {"k": "v"}})),
         ("application", json!({"name": "shop"})),
         ("baseimage", json!({"name": "base", "dockerUrl": "host:wasm", "language": "wasm"})),
         ("image", json!({"name": "wasm", "baseImageName": "base"})),
-        ("function", json!({"name": "f", "image": "wasm", "source": source(),
-            "secrets": ["s"]})),
+        (
+            "function",
+            json!({"name": "f", "image": "wasm", "source": source(),
+            "secrets": ["s"]}),
+        ),
         ("function", json!({"name": "g", "image": "wasm", "source": source()})),
         ("api", json!({"name": "f", "function": "f", "uris": ["/f"], "methods": ["POST"]})),
-        ("imagepolicy", json!({"name": "p", "mode": "report", "rules": rules})),
+        ("imagepolicy", json!({"name": "p", "mode": "warn", "rules": rules})),
     ]
 }
 
@@ -90,8 +93,19 @@ async fn everything_in_it_goes_and_one_of_the_name_finds_nothing_of_before() {
     let made = json!({"name": "doomed"});
     iam.call(BOOT, None, Method::POST, "/v1/iam/organization", &made).await.expect(201);
     let lists = [
-        "secret", "application", "baseimage", "image", "function", "api", "imagepolicy", "runs",
-        "deadletters", "iam/policy", "iam/serviceaccount", "usage", "package",
+        "secret",
+        "application",
+        "baseimage",
+        "image",
+        "function",
+        "api",
+        "imagepolicy",
+        "runs",
+        "deadletters",
+        "iam/policy",
+        "iam/serviceaccount",
+        "usage",
+        "package",
     ];
     for list in lists {
         let path = format!("/v1/{list}");

@@ -92,7 +92,10 @@ async fn a_rate_holds_back_runs_of_the_api_and_of_the_gateway() {
     let error = refused.error();
     assert_eq!(error.error_code.as_deref(), Some("QUOTA002"));
     let message = error.message;
-    assert!(message.starts_with("the organization's quota runsPerSecond is 1 and 1 are used; frees in "));
+    assert!(
+        message
+            .starts_with("the organization's quota runsPerSecond is 1 and 1 are used; frees in ")
+    );
     assert!(message.ends_with(" ms"), "{message}");
     let runs = server.all("/v1/runs").await.len();
     let accepted = run(&server, "f", json!(0), false).await.expect(429);
@@ -152,7 +155,7 @@ async fn the_memory_of_a_day_is_used_up_also_after_a_restart() {
     let settings = "[usage]\nflush_interval_ms = 100".to_owned();
     let mut server = Server::start_with(Options { settings }).await;
     server.image("python3").await;
-    server.function("sleep", "python3", SLEEP, json!({"memoryMiB": 64})).await;
+    server.function("sleep", "python3", SLEEP, json!({"memoryMib": 64})).await;
     // 64 MiB for a fifth of a second are more than twelve MiB-seconds.
     limit(&server, json!({"memorySecondsPerDay": 12})).await;
     run(&server, "sleep", json!(200), true).await.expect(200);

@@ -28,7 +28,7 @@ async fn runs_are_metered_by_function_and_survive_a_graceful_stop() {
     let settings = "[usage]\nflush_interval_ms = 3600000".to_owned();
     let mut server = Server::start_with(Options { settings }).await;
     server.image("wasm").await;
-    server.function("f", "wasm", ECHO, json!({"memoryMiB": 64})).await;
+    server.function("f", "wasm", ECHO, json!({"memoryMib": 64})).await;
     server.function("g", "wasm", ECHO, json!({"schema": {"in": {"type": "string"}}})).await;
     for _ in 0..3 {
         run(&server, "f", &json!("four")).await;

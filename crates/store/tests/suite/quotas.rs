@@ -64,9 +64,9 @@ on_both!(of_many_who_want_the_last_room_as_many_get_it_as_there_is, |store| {
     organization(&store, "b", Quota::default()).await;
     let all = (0..12).map(|n| {
         let store = store.clone();
-        tokio::spawn(async move {
-            store.insert_in_organization(&function("a", &format!("f{n}"))).await
-        })
+        tokio::spawn(
+            async move { store.insert_in_organization(&function("a", &format!("f{n}"))).await },
+        )
     });
     let (mut stored, mut refused) = (0, 0);
     for one in all.collect::<Vec<_>>() {
@@ -103,7 +103,8 @@ on_both!(routes_are_counted_when_an_api_is_made_and_when_it_grows, |store| {
     organization(&store, "a", quota).await;
     let mut first = api("first", &["/a", "/b"], &[]);
     store.insert_in_organization(&first).await.unwrap();
-    let full = exceeded(store.insert_in_organization(&api("second", &["/c"], &["x", "y", "z"])).await);
+    let full =
+        exceeded(store.insert_in_organization(&api("second", &["/c"], &["x", "y", "z"])).await);
     assert_eq!((full.limit, full.used), (Limit::Routes, 2));
     store.insert_in_organization(&api("second", &["/c"], &["x", "y"])).await.unwrap();
     first.spec.uris.push("/d".to_owned());
