@@ -69,8 +69,8 @@ impl App {
         .await
     }
 
-    /// Without `all` only an empty organization can be deleted: what it holds would be out of reach.
-    /// Runs that functions left behind go with it.
+    /// Without `all` only an empty organization can be deleted: what it holds would be out of
+    /// reach. Runs that functions left behind go with it.
     pub async fn organization_delete(
         &self,
         caller: &Caller,
