@@ -16,11 +16,13 @@ pub enum ResourceKind {
     Organization,
     Policy,
     ServiceAccount,
+    Role,
+    Group,
     Engine,
 }
 
 impl ResourceKind {
-    pub const ALL: [ResourceKind; 12] = [
+    pub const ALL: [ResourceKind; 14] = [
         ResourceKind::BaseImage,
         ResourceKind::Image,
         ResourceKind::ImagePolicy,
@@ -32,6 +34,8 @@ impl ResourceKind {
         ResourceKind::Organization,
         ResourceKind::Policy,
         ResourceKind::ServiceAccount,
+        ResourceKind::Role,
+        ResourceKind::Group,
         ResourceKind::Engine,
     ];
 
@@ -49,6 +53,8 @@ impl ResourceKind {
             ResourceKind::Organization => "Organization",
             ResourceKind::Policy => "Policy",
             ResourceKind::ServiceAccount => "ServiceAccount",
+            ResourceKind::Role => "Role",
+            ResourceKind::Group => "Group",
             ResourceKind::Engine => "Engine",
         }
     }
@@ -67,6 +73,8 @@ impl ResourceKind {
             ResourceKind::Organization => "organization",
             ResourceKind::Policy => "policy",
             ResourceKind::ServiceAccount => "service account",
+            ResourceKind::Role => "role",
+            ResourceKind::Group => "group",
             ResourceKind::Engine => "engine",
         }
     }
@@ -85,6 +93,8 @@ impl ResourceKind {
             ResourceKind::Organization => "iam/organization",
             ResourceKind::Policy => "iam/policy",
             ResourceKind::ServiceAccount => "iam/serviceaccount",
+            ResourceKind::Role => "iam/role",
+            ResourceKind::Group => "iam/group",
             ResourceKind::Engine => "engine",
         }
     }
@@ -92,9 +102,11 @@ impl ResourceKind {
     /// The `resources` word a policy uses (the first path segment, as in v1).
     pub fn policy_resource(self) -> &'static str {
         match self {
-            ResourceKind::Organization | ResourceKind::Policy | ResourceKind::ServiceAccount => {
-                "iam"
-            }
+            ResourceKind::Organization
+            | ResourceKind::Policy
+            | ResourceKind::ServiceAccount
+            | ResourceKind::Role
+            | ResourceKind::Group => "iam",
             other => other.path(),
         }
     }

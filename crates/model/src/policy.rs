@@ -1,8 +1,15 @@
-//! Policies: who may do what to what. Deny by default; there are no deny rules.
+//! Policies: who may do what to what, when and from where. Deny by default; what one rule denies no
+//! other allows.
+
+mod condition;
+mod rule;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{NoStatus, Violation, kind};
+
+pub use condition::{Condition, Day, Hours, MAX_ADDRESSES};
+pub use rule::{Effect, GROUP_PREFIX, Rule, check_actions, check_resources};
 
 kind!(
     /// Marks policies.
@@ -19,45 +26,39 @@ pub struct PolicySpec {
     pub global: bool,
 }
 
-/// Grants every subject every action on every resource listed; `*` stands for all.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rule {
-    pub subjects: Vec<String>,
-    /// `get`, `create`, `update`, `delete` or `*`.
-    pub actions: Vec<String>,
-    /// First path segments below `/v1` (`function`, `runs`, `iam`, …) or `*`.
-    pub resources: Vec<String>,
-}
-
 impl PolicySpec {
+    /// # Errors
+    /// The first field that breaks a rule, by its JSON path.
     pub fn check(&self) -> Result<(), Violation> {
-        if self.rules.is_empty() || self.rules.len() > MAX_RULES {
-            let rule = format!("has {} entries, must have 1 to {MAX_RULES}", self.rules.len());
-            return Err(Violation::new("rules", rule));
-        }
-        for (i, rule) in self.rules.iter().enumerate() {
-            let lists = [
-                ("subjects", &rule.subjects),
-                ("actions", &rule.actions),
-                ("resources", &rule.resources),
-            ];
-            for (list, values) in lists {
-                let field = format!("rules[{i}].{list}");
-                if values.is_empty() || values.len() > MAX_RULES {
-                    let rule = format!("has {} entries, must have 1 to {MAX_RULES}", values.len());
-                    return Err(Violation::new(field, rule));
-                }
-                if values.iter().any(|v| v.trim().is_empty()) {
-                    return Err(Violation::new(field, "an entry is empty"));
-                }
-            }
-            for action in &rule.actions {
-                if !matches!(action.as_str(), "get" | "create" | "update" | "delete" | "*") {
-                    let text = format!("{action:?} is none of get, create, update, delete, *");
-                    return Err(Violation::new(format!("rules[{i}].actions"), text));
-                }
-            }
-        }
-        Ok(())
+        check_count("rules", self.rules.len(), 1)?;
+        self.rules.iter().enumerate().try_for_each(|(i, rule)| rule.check(&format!("rules[{i}]")))
     }
 }
+
+/// Whether a list has `least` to [`MAX_RULES`] entries.
+pub(crate) fn check_count(field: &str, count: usize, least: usize) -> Result<(), Violation> {
+    if (least..=MAX_RULES).contains(&count) {
+        return Ok(());
+    }
+    let rule = format!("has {count} entries, must have {least} to {MAX_RULES}");
+    Err(Violation::new(field, rule))
+}
+
+/// Whether a list has `least` to [`MAX_RULES`] entries, none of them empty or too long to be a name.
+pub(crate) fn check_list(field: &str, values: &[String], least: usize) -> Result<(), Violation> {
+    check_count(field, values.len(), least)?;
+    for value in values {
+        if value.trim().is_empty() {
+            return Err(Violation::new(field, "an entry is empty"));
+        }
+        if value.len() > MAX_ENTRY_BYTES {
+            let length = value.len();
+            let rule = format!("an entry is {length} bytes long, at most {MAX_ENTRY_BYTES}");
+            return Err(Violation::new(field, rule));
+        }
+    }
+    Ok(())
+}
+
+/// Most bytes of one entry: a prefix, and a name or an e-mail address.
+pub const MAX_ENTRY_BYTES: usize = 320;

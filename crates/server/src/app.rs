@@ -21,6 +21,7 @@ pub mod access;
 pub mod api;
 pub mod application;
 pub mod base_image;
+pub mod bootstrap;
 pub mod caller;
 pub mod content;
 pub mod engine;

@@ -43,4 +43,18 @@ impl Store {
         });
         Ok(())
     }
+
+    /// Stores a value in place of the one that was read; false when it is another by now.
+    pub async fn setting_swap(&self, name: &str, read: &str, value: &str) -> Result<bool> {
+        let changed = write!(&self.0.database, |tx| {
+            sqlx::query("UPDATE setting SET value = $1 WHERE name = $2 AND value = $3")
+                .bind(value)
+                .bind(name)
+                .bind(read)
+                .execute(tx)
+                .await?
+                .rows_affected()
+        });
+        Ok(changed == 1)
+    }
 }

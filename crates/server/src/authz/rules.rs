@@ -131,8 +131,8 @@ mod tests {
 
     fn policy(in_org: &str, global: bool, rule: [&str; 3]) -> Resource<Policy> {
         let list = |text: &str| text.split(',').map(str::to_owned).collect();
-        let rule =
-            Rule { subjects: list(rule[0]), actions: list(rule[1]), resources: list(rule[2]) };
+        let (subjects, actions, resources) = (list(rule[0]), list(rule[1]), list(rule[2]));
+        let rule = Rule { subjects, actions, resources, ..Rule::default() };
         let spec = PolicySpec { rules: vec![rule], global };
         Resource::new(org(in_org), Name::new("p").unwrap(), Tags::new(), State::Ready, spec)
     }

@@ -27,7 +27,8 @@ fn caller(org: &str, name: &str) -> Caller {
 async fn policy(app: &App, org: &str, global: bool, subject: &str, actions: &str) {
     let list = |text: &str| text.split(',').map(str::to_owned).collect();
     let (subjects, actions) = (list(subject), list(actions));
-    let rules = vec![Rule { subjects, actions, resources: vec!["engine".to_owned()] }];
+    let resources = vec!["engine".to_owned()];
+    let rules = vec![Rule { subjects, actions, resources, ..Rule::default() }];
     let (org, name) = (OrgName::trusted(org), Name::trusted(subject));
     let spec = PolicySpec { rules, global };
     let policy = Resource::<Policy>::new(org, name, Tags::new(), State::Ready, spec);
