@@ -12,6 +12,7 @@ mod images;
 mod load;
 mod machine;
 mod measures;
+mod organizations;
 mod placement;
 mod report;
 mod scale;
@@ -60,6 +61,7 @@ const MEASURES: &[(&str, Measure)] = &[
     ("list", scale::list),
     ("idle", scale::idle),
     ("routes", scale::routes),
+    ("organizations", organizations::measure),
     ("placement", placement::measure),
     ("access", access::measure),
     ("engines", engines::overhead),
@@ -72,13 +74,14 @@ const MEASURES: &[(&str, Measure)] = &[
     ("fleet-burst", fleet::burst),
 ];
 /// Those of them whose load comes from wrk.
-const WITH_WRK: &[&str] = &["wasm", "python", "accept"];
+const WITH_WRK: &[&str] = &["wasm", "python", "accept", "organizations"];
 const EXAMPLES: &[&str] = &[
     "bare_hyper",
     "fill_store",
     "router_bench",
     "python_layout",
     "fill_content",
+    "fill_organizations",
     "placement_bench",
     "access_bench",
     "overhead",

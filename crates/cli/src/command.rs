@@ -23,6 +23,7 @@ pub mod get_package;
 pub mod get_placement;
 pub mod get_run;
 pub mod get_secret;
+pub mod get_usage;
 pub mod get_version;
 pub mod iam;
 pub mod init;

@@ -108,7 +108,8 @@ fn columns(noun: Noun) -> (Columns, Columns) {
             (vec![name, ("PERMISSIONS", permissions), ("BUILT IN", built_in), created], vec![])
         }
         Noun::Group => (vec![name, column!("MEMBERS", "members"), created], vec![]),
-        Noun::Organization | Noun::Serviceaccount => (vec![name, created], vec![]),
+        Noun::Organization => (vec![name, created], vec![status, ("QUOTA", quota), reason]),
+        Noun::Serviceaccount => (vec![name, created], vec![]),
     }
 }
 
@@ -178,6 +179,11 @@ fn rule_names(policy: &Value) -> String {
     let rules = policy["rules"].as_array().into_iter().flatten();
     let named = rules.map(|rule| format!("{} {}", text(&rule["effect"]), text(&rule["name"])));
     named.collect::<Vec<_>>().join("\n")
+}
+
+fn quota(organization: &Value) -> String {
+    let limits = organization["quota"].as_object().into_iter().flatten();
+    limits.map(|(limit, most)| format!("{limit}={most}")).collect::<Vec<_>>().join("\n")
 }
 
 fn rules(policy: &Value) -> String {

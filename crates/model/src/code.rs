@@ -94,6 +94,20 @@ codes! {
     ENGINE009 "No engine has room"
         "Every engine the function may be placed on is away, cordoned or full."
         "`dispatch get placement FUNCTION --explain` says why each was passed over."
+    QUOTA001 "Quota of things reached"
+        "The organization has as many functions or routes, or stores as many bytes, as it may; \
+         the message names the limit, its value and what is used."
+        "Delete what is not needed, or ask an operator to raise the organization's `quota`."
+    QUOTA002 "Quota of runs reached"
+        "The organization has as many runs under way, or begins as many a second, as it may. \
+         Nothing was run or accepted."
+        "Try again after the time in the Retry-After header, or ask an operator to raise the \
+         organization's `quota`."
+    QUOTA003 "Quota of the day used up"
+        "The organization's runs have used the memory-seconds they may use in a day. Nothing was \
+         run or accepted."
+        "Wait for the time the message names (midnight, UTC), give functions less `memoryMib`, or \
+         ask an operator to raise the organization's `quota`."
     GATEWAY001 "No such route"
         "No API of the gateway matches the host, path and method of the request."
         "List the routes with `dispatch get api`."

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use dispatch_model::Quota;
 use dispatch_store::Store;
 use tokio::sync::watch::Sender;
 use tokio_util::sync::CancellationToken;
@@ -40,6 +41,7 @@ pub mod package;
 pub mod placement;
 pub mod policy;
 pub mod prune;
+pub mod quota;
 pub mod resource;
 pub mod rights;
 pub mod role;
@@ -50,6 +52,7 @@ mod run_access;
 pub mod secret;
 pub mod secret_version;
 pub mod service_account;
+pub mod usage;
 pub mod vulnerability;
 pub mod watch;
 
@@ -71,6 +74,8 @@ pub struct App {
     pub contents: Arc<Contents>,
     pub metrics: Arc<Metrics>,
     pub limits: Limits,
+    /// What new organizations may use at most, where they say nothing else.
+    pub quotas: Quota,
     /// Told whenever policies, organizations or keys changed.
     pub access: Sender<()>,
     /// Cancelled when the server stops: whatever streams to a client ends then.

@@ -24,6 +24,7 @@ mod engine;
 mod engine_health;
 mod function;
 mod image;
+mod organization;
 mod queue;
 mod reconcile;
 mod upkeep;
@@ -67,7 +68,9 @@ impl Controllers {
         let (secrets, gateway) = (self.secrets.clone(), self.gateway.clone());
         let apis = api::Apis { store: store.clone(), secrets, gateway };
         self.spawn(apis).await?;
-        self.spawn(application::Applications { store: store.clone() }).await
+        self.spawn(application::Applications { store: store.clone() }).await?;
+        let (invoker, going) = (self.invoker.clone(), std::sync::Mutex::default());
+        self.spawn(organization::Organizations { store: store.clone(), invoker, going }).await
     }
 
     /// Before the others, which need engines.

@@ -33,6 +33,7 @@ pub mod run;
 pub mod secret;
 pub mod secret_version;
 pub mod stream;
+pub mod usage;
 pub mod version;
 pub mod vulnerability;
 pub mod watch;

@@ -30,14 +30,20 @@ mod iam;
 mod image;
 #[path = "http/inspection.rs"]
 mod inspection;
+#[path = "http/isolation.rs"]
+mod isolation;
 #[path = "http/limits.rs"]
 mod limits;
 #[path = "http/list.rs"]
 mod list;
 #[path = "http/openapi.rs"]
 mod openapi;
+#[path = "http/organization.rs"]
+mod organization;
 #[path = "http/placement.rs"]
 mod placement;
+#[path = "http/quota.rs"]
+mod quota;
 #[path = "http/random.rs"]
 mod random;
 #[path = "http/restart.rs"]
@@ -62,6 +68,8 @@ mod secret_version;
 mod servers;
 #[path = "http/telemetry.rs"]
 mod telemetry;
+#[path = "http/usage.rs"]
+mod usage;
 #[path = "http/v1.rs"]
 mod v1;
 #[path = "http/version.rs"]

@@ -18,6 +18,7 @@ mod fault;
 pub mod inspection;
 mod label;
 mod organization;
+mod quota;
 mod resource;
 mod resource_list;
 mod resource_select;
@@ -36,6 +37,7 @@ mod secret_version;
 mod setting;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod usage;
 
 #[cfg(feature = "testing")]
 use testing as fault;

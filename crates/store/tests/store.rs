@@ -7,9 +7,11 @@ mod suite {
     pub mod faults;
     pub mod organizations;
     pub mod queue;
+    pub mod quotas;
     pub mod resources;
     pub mod runs;
     pub mod secrets;
+    pub mod usage;
 }
 
 use dispatch_model::function::{Function, FunctionSpec};

@@ -5,9 +5,11 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use super::{
-    Context, get_engine_type, get_package, get_placement, get_run, get_secret, get_version,
+    Context, get_engine_type, get_package, get_placement, get_run, get_secret, get_usage,
+    get_version,
 };
 use crate::complete;
+use crate::hint::wrong;
 use crate::noun::{self, Noun};
 use crate::printer::{self, Format, Printer};
 use crate::{table, value};
@@ -24,6 +26,7 @@ Examples:
   dispatch get secret open-sesame --versions
   dispatch get secret open-sesame --used
   dispatch get runs hello --since 1h --status ERROR
+  dispatch get usage --since 30d -o csv
   dispatch get functions --watch";
 
 #[derive(Debug, Args)]
@@ -62,6 +65,8 @@ enum What {
     /// Packages in images and functions, and which have one
     #[command(visible_alias = "packages")]
     Package(get_package::GetPackage),
+    /// What the organization used: runs, time, memory, bytes
+    Usage(get_usage::GetUsage),
     /// Routes of the gateway
     #[command(visible_alias = "apis")]
     Api {
@@ -120,6 +125,9 @@ pub struct List {
 
 impl Get {
     pub async fn run(self, context: &Context) -> Result<()> {
+        if context.printer.format == Format::Csv && !matches!(self.what, What::Usage(_)) {
+            return Err(wrong("csv is a format of usage only", "-o json, yaml, wide or name"));
+        }
         match self.what {
             What::Run(runs) => runs.run(context).await,
             What::DeadLetter(letters) => letters.run(context).await,
@@ -131,6 +139,7 @@ impl Get {
             What::Placement(placement) => placement.run(context).await,
             What::Version(versions) => versions.run(context).await,
             What::Package(packages) => packages.run(context).await,
+            What::Usage(usage) => usage.run(context).await,
             What::Api { list, function } => {
                 let more = function.map(|function| ("function".to_owned(), function));
                 resources(context, Noun::Api, &list, more).await

@@ -12,8 +12,10 @@ use super::get::{self, List};
 use super::{Context, api_object, delete};
 use crate::complete;
 use crate::document::{Document, encode_file};
+use crate::hint::wrong;
 use crate::noun::{self, Noun};
 use crate::printer::{Format, Printer};
+use crate::value;
 
 #[derive(Debug, Args)]
 pub struct Iam {
@@ -38,12 +40,15 @@ enum IamCommand {
         kind: Kind,
         #[arg(add = complete::names_by_line())]
         name: String,
+        #[command(flatten)]
+        whole: delete::Whole,
     },
 }
 
 const EXAMPLES: &str = "\
 Examples:
   dispatch iam create organization acme --protect-in-use
+  dispatch iam create organization acme --quota functions=20 --quota runsPerSecond=50
   dispatch iam create serviceaccount ci --public-key ci.pub.pem --organization acme
   dispatch iam create role deployer -a get,create,update -r function,api
   dispatch iam create group shop --member ada@example.org,ci
@@ -53,6 +58,8 @@ const UPDATE_EXAMPLES: &str = "\
 Examples:
   dispatch iam update role deployer -a '*' -r function,api
   dispatch iam update group shop --add grace@example.org --remove ci";
+
+const QUOTAS: &str = "--quota functions=20; `dispatch iam create organization --help` has them all";
 
 /// What `iam` is about.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -78,6 +85,10 @@ enum Create {
         /// Refuse to delete what something else uses
         #[arg(long)]
         protect_in_use: bool,
+        /// What it may use at most; may be repeated: functions, routes, storageBytes,
+        /// concurrentRuns, runsPerSecond, runsBurst, memorySecondsPerDay
+        #[arg(long = "quota", value_name = "LIMIT=NUMBER", value_parser = value::pair)]
+        quotas: Vec<String>,
     },
     #[command(alias = "policies")]
     Policy(Box<CreatePolicy>),
@@ -171,7 +182,7 @@ impl Iam {
             IamCommand::Create(create) => create.run(context).await,
             IamCommand::Get(get) => get.run(context).await,
             IamCommand::Update(update) => update.run(context).await,
-            IamCommand::Delete { kind, name } => {
+            IamCommand::Delete { kind, name, whole } => {
                 let noun = match kind {
                     Kind::Organization => Noun::Organization,
                     Kind::Policy => Noun::Policy,
@@ -179,7 +190,7 @@ impl Iam {
                     Kind::Group => Noun::Group,
                     Kind::Serviceaccount => Noun::Serviceaccount,
                 };
-                delete::delete(context, noun, &name, delete::How::default()).await?;
+                delete::delete(context, noun, &name, whole.into()).await?;
                 context.printer.say(&format!("Deleted {}: {name}", noun.words()));
                 Ok(())
             }
@@ -212,8 +223,13 @@ impl Get {
 impl Create {
     async fn run(self, context: &Context) -> Result<()> {
         let (noun, name, body) = match self {
-            Create::Organization { name, protect_in_use } => {
-                let body = json!({"name": name, "protectInUse": protect_in_use});
+            Create::Organization { name, protect_in_use, quotas } => {
+                let mut body = json!({"name": name, "protectInUse": protect_in_use});
+                for (limit, number) in quotas.iter().filter_map(|quota| quota.split_once('=')) {
+                    let number = value::number::<u64>(number);
+                    let number = number.map_err(|rule| wrong(format!("{limit} {rule}"), QUOTAS))?;
+                    body["quota"][limit] = number.into();
+                }
                 (Noun::Organization, name, body)
             }
             Create::Policy(policy) => (Noun::Policy, policy.name.clone(), policy.body()),

@@ -1,7 +1,10 @@
 //! The one error of use cases: few kinds, a documented code, one text for the caller and one for
 //! the log.
 
+use dispatch_model::quota::{Exceeded, Limit};
 use dispatch_model::{Name, ResourceKind, Violation, code};
+
+use super::quota;
 
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -42,6 +45,9 @@ pub enum Error {
     InUse { kind: ResourceKind, name: Name, users: String },
     #[error("{what} is larger than {limit} bytes ({setting})")]
     TooLarge { what: &'static str, limit: u64, setting: &'static str },
+    /// The organization may have no more, or not now.
+    #[error("{}", quota::words(.0))]
+    Quota(Exceeded),
     #[error("{0}")]
     Busy(String),
     /// It does not fit what is going on, or how the server is set up.
@@ -78,6 +84,11 @@ impl Error {
             Error::Stale { .. } => code::API004,
             Error::InUse { .. } => code::API005,
             Error::TooLarge { .. } => code::API006,
+            Error::Quota(exceeded) => match exceeded.limit {
+                Limit::Functions | Limit::Routes | Limit::StorageBytes => code::QUOTA001,
+                Limit::ConcurrentRuns | Limit::RunsPerSecond => code::QUOTA002,
+                Limit::MemorySecondsPerDay => code::QUOTA003,
+            },
             Error::Busy(_) => code::API008,
             Error::Conflict { code, .. } | Error::Unavailable { code, .. } => code,
             Error::Internal(_) => code::API009,
@@ -86,6 +97,15 @@ impl Error {
 
     pub fn unavailable(code: &'static str, message: impl Into<String>) -> Self {
         Error::Unavailable { code, message: message.into() }
+    }
+
+    /// Seconds after which the same may go better, when that can be said.
+    pub fn retry_after_s(&self) -> Option<u64> {
+        match self {
+            Error::Quota(exceeded) => Some(quota::retry_after_s(exceeded)),
+            Error::Busy(_) | Error::Unavailable { .. } => Some(1),
+            _ => None,
+        }
     }
 
     pub fn internal(error: impl Into<anyhow::Error>) -> Self {
@@ -105,6 +125,7 @@ impl From<dispatch_store::Error> for Error {
     fn from(error: dispatch_store::Error) -> Self {
         match error {
             dispatch_store::Error::Invalid(violation) => Error::Invalid(violation),
+            dispatch_store::Error::Quota(exceeded) => Error::Quota(exceeded),
             dispatch_store::Error::Unavailable(_) | dispatch_store::Error::Full => {
                 Error::unavailable(code::API010, error.to_string())
             }

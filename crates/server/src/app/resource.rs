@@ -38,6 +38,8 @@ pub struct Deletion {
     pub keep_runs: bool,
     /// Forget an engine that is gone for good, with what is on it.
     pub force: bool,
+    /// Delete an organization with all that is in it.
+    pub all: bool,
 }
 
 impl App {
@@ -121,7 +123,7 @@ impl App {
                     let (kind, name) = (ResourceKind::Organization, org.to_string());
                     return Err(Error::NotFound { kind, name });
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(self.refused(error)),
             }
             let there = self.store.by_name::<K>(org, name).await?;
             let stays = there.is_some_and(|r| r.meta.state != State::Deleting);
@@ -204,17 +206,32 @@ impl App {
                 self.may(act.caller(), act.right(), &resource)?;
             }
             let told = self.told(act, Some(&before), Some(&resource));
-            match self.store.audited(&told).update(&mut resource).await {
+            let audited = self.store.audited(&told);
+            let stored = match K::KIND {
+                ResourceKind::Organization | ResourceKind::Engine => {
+                    audited.update(&mut resource).await
+                }
+                _ => audited.update_in_organization(&mut resource).await,
+            };
+            match stored {
                 Ok(()) => return Ok(resource),
                 Err(dispatch_store::Error::Stale { .. }) => {}
                 Err(dispatch_store::Error::Missing) => {
                     return Err(Error::NotFound { kind: K::KIND, name: name.to_owned() });
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(self.refused(error)),
             }
         }
         let text = format!("{} {name} changes too often to be changed", K::KIND.words());
         Err(Error::Busy(text))
+    }
+
+    /// An error of the store; what a quota refused is counted.
+    fn refused(&self, error: dispatch_store::Error) -> Error {
+        if let dispatch_store::Error::Quota(exceeded) = &error {
+            self.invoker.metrics().refused(exceeded.limit);
+        }
+        error.into()
     }
 
     /// Marks a resource for deletion; a controller does the rest. Its `reason` names the users it

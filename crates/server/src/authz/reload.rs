@@ -1,5 +1,6 @@
 //! What is stored about access, read again after it changed.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
@@ -11,7 +12,7 @@ use dispatch_model::group::Group;
 use dispatch_model::organization::Organization;
 use dispatch_model::policy::Policy;
 use dispatch_model::role::Role;
-use dispatch_model::{ListQuery, OrgName};
+use dispatch_model::{ListQuery, OrgName, State};
 use dispatch_store::Store;
 use tokio::sync::Mutex;
 
@@ -96,12 +97,17 @@ impl Authorizer {
 async fn read(store: &Store) -> anyhow::Result<Stored> {
     let everything = ListQuery::default();
     let organizations = store.list_all::<Organization>(&everything).await?.items;
+    // Of one that is being deleted nobody has rights any more, and nobody has rights in it.
+    let (gone, there): (Vec<_>, Vec<_>) =
+        organizations.into_iter().partition(|found| found.meta.state == State::Deleting);
+    let gone: HashSet<OrgName> = gone.into_iter().map(|found| found.meta.org).collect();
+    let policies = store.list_all::<Policy>(&everything).await?.items.into_iter();
     Ok(Stored {
-        organizations: organizations
+        organizations: there
             .into_iter()
             .map(|organization| OrgName::trusted(organization.meta.name.as_str()))
             .collect(),
-        policies: store.list_all::<Policy>(&everything).await?.items,
+        policies: policies.filter(|policy| !gone.contains(&policy.meta.org)).collect(),
         roles: store.list_all::<Role>(&everything).await?.items,
         groups: store.list_all::<Group>(&everything).await?.items,
     })

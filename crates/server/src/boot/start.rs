@@ -28,7 +28,7 @@ use crate::controllers::Controllers;
 use crate::gateway::tls::Certificates;
 use crate::gateway::{Gateway, GatewayMetrics};
 use crate::http::router::{router, without_trailing_slash};
-use crate::invoke::{EngineMaker, Invoker, RunMetrics};
+use crate::invoke::{EngineMaker, Invoker, RunMetrics, usage};
 use crate::seal::Seal;
 use crate::secrets::{SecretMetrics, Secrets};
 use crate::telemetry::Metrics;
@@ -82,6 +82,8 @@ pub(super) async fn start_with(
     running.tasks.spawn(housekeeping::run(running.app.clone(), log, running.stop.clone()));
     running.tasks.spawn(running.app.audit.clone().run(running.stop.clone()));
     running.tasks.spawn(housekeeping::follow_access(running.app.clone(), running.stop.clone()));
+    let (invoker, usage) = (running.app.invoker.clone(), config.usage.clone());
+    running.tasks.spawn(usage::keep(invoker, usage, running.stop.clone()));
     running.listeners.push(serve_api(running.app.clone(), api, running.stop.clone()));
     running.listeners.push(tokio::spawn(gateway.serve(http, https, running.stop.clone())));
     Ok(running)
@@ -227,6 +229,7 @@ async fn build(
         contents,
         metrics,
         limits,
+        quotas: config.quotas.quota()?,
         access,
         stop,
     };

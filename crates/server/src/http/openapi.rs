@@ -139,6 +139,8 @@ parameters! {
         ("keepRuns", ParameterIn::Query, Type::Boolean, "Keep the runs of a function."),
         ("force", ParameterIn::Query, Type::Boolean,
             "Forget an engine that is gone for good, with what is on it."),
+        ("all", ParameterIn::Query, Type::Boolean,
+            "Delete an organization with all that is in it, in the background."),
         IF_MATCH,
         ORGANIZATION,
     ]

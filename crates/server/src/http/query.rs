@@ -127,12 +127,14 @@ pub struct One {
     pub version: Option<u64>,
     /// Whether a secret's values are read that are kept elsewhere.
     pub read: bool,
+    /// Of an organization: with all that is in it.
+    pub all: bool,
 }
 
 impl One {
     pub fn deletion(&self) -> Deletion {
-        let Self { precondition, protect, keep_runs, force, .. } = *self;
-        Deletion { precondition, protect, keep_runs, force }
+        let Self { precondition, protect, keep_runs, force, all, .. } = *self;
+        Deletion { precondition, protect, keep_runs, force, all }
     }
 
     /// Whether a thing with these tags is meant.
@@ -155,9 +157,10 @@ impl FromRequestParts<Arc<App>> for One {
                 "force" => one.force = flag("force", &value)?,
                 "version" => one.version = Some(number("version", &value)?),
                 "read" => one.read = flag("read", &value)?,
+                "all" => one.all = flag("all", &value)?,
                 other => {
                     let rule = "is no parameter of this request: tags, protect, keepRuns, force, \
-                                version, read";
+                                version, read, all";
                     return Err(Violation::new(other, rule).into());
                 }
             }

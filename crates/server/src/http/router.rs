@@ -21,7 +21,7 @@ use super::openapi::Document;
 use super::{
     api, application, audit, base_image, content, engine, function, function_version, health, iam,
     image, image_policy, image_upkeep, package, refused, request_id, root_key, run, secret,
-    secret_version, version, vulnerability,
+    secret_version, usage, version, vulnerability,
 };
 use crate::app::App;
 
@@ -44,6 +44,7 @@ pub fn documented() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
         .merge(package::routes())
         .merge(content::routes())
         .merge(vulnerability::routes())
+        .merge(usage::routes())
         .merge(iam::routes())
         .merge(audit::routes())
         .merge(version::routes())

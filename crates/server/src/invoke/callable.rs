@@ -12,6 +12,7 @@ use dispatch_placement::canary;
 use tokio::sync::{OnceCell, Semaphore};
 use uuid::Uuid;
 
+use super::meter::Meter;
 use super::places::Places;
 use super::schema::Schema;
 use super::secrets::{Own, OwnSecrets};
@@ -24,6 +25,7 @@ pub struct Callable {
     pub name: Name,
     pub image: String,
     pub tags: Tags,
+    pub meter: Arc<Meter>,
     pub serving: Serving,
     /// What holds for its placement.
     pub placement: Arc<PlacementSpec>,
@@ -54,6 +56,9 @@ pub struct Version {
     pub trial: Option<Canary>,
     /// Whether a call that may have begun can be made again.
     pub idempotent: bool,
+    /// What a run may use, and where that is counted.
+    pub memory_mib: u64,
+    pub meter: Arc<Meter>,
     pub secret_names: Vec<String>,
     /// Or why they could not be had: then no run of the function is begun.
     pub secrets: Result<OwnSecrets, InvocationError>,

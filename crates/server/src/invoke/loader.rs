@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dispatch_model::function::{DEFAULT_BACKOFF_MS, DEFAULT_CONCURRENCY, Function, Serving};
+use dispatch_model::function::{
+    DEFAULT_BACKOFF_MS, DEFAULT_CONCURRENCY, DEFAULT_MEMORY_MIB, Function, Serving,
+};
 use dispatch_model::function_version::{FunctionVersion, version_name};
 use dispatch_model::secret::Secret;
 use dispatch_model::{
@@ -26,6 +28,7 @@ use super::places::{Place, Places};
 use super::placing::effective;
 use super::schema::Schema;
 use super::secrets::{Held, OwnSecrets};
+use super::usage::Usage;
 use crate::app::{self, Error};
 use crate::secrets::{Cached, Secrets};
 
@@ -41,6 +44,7 @@ pub struct Loader {
     pub secrets: Cache<Held>,
     pub permits: Permits,
     pub placed: Arc<Placed>,
+    pub usage: Usage,
     /// Told whenever a function changed.
     pub changed: Notify,
     /// Longest wait for a function that is being made.
@@ -80,16 +84,20 @@ impl Loader {
         let found = self.store.by_name::<Function>(org, name).await?;
         let gone =
             |f: &Resource<Function>| matches!(f.meta.state, State::Deleting | State::Deleted);
-        found
-            .filter(|f| !gone(f))
-            .ok_or_else(|| Error::NotFound { kind: ResourceKind::Function, name: name.to_string() })
+        found.filter(|f| !gone(f)).ok_or_else(|| no_function(name))
     }
 
     /// The function with all versions that are deployed, of which the one that takes calls is
     /// prepared.
     async fn load(&self, function: &Resource<Function>, serving: Serving) -> app::Result<Callable> {
         let meta = &function.meta;
+        // Before the organization is read: if it is closed after that, this meter is.
+        let meter = self.usage.meter(&meta.org, &meta.name);
+        if !self.usage.prepare(&self.store, &meter.tenant).await? {
+            return Err(no_function(&meta.name));
+        }
         let mut callable = Callable {
+            meter,
             org: meta.org.clone(),
             function_id: meta.id,
             name: meta.name.clone(),
@@ -159,6 +167,8 @@ impl Loader {
             backoff: Duration::from_millis(spec.backoff_ms.unwrap_or(DEFAULT_BACKOFF_MS)),
             trial: callable.trial(slot.spec.number),
             idempotent: spec.idempotent,
+            memory_mib: spec.memory_mib.unwrap_or(DEFAULT_MEMORY_MIB),
+            meter: callable.meter.clone(),
             secret_names: spec.secrets.clone(),
             secrets,
             services: spec.services.clone(),
@@ -240,6 +250,11 @@ fn readiness(function: &Resource<Function>) -> Readiness {
         (state, None) if state.is_pending() => Readiness::Soon,
         _ => Readiness::Never,
     }
+}
+
+/// What is said of a function that is not there, or whose organization is not.
+pub fn no_function(name: &Name) -> Error {
+    Error::NotFound { kind: ResourceKind::Function, name: name.to_string() }
 }
 
 fn not_ready(function: &Resource<Function>) -> Error {

@@ -13,6 +13,8 @@ use uuid::Uuid;
 use super::attempt::{Attempted, Needs, Then, attempt, finish, now_us};
 use super::callable::{Callable, Version, system_error};
 use super::invoker::Invoker;
+use super::loader::no_function;
+use super::meter::Admitted;
 use super::places::recorded;
 use super::placing::now_ns;
 use super::request::RunRequest;
@@ -28,6 +30,22 @@ impl Invoker {
             None => {
                 let load = self.loader.callable(org, name);
                 self.callables.get_or_load(org, name, load).await
+            }
+        }
+    }
+
+    /// Lets a run of a function begin.
+    ///
+    /// # Errors
+    /// [`app::Error::Quota`] when the organization may have no more now.
+    pub(super) fn admit(&self, callable: &Callable) -> app::Result<Admitted> {
+        match callable.meter.admit() {
+            Ok(admitted) => admitted.ok_or_else(|| no_function(&callable.name)),
+            Err(error) => {
+                if let app::Error::Quota(exceeded) = &error {
+                    self.metrics.refused(exceeded.limit);
+                }
+                Err(error)
             }
         }
     }
@@ -118,6 +136,7 @@ impl Invoker {
                 _ => break attempted,
             }
         };
+        version.meter.ended(run, version.memory_mib);
         log(run, request_id);
         attempted
     }

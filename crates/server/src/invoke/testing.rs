@@ -277,6 +277,37 @@ fn invoker(store: &Store, engine: &Arc<TestEngine>, settings: &Settings) -> Arc<
     Invoker::new(store.clone(), secrets, engines, metrics, settings.clone())
 }
 
+/// A run that ended well.
+pub fn ended_run(begun_us: i64, ended_us: i64) -> Run {
+    Run {
+        id: Uuid::now_v7(),
+        org: org(),
+        function_name: name("f"),
+        function_id: Uuid::nil(),
+        faas_id: None,
+        engine: None,
+        qualifier: None,
+        version: None,
+        placement: None,
+        blocking: true,
+        state: State::Ready,
+        reason: Vec::new(),
+        input: None,
+        output: None,
+        error: None,
+        logs: Logs::default(),
+        secrets: Vec::new(),
+        services: Vec::new(),
+        event: None,
+        http_context: None,
+        tags: Tags::new(),
+        attempts: 1,
+        accepted_us: begun_us,
+        executed_us: Some(begun_us),
+        finished_us: Some(ended_us),
+    }
+}
+
 pub fn request(function: &str, input: &str) -> RunRequest {
     let input = Some(json::raw(input.to_owned().into()).unwrap());
     RunRequest { input, ..RunRequest::new(org(), name(function), "request".into()) }

@@ -140,6 +140,7 @@ const TABLE: &[(&str, Asks, &str, u16)] = &[
     ("service_account_delete", Right("delete", "iam"), "x", 200),
     ("audit_list", Right("get", "audit"), "", 200),
     ("audit_verify", Everywhere("get", "audit"), "", 200),
+    ("usage_list", Right("get", "usage"), "", 200),
     ("organization_create", Everywhere("create", "iam"), "", 201),
     ("organization_list", Right("get", "iam"), "", 200),
     ("organization_get", Right("get", "iam"), "acme", 200),

@@ -5,6 +5,7 @@ use dispatch_model::{Kind, Resource, Violation};
 
 use crate::convert::{FromModel, ToModel, plain_name_and_tags};
 use crate::placement::Placement;
+use crate::quota::Quota;
 use crate::shared::{is_false, resource_shape};
 
 resource_shape! {
@@ -16,6 +17,10 @@ resource_shape! {
         /// Where functions go that say nothing else.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         placement: Option<Placement>,
+        /// What it may use at most. Where an organization is made without one, `[quotas]` of the
+        /// server's configuration holds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        quota: Option<Quota>,
     }
 }
 
@@ -26,7 +31,9 @@ impl ToModel for Organization {
 
     fn spec(&self) -> Result<OrganizationSpec, Violation> {
         let placement = self.placement.as_ref().map(Placement::to_defaults).transpose()?;
-        Ok(OrganizationSpec { protect_in_use: self.protect_in_use, placement })
+        let quota = self.quota.as_ref().map(Quota::to_model).unwrap_or_default();
+        quota.check()?;
+        Ok(OrganizationSpec { protect_in_use: self.protect_in_use, placement, quota })
     }
 }
 
@@ -36,7 +43,8 @@ impl FromModel for Organization {
     fn from_model(resource: &Resource<Marker>) -> Self {
         let protect_in_use = resource.spec.protect_in_use;
         let placement = resource.spec.placement.as_ref().map(Placement::from_model);
-        Organization { protect_in_use, placement, ..Organization::default() }
+        let quota = Quota::from_model(&resource.spec.quota);
+        Organization { protect_in_use, placement, quota, ..Organization::default() }
             .with_meta(Marker::KIND, &resource.meta)
     }
 }

@@ -11,11 +11,13 @@ use uuid::Uuid;
 
 use super::*;
 use crate::invoke::Engines;
+use crate::invoke::meter::Meter;
 use crate::invoke::metrics::RunMetrics;
 use crate::invoke::places::Places;
 use crate::invoke::schema::Schema;
 use crate::invoke::secrets::tests::secret;
 use crate::invoke::secrets::{Held, OwnSecrets};
+use crate::invoke::tenant::Tenant;
 use crate::invoke::testing::{TestEngine, ok, outcome};
 
 const MAX_OUTPUT: usize = 1_000;
@@ -32,6 +34,7 @@ fn version(engine: Arc<TestEngine>) -> Version {
     let place = Place::new(&member, metrics, &spec, &queue);
     place.room.open();
     let org = OrgName::trusted("dispatch");
+    let tenant = Arc::new(Tenant::new(org.clone()));
     Version {
         number: 1,
         faas_id,
@@ -43,6 +46,8 @@ fn version(engine: Arc<TestEngine>) -> Version {
         retries: 0,
         backoff: Duration::ZERO,
         idempotent: false,
+        memory_mib: 256,
+        meter: Arc::new(Meter::new(tenant, Name::trusted("f"))),
         secret_names: Vec::new(),
         secrets: Ok(OwnSecrets::new(Vec::new())),
         services: Vec::new(),
