@@ -9,6 +9,7 @@ pub mod docker;
 mod expansion;
 pub mod function_image;
 mod group;
+pub mod identity;
 pub mod image;
 pub mod kubernetes;
 pub mod openfaas;
