@@ -130,8 +130,8 @@ fn is_there(package: &Package) -> bool {
         }
         "junit4" => maven("junit/junit/4.x"),
         "samba-ad-provision" => Path::new("/usr/share/samba/setup/ad-schema").is_dir(),
-        "samba-dsdb-modules" => answers("/usr/bin/python3", &["-c", "import samba.samdb"]),
-        "python3-samba" => answers("/usr/bin/python3", &["-c", "import samba.provision"]),
+        "samba-dsdb-modules" => library("samba/ldb/samldb.so"),
+        "python3-samba" => answers("/usr/bin/python3", &["-c", "import samba.samdb"]),
         // An ordinary user's PATH has no folder of root's programs; they are there all the same.
         _ => package
             .programs
@@ -154,6 +154,12 @@ const RUBY_HEADER: &str = "exit File.exist?(RbConfig::CONFIG['rubyhdrdir'] + '/r
 /// Whether a program is there and content with what it is asked.
 fn answers(program: &str, arguments: &[&str]) -> bool {
     Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success())
+}
+
+/// Whether there is a library, in the folder of whichever machine this is.
+fn library(path: &str) -> bool {
+    let folders = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten();
+    folders.into_iter().any(|folder| folder.path().join(path).is_file())
 }
 
 /// Whether Debian's repository of Maven artifacts has one.

@@ -121,7 +121,7 @@ impl Resolve for Guard {
     fn resolve(&self, name: Name) -> Resolving {
         let guard = self.clone();
         Box::pin(async move {
-            let found = guard.addresses(name.as_str()).await.map_err(Box::new)?;
+            let found = guard.addresses(name.as_str()).await?;
             let addresses = found.into_iter().map(|address| SocketAddr::new(address, 0));
             Ok(Box::new(addresses) as Addrs)
         })

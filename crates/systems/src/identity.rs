@@ -1,7 +1,6 @@
 //! Identity providers: real ones where a package carries them, and a browser that signs in there.
 
 pub mod browser;
-mod certificates;
 pub mod directory;
 pub mod domain;
 pub mod github;

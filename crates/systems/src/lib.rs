@@ -3,6 +3,7 @@
 //! Knows nothing of the Dispatch server.
 
 pub mod aws;
+pub mod certificates;
 pub mod containers;
 pub mod debian;
 pub mod docker;

@@ -1,3 +1,5 @@
+//! What the guard lets through, and what it does not.
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

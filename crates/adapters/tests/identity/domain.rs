@@ -85,6 +85,10 @@ async fn a_domain_signs_its_people_in() {
     let (searches, binds) = (by_search(&domain), by_pattern(&domain));
     people(&*searches, &*binds).await;
     refusals(&*searches, &*binds).await;
+    let bob = sign_in(&*searches, "bob").await.unwrap();
+    domain.disable("bob");
+    let refresh = Refresh { subject: bob.subject, token: None };
+    fails(searches.refresh(refresh).await, "IDENTITY005");
 }
 
 async fn people(searches: &dyn IdentityProvider, binds: &dyn IdentityProvider) {

@@ -17,10 +17,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use dispatch_driver::Result;
 use dispatch_driver::identity::{IdentityProvider, SignedIn};
+use dispatch_systems::certificates::Authority;
 use futures::stream;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 use super::kit::{Pairs, fails, make};
 
@@ -66,27 +72,27 @@ async fn discovery(State((address, _)): State<All>, Path(case): Path<String>) ->
     let mut document = json!({"issuer": base, "jwks_uri": format!("{base}/keys")});
     let mut leads = |field: &str, to: &str| document[field] = to.into();
     match case.as_str() {
-        "other issuer" => leads("issuer", "https://id.example.org"),
+        "other-issuer" => leads("issuer", "https://id.example.org"),
         "slash" => leads("issuer", &format!("{base}/")),
         "metadata" => leads("jwks_uri", "https://169.254.169.254/latest/meta-data/"),
-        "metadata by number" => leads("jwks_uri", "https://2852039166/latest/"),
-        "metadata of IPv6" => leads("token_endpoint", "https://[fd00:ec2::254]/latest/"),
-        "elsewhere without TLS" => leads("token_endpoint", "http://id.example.org/token"),
-        "a file" => leads("userinfo_endpoint", "file:///etc/passwd"),
+        "metadata-by-number" => leads("jwks_uri", "https://2852039166/latest/"),
+        "metadata-of-IPv6" => leads("token_endpoint", "https://[fd00:ec2::254]/latest/"),
+        "elsewhere-without-TLS" => leads("token_endpoint", "http://id.example.org/token"),
+        "a-file" => leads("userinfo_endpoint", "file:///etc/passwd"),
         "nowhere" => leads("end_session_endpoint", "https://0.0.0.0/"),
         "redirect" => {
             let to = format!("http://{address}/good/.well-known/openid-configuration");
             return (StatusCode::FOUND, [("location", to)]).into_response();
         }
-        "redirect to metadata" => {
+        "redirect-to-metadata" => {
             return (StatusCode::FOUND, [("location", "http://169.254.169.254/")]).into_response();
         }
         "huge" => return " ".repeat(2 * 1024 * 1024).into_response(),
         "endless" => return endless(Duration::ZERO),
-        "slow" => return endless(Duration::from_millis(50)),
+        "slow" => return endless(Duration::from_millis(200)),
         "silent" => std::future::pending().await,
-        "no document" => return "<html>".into_response(),
-        "not there" => return StatusCode::NOT_FOUND.into_response(),
+        "no-document" => return "<html>".into_response(),
+        "not-there" => return StatusCode::NOT_FOUND.into_response(),
         "ill" => return StatusCode::SERVICE_UNAVAILABLE.into_response(),
         _ => {}
     }
@@ -96,7 +102,7 @@ async fn discovery(State((address, _)): State<All>, Path(case): Path<String>) ->
 fn endless(pause: Duration) -> Response {
     let parts = stream::unfold((), move |()| async move {
         tokio::time::sleep(pause).await;
-        Some((Ok::<_, std::io::Error>(Bytes::from_static(&[b' '; 64])), ()))
+        Some((Ok::<_, std::io::Error>(Bytes::from_static(&[b' '; 16 * 1024])), ()))
     });
     Body::from_stream(parts).into_response()
 }
@@ -104,8 +110,8 @@ fn endless(pause: Duration) -> Response {
 async fn list(State((_, keys)): State<All>, Path(case): Path<String>) -> Response {
     keys.asked.fetch_add(1, Ordering::SeqCst);
     match case.as_str() {
-        "endless keys" => endless(Duration::ZERO),
-        "redirected keys" => (StatusCode::FOUND, [("location", "/good/keys")]).into_response(),
+        "endless-keys" => endless(Duration::ZERO),
+        "redirected-keys" => (StatusCode::FOUND, [("location", "/good/keys")]).into_response(),
         _ => axum::Json(json!({"keys": *keys.public.lock().unwrap()})).into_response(),
     }
 }
@@ -114,24 +120,24 @@ async fn list(State((_, keys)): State<All>, Path(case): Path<String>) -> Respons
 async fn no_document_leads_the_server_astray_or_fills_it() {
     let hostile = Hostile::start().await;
     for (case, code) in [
-        ("other issuer", "IDENTITY004"),
+        ("other-issuer", "IDENTITY004"),
         ("slash", "IDENTITY004"),
-        ("no document", "IDENTITY004"),
+        ("no-document", "IDENTITY004"),
         ("huge", "IDENTITY004"),
         ("endless", "IDENTITY004"),
         ("metadata", "IDENTITY007"),
-        ("metadata by number", "IDENTITY007"),
-        ("metadata of IPv6", "IDENTITY007"),
-        ("elsewhere without TLS", "IDENTITY007"),
-        ("a file", "IDENTITY007"),
+        ("metadata-by-number", "IDENTITY007"),
+        ("metadata-of-IPv6", "IDENTITY007"),
+        ("elsewhere-without-TLS", "IDENTITY007"),
+        ("a-file", "IDENTITY007"),
         ("nowhere", "IDENTITY007"),
         ("redirect", "IDENTITY007"),
-        ("redirect to metadata", "IDENTITY007"),
-        ("redirected keys", "IDENTITY007"),
-        ("endless keys", "IDENTITY004"),
+        ("redirect-to-metadata", "IDENTITY007"),
+        ("redirected-keys", "IDENTITY007"),
+        ("endless-keys", "IDENTITY004"),
         ("slow", "IDENTITY002"),
         ("silent", "IDENTITY002"),
-        ("not there", "IDENTITY002"),
+        ("not-there", "IDENTITY002"),
         ("ill", "IDENTITY002"),
     ] {
         let begun = Instant::now();
@@ -238,4 +244,43 @@ async fn tokens_with_made_up_keys_do_not_make_the_server_ask_again_and_again() {
         fails(refused, "IDENTITY009");
     }
     assert_eq!(hostile.keys.asked.load(Ordering::SeqCst), 1);
+}
+
+/// A provider whose certificate an authority of the test vouches for; only its document is there.
+async fn with_tls(folder: &std::path::Path) -> String {
+    let chain = CertificateDer::pem_file_iter(folder.join("server.crt")).unwrap();
+    let chain: std::result::Result<Vec<_>, _> = chain.collect();
+    let key = PrivateKeyDer::from_pem_file(folder.join("server.key")).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(provider);
+    let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+    let acceptor =
+        TlsAcceptor::from(Arc::new(config.with_single_cert(chain.unwrap(), key).unwrap()));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let issuer = format!("https://{}", listener.local_addr().unwrap());
+    let document = json!({"issuer": issuer, "jwks_uri": format!("{issuer}/keys")}).to_string();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+            let _ = stream.read(&mut [0; 4096]).await;
+            let head = format!("content-length: {}\r\nconnection: close", document.len());
+            let answer = format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n{document}");
+            let _ = stream.write_all(answer.as_bytes()).await;
+            let _ = stream.shutdown().await;
+        }
+    });
+    issuer
+}
+
+#[tokio::test]
+async fn a_certificate_counts_when_the_machine_or_the_file_vouches_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    Authority::new(folder.path()).server(folder.path(), "a provider", &["127.0.0.1"]);
+    let issuer = with_tls(folder.path()).await;
+    let ca_file = folder.path().join("authority.crt").display().to_string();
+    let trusting = make("oidc", &[("issuer", &issuer), ("caFile", &ca_file)], &[]).unwrap();
+    let health = trusting.health().await;
+    assert!(health.ok, "{}", health.message);
+    let health = make("oidc", &[("issuer", &issuer)], &[]).unwrap().health().await;
+    assert!(!health.ok && health.message.contains("certificate"), "{}", health.message);
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::certificates;
+use crate::certificates::Authority;
 use crate::group::Group;
 use crate::programs::{finished, free_address, has};
 
@@ -42,7 +42,8 @@ impl Directory {
             return None;
         }
         let state = tempfile::tempdir().expect("a temporary directory");
-        certificates::write(state.path(), &["127.0.0.1", "localhost"]);
+        let names = ["127.0.0.1", "localhost"];
+        Authority::new(state.path()).server(state.path(), "a directory of a test", &names);
         let config = state.path().join("slapd.conf");
         fs::write(&config, configuration(state.path())).expect("a file");
         fs::create_dir(state.path().join("data")).expect("a directory");
@@ -83,7 +84,7 @@ fn configuration(state: &Path) -> String {
         "{includes}
 modulepath /usr/lib/ldap
 moduleload back_mdb
-allow bind_anon_cred
+allow bind_anon_dn
 pidfile {state}/slapd.pid
 TLSCACertificateFile {state}/authority.crt
 TLSCertificateFile {state}/server.crt

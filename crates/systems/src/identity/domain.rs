@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::certificates;
+use crate::certificates::Authority;
 use crate::group::Group;
 use crate::programs::{finished, has_root_and};
 
@@ -29,11 +29,20 @@ pub struct Domain {
     pub url: String,
     /// Who vouches for it.
     pub authority: PathBuf,
+    config: PathBuf,
     _running: Group,
     _state: TempDir,
 }
 
 impl Domain {
+    /// Disables an account.
+    pub fn disable(&self, name: &str) {
+        let database = self.config.with_file_name("../private/sam.ldb");
+        let mut tool = Command::new("samba-tool");
+        tool.args(["user", "disable", name, "-H"]).arg(database).arg("-s").arg(&self.config);
+        finished(&mut tool);
+    }
+
     /// None, plainly said, where it cannot be.
     pub fn start() -> Option<Self> {
         if !has_root_and(&["samba", "samba-tool"]) {
@@ -49,7 +58,8 @@ impl Domain {
         let state = tempfile::tempdir().expect("a temporary directory");
         let address = address();
         let config = provisioned(state.path(), address);
-        certificates::write(state.path(), &[&address.to_string(), "dc.ad.example"]);
+        let names = [&*address.to_string(), "dc.ad.example"];
+        Authority::new(state.path()).server(state.path(), "dc.ad.example", &names);
         let running = run(state.path(), &config);
         let log = state.path().join("log");
         let deadline = Instant::now() + START;
@@ -61,6 +71,7 @@ impl Domain {
         Some(Self {
             url: format!("ldaps://{address}"),
             authority: state.path().join("authority.crt"),
+            config,
             _running: running,
             _state: state,
         })

@@ -6,40 +6,57 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Query, State};
 use axum::http::header::{AUTHORIZATION, LINK};
-use axum::http::{HeaderMap, StatusCode, Uri};
-use axum::response::{IntoResponse as _, Response};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::{Person, State as All};
 
-type Answer = Result<Response, Response>;
+type Answer = Result<Response, Refusal>;
 
-fn refusal(status: StatusCode, message: &str) -> Response {
-    (status, Json(json!({"message": message}))).into_response()
+/// Why nothing is told.
+pub enum Refusal {
+    Unknown,
+    Scope,
+    /// Enough for now.
+    Limited,
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let (status, message) = match self {
+            Refusal::Unknown => (StatusCode::UNAUTHORIZED, "Bad credentials"),
+            Refusal::Scope => (StatusCode::FORBIDDEN, "Resource not accessible"),
+            Refusal::Limited => (StatusCode::FORBIDDEN, "API rate limit exceeded for user ID 1."),
+        };
+        let mut answer = (status, Json(json!({"message": message}))).into_response();
+        if matches!(self, Refusal::Limited) {
+            let limits = [("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "9999999999")];
+            for (name, value) in limits {
+                answer.headers_mut().insert(name, HeaderValue::from_static(value));
+            }
+        }
+        answer
+    }
 }
 
 /// Whose token it is, if it has the scope.
-fn owner(all: &All, headers: &HeaderMap, uri: &Uri, scope: &str) -> Result<Person, Response> {
+fn owner(all: &All, headers: &HeaderMap, uri: &Uri, scope: &str) -> Result<Person, Refusal> {
     all.asked.lock().expect("nobody panics with it").push(uri.to_string());
     let bearer = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = bearer.and_then(|text| text.strip_prefix("Bearer ")).unwrap_or_default();
     let found = all.given().tokens.get(token).cloned();
     let Some((login, scopes)) = found else {
-        return Err(refusal(StatusCode::UNAUTHORIZED, "Bad credentials"));
+        return Err(Refusal::Unknown);
     };
     if login == "limited" {
-        let mut answer = refusal(StatusCode::FORBIDDEN, "API rate limit exceeded for user ID 1.");
-        let limits = [("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "9999999999")];
-        for (name, value) in limits {
-            answer.headers_mut().insert(name, value.parse().expect("plain"));
-        }
-        return Err(answer);
+        return Err(Refusal::Limited);
     }
     if !scope.is_empty() && !scopes.split(',').any(|held| held == scope) {
-        return Err(refusal(StatusCode::FORBIDDEN, "Resource not accessible"));
+        return Err(Refusal::Scope);
     }
     let person = all.people.iter().find(|person| person.login == login);
-    person.cloned().ok_or_else(|| refusal(StatusCode::UNAUTHORIZED, "Bad credentials"))
+    person.cloned().ok_or(Refusal::Unknown)
 }
 
 pub async fn user(State(all): State<Arc<All>>, headers: HeaderMap, uri: Uri) -> Answer {
