@@ -80,6 +80,7 @@ const TEST_PACKAGES: &[Package] = &[
     },
     Package { name: "samba-ad-provision", programs: &[], why: "makes that domain" },
     Package { name: "samba-dsdb-modules", programs: &[], why: "its database" },
+    Package { name: "samba-vfs-modules", programs: &[], why: "its shared folder" },
     Package { name: "python3-samba", programs: &[], why: "fills it" },
 ];
 /// What setup could not bring.
@@ -131,6 +132,7 @@ fn is_there(package: &Package) -> bool {
         "junit4" => maven("junit/junit/4.x"),
         "samba-ad-provision" => Path::new("/usr/share/samba/setup/ad-schema").is_dir(),
         "samba-dsdb-modules" => library("samba/ldb/samldb.so"),
+        "samba-vfs-modules" => library("samba/vfs/acl_xattr.so"),
         "python3-samba" => answers("/usr/bin/python3", &["-c", "import samba.samdb"]),
         // An ordinary user's PATH has no folder of root's programs; they are there all the same.
         _ => package
