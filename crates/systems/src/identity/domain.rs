@@ -48,11 +48,7 @@ impl Domain {
         if !has_root_and(&["samba", "samba-tool"]) {
             return None;
         }
-        let provision = Path::new("/usr/share/samba/setup/ad-schema");
-        if !Path::new(PYTHON).is_file() || !provision.is_dir() {
-            println!(
-                "could not run: samba-ad-provision is missing; `cargo xtask test` installs it"
-            );
+        if !has_modules() {
             return None;
         }
         let state = tempfile::tempdir().expect("a temporary directory");
@@ -76,6 +72,25 @@ impl Domain {
             _state: state,
         })
     }
+}
+
+/// What Debian keeps in packages of their own.
+fn has_modules() -> bool {
+    let libraries = fs::read_dir("/usr/lib").into_iter().flatten().flatten();
+    let libraries: Vec<PathBuf> = libraries.map(|folder| folder.path()).collect();
+    let library = |path: &str| libraries.iter().any(|folder| folder.join(path).is_file());
+    let packages = [
+        ("samba-ad-provision", Path::new("/usr/share/samba/setup/ad-schema").is_dir()),
+        ("samba-dsdb-modules", library("samba/ldb/samldb.so")),
+        ("samba-vfs-modules", library("samba/vfs/acl_xattr.so")),
+        ("python3-samba", Path::new("/usr/lib/python3/dist-packages/samba/samdb.py").is_file()),
+    ];
+    let missing = packages.into_iter().filter_map(|(name, is_there)| (!is_there).then_some(name));
+    let missing: Vec<&str> = missing.collect();
+    if !missing.is_empty() {
+        println!("could not run: {missing:?} are not here; `cargo xtask test` installs them");
+    }
+    missing.is_empty()
 }
 
 /// An address of this machine that nobody serves directories at.
