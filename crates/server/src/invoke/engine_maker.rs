@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use dispatch_driver::{Beside, Engine, EngineConfig, EngineType};
+use dispatch_driver::{Beside, Config, Engine, EngineType};
 use dispatch_model::engine::EngineSpec;
 use dispatch_model::organization::DEFAULT_ORGANIZATION;
 use dispatch_model::secret::Secret;
@@ -39,7 +39,7 @@ pub struct EngineMaker {
 /// Everything an engine is made of, found good.
 pub struct Checked<'a> {
     engine_type: &'a dyn EngineType,
-    config: EngineConfig,
+    config: Config,
     /// Names all that went in, without a secret's value.
     pub made_of: String,
 }
@@ -76,7 +76,7 @@ impl EngineMaker {
         let (secrets, versions) = self.open(&spec.secrets).await?;
         let settings = spec.settings.clone();
         let made_of = json!([spec.engine_type, settings, versions]).to_string();
-        let config = EngineConfig::check(name, engine_type, settings, secrets)?;
+        let config = Config::check(name, engine_type.known(), settings, secrets)?;
         Ok(Checked { engine_type, config, made_of })
     }
 
