@@ -11,7 +11,7 @@ use crate::broken::Broken;
 use crate::pattern::Pattern;
 
 /// The words policies know, which are the second segments of paths.
-pub const RESOURCES: [&str; 14] = [
+pub const RESOURCES: [&str; 15] = [
     "baseimage",
     "image",
     "imagepolicy",
@@ -26,6 +26,7 @@ pub const RESOURCES: [&str; 14] = [
     "serviceinstance",
     "iam",
     "audit",
+    "usage",
 ];
 
 /// What the built-in roles may do: actions, and the words they may do them to.

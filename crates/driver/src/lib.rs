@@ -11,11 +11,8 @@ pub mod error;
 pub mod identity;
 pub mod image;
 pub mod language;
-<<<<<<< HEAD
 pub mod secret_store;
-=======
 pub mod setting;
->>>>>>> part/identity
 pub mod source;
 pub mod workshop;
 
@@ -24,10 +21,7 @@ pub use engine_type::{Beside, EngineType};
 pub use error::{Error, Fault, Reached, Result, Retry, Scope};
 pub use image::{ImageRoot, ImageStore};
 pub use language::{Language, Languages};
-<<<<<<< HEAD
 pub use secret_store::{SecretRead, SecretReference, SecretStore, SecretValues};
-=======
 pub use setting::{Config, Known, Setting, Value};
->>>>>>> part/identity
 pub use source::SourceStore;
 pub use workshop::{Interpreter, Task, TaskOutput, Workshop};
