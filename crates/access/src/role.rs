@@ -50,8 +50,16 @@ const GIVEN: [(&str, &[&str], &[&str]); 9] = [
 const INSTALLED: &[&str] = &["baseimage", "image", "imagepolicy", "engine"];
 
 /// What shows neither a secret's value nor who may do what.
-const READABLE: &[&str] =
-    &["function", "runs", "api", "application", "event", "serviceclass", "serviceinstance"];
+const READABLE: &[&str] = &[
+    "function",
+    "runs",
+    "api",
+    "application",
+    "event",
+    "serviceclass",
+    "serviceinstance",
+    "usage",
+];
 
 /// The permissions of a role that every organization has; none for other names.
 pub fn built_in(name: &str) -> Option<RoleSpec> {

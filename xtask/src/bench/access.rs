@@ -63,8 +63,6 @@ fn row(text: &str, shape: &str, measure: &'static str) -> Result<Row> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn the_99th_percentile_of_two_threads_counts() {
         let text = "shape p50 p99 2p50 2p99 cold cold compile again\n\

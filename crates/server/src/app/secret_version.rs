@@ -4,7 +4,7 @@ use dispatch_model::secret::{Content, Secret, SecretSpec};
 use dispatch_model::{Kind, Resource, ResourceKind, Run, Violation};
 use dispatch_wire as wire;
 
-use super::secret::{RESOURCE, next};
+use super::secret::next;
 use super::{App, Caller, Error, Precondition, Result};
 use crate::authz::Action;
 

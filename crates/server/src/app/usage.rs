@@ -83,6 +83,8 @@ mod tests {
         let caller = Caller {
             org: OrgName::trusted("acme"),
             principal: Principal::LocalAdmin,
+            groups: Vec::new(),
+            from: None,
             token: None,
             request_id: "r".into(),
         };

@@ -15,12 +15,14 @@ use dispatch_model::application::Application;
 use dispatch_model::base_image::BaseImage;
 use dispatch_model::function::Function;
 use dispatch_model::function_version::FunctionVersion;
+use dispatch_model::group::Group;
 use dispatch_model::image::Image;
 use dispatch_model::image_policy::ImagePolicy;
 use dispatch_model::list::MAX_LIMIT;
 use dispatch_model::organization::Organization;
 use dispatch_model::policy::Policy;
 use dispatch_model::resource::now_ms;
+use dispatch_model::role::Role;
 use dispatch_model::secret::Secret;
 use dispatch_model::service_account::ServiceAccount;
 use dispatch_model::{Kind, ListQuery, Name, OrgName, Resource, ResourceKind, State};
@@ -131,6 +133,8 @@ impl Organizations {
         }
         self.take::<Secret>(org).await?;
         self.take::<Policy>(org).await?;
+        self.take::<Role>(org).await?;
+        self.take::<Group>(org).await?;
         self.take::<ServiceAccount>(org).await?;
         Ok(Vec::new())
     }
@@ -180,7 +184,7 @@ impl Organizations {
 
     /// The row, when really nothing is left.
     async fn remove(&self, object: &Resource<Organization>) -> Result<Step> {
-        match self.store.organization_remove(object).await {
+        match self.store.organization_remove(object, None).await {
             Ok(left) if left.is_empty() => Ok(Step::Done),
             // Something was stored at the last moment.
             Ok(_) => Ok(Step::Again { revision: object.meta.revision }),

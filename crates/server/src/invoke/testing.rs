@@ -297,6 +297,7 @@ pub fn ended_run(begun_us: i64, ended_us: i64) -> Run {
         error: None,
         logs: Logs::default(),
         secrets: Vec::new(),
+        secrets_used: Default::default(),
         services: Vec::new(),
         event: None,
         http_context: None,

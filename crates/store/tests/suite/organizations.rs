@@ -53,7 +53,7 @@ on_both!(nothing_is_stored_in_one_that_is_being_deleted, |store| {
     assert_eq!(holds, [(ResourceKind::Function, 1)]);
     assert_eq!(store.run_delete_all(&org("a")).await.unwrap(), 1);
     store.remove(&inside).await.unwrap();
-    assert_eq!(store.organization_remove(&made).await.unwrap(), []);
+    assert_eq!(store.organization_remove(&made, None).await.unwrap(), []);
 });
 
 on_both!(of_a_deletion_and_a_creation_one_happens, |store| {

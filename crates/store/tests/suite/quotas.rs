@@ -4,7 +4,7 @@ use dispatch_model::api::{Api, ApiSpec};
 use dispatch_model::function::{Function, SourceRef};
 use dispatch_model::organization::{Organization, OrganizationSpec};
 use dispatch_model::quota::{Exceeded, Limit, Quota};
-use dispatch_model::secret::{Sealed, Secret, SecretSpec};
+use dispatch_model::secret::{Content, Sealed, Secret, SecretSpec};
 use dispatch_model::{Resource, State, Tags};
 use dispatch_store::{Error, Store};
 
@@ -48,7 +48,9 @@ fn secret(called: &str, bytes: usize) -> Resource<Secret> {
         nonce: text(),
         ciphertext: "x".repeat(bytes),
     };
-    Resource::new(org("a"), name(called), Tags::new(), State::Ready, SecretSpec { sealed })
+    let content = Content::Sealed(sealed);
+    let spec = SecretSpec { version: 1, made_by: text(), made_ms: None, content };
+    Resource::new(org("a"), name(called), Tags::new(), State::Ready, spec)
 }
 
 fn exceeded<T: std::fmt::Debug>(outcome: Result<T, Error>) -> Exceeded {
@@ -129,7 +131,7 @@ on_both!(storage_counts_each_source_once_and_secrets, |store| {
     store.update_in_organization(&mut h).await.unwrap();
     let mut s = secret("s", 1_000);
     store.insert_in_organization(&s).await.unwrap();
-    s.spec.sealed.ciphertext = "x".repeat(5_000);
+    s.spec = secret("s", 5_000).spec;
     exceeded(store.update_in_organization(&mut s).await);
     let stored = store.usage_storage().await.unwrap();
     assert!((4_000..4_500).contains(&stored["a"]), "{stored:?}");

@@ -92,7 +92,7 @@ on_both!(usage_goes_with_its_organization_and_does_not_come_back, |store| {
     store.update(&mut made).await.unwrap();
     store.usage_add(&[delta("a", 1, "f", 1)]).await.unwrap();
     assert_eq!(list(&store, of("a")).await[0].runs, 1);
-    store.organization_remove(&made).await.unwrap();
+    store.organization_remove(&made, None).await.unwrap();
     store.usage_add(&[delta("a", 1, "f", 1)]).await.unwrap();
     organization(&store, "a").await;
     organization(&store, "none").await;

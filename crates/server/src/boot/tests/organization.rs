@@ -32,6 +32,8 @@ async fn fill(bed: &Bed, called: &str) -> OrgName {
     let caller = Caller {
         org: org.clone(),
         principal: Principal::LocalAdmin,
+        groups: Vec::new(),
+        from: None,
         token: None,
         request_id: "test".into(),
     };
