@@ -72,6 +72,9 @@ pub struct Global {
         value_name = "FILE"
     )]
     pub jwt_private_key: Option<PathBuf>,
+    /// Whom its tokens are for: the server's `auth.audience` [default: dispatch]
+    #[arg(long, global = true, env = "DISPATCH_AUDIENCE", hide_env = true, value_name = "TEXT")]
+    pub audience: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -20,6 +20,8 @@ pub struct Session {
 /// Where the server is when nothing says so: the embedded one of this machine.
 const HOST: &str = "127.0.0.1";
 const PORT: u16 = 8080;
+/// What a server takes tokens for unless its configuration says otherwise.
+const AUDIENCE: &str = "dispatch";
 
 /// Builds the client: flags win over the environment (which clap reads), that over the file.
 pub fn session(global: &Global) -> Result<Session> {
@@ -91,10 +93,17 @@ fn credentials(
         return Ok(Credentials::Account {
             issuer: issuer(&account, organization),
             private_key_pem: read_key(&file)?,
+            audience: audience(global, config),
         });
     }
     let cookie = config.text("cookie").filter(|cookie| cookie != "unset");
     Ok(cookie.map_or(Credentials::None, Credentials::Cookie))
+}
+
+/// Whom the tokens of a service account are for.
+pub fn audience(global: &Global, config: &Config) -> String {
+    let given = global.audience.clone().or_else(|| config.text("audience"));
+    given.unwrap_or_else(|| AUDIENCE.to_owned())
 }
 
 /// `ORG/NAME`; an account without one is of the organization in use, as in v1.

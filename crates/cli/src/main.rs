@@ -9,6 +9,7 @@ mod config;
 mod connect;
 mod document;
 mod hint;
+mod key_pair;
 mod later;
 mod noun;
 mod pack;

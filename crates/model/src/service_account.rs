@@ -11,7 +11,7 @@ kind!(
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceAccountSpec {
-    /// Base64 of the PEM of an RSA public key.
+    /// Base64 of the PEM of an RSA, EC (P-256) or Ed25519 public key.
     pub public_key: String,
     pub domain: Option<String>,
 }

@@ -22,6 +22,7 @@ pub mod api;
 pub mod application;
 pub mod audit;
 pub mod base_image;
+pub mod bootstrap;
 pub mod caller;
 pub mod content;
 pub mod engine;

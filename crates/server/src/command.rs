@@ -132,6 +132,7 @@ fn announce(running: &Running, ready_json: bool) {
             "certificate": running.certificate(),
             "certificateSha256": running.fingerprint,
             "dataDir": running.data_dir,
+            "bootstrapCredential": running.credential.as_ref().map(|made| &made.text),
             "pid": std::process::id(),
         });
         print(&line.to_string());
@@ -145,6 +146,12 @@ fn announce(running: &Running, ready_json: bool) {
     print(&format!("  certificate    {}", running.certificate().display()));
     print(&format!("                 SHA-256 {}", running.fingerprint));
     print(&format!("  data           {}", running.data_dir.display()));
+    if let Some(made) = &running.credential {
+        let until = chrono::DateTime::from_timestamp_millis(made.expires_ms).unwrap_or_default();
+        let until = until.format("%Y-%m-%d %H:%M UTC");
+        print(&format!("  bootstrap      {}", made.text));
+        print(&format!("                 good once, for iam only, until {until}"));
+    }
     notes.iter().for_each(|note| print(&format!("  {note}")));
 }
 

@@ -114,12 +114,15 @@ pub struct EngineHealth {
     pub health_timeout_ms: u64,
 }
 
-/// Who may set up `iam` before anybody else can sign in. Both parts or none.
+/// Who may set up `iam` before anybody else can sign in. User and key are given both or not at all.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Bootstrap {
     pub user: String,
     pub public_key: String,
+    /// Empty: the credential is made at random.
+    pub credential_file: String,
+    pub credential_lifetime_s: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]

@@ -8,6 +8,8 @@ mod audit;
 mod authorization;
 #[path = "http/base_image.rs"]
 mod base_image;
+#[path = "http/bootstrap.rs"]
+mod bootstrap;
 #[path = "http/content.rs"]
 mod content;
 #[path = "http/edge.rs"]

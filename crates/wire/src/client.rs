@@ -60,6 +60,11 @@ impl Client {
         Self { organization: Some(organization.to_owned()), ..self.clone() }
     }
 
+    /// The same client, signed in otherwise.
+    pub fn signed_in_with(&self, credentials: Credentials) -> Self {
+        Self { credentials, ..self.clone() }
+    }
+
     /// Where the server is.
     pub fn base(&self) -> &str {
         &self.base

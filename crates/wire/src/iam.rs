@@ -37,7 +37,7 @@ resource_shape! {
 resource_shape! {
     /// A caller that signs in with a key pair.
     ServiceAccount {
-        /// Base64 of the PEM of an RSA public key.
+        /// Base64 of the PEM of an RSA (2048 bits or more), EC (P-256) or Ed25519 public key.
         #[serde(default)]
         public_key: String,
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -56,6 +56,26 @@ pub struct Rule {
     pub actions: Vec<String>,
     #[serde(default)]
     pub resources: Vec<String>,
+}
+
+/// The key that takes the place of the one-time credential.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BootstrapClaim {
+    /// Base64 of the PEM of a public key.
+    pub public_key: String,
+}
+
+/// Who signs in with that key.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct BootstrapUser {
+    /// What its tokens have as `iss`.
+    pub issuer: String,
+    /// Until when they are accepted, in unix seconds.
+    pub expires: i64,
 }
 
 impl ToModel for Organization {
@@ -125,7 +145,7 @@ impl ToModel for ServiceAccount {
     }
 
     fn spec(&self) -> Result<ServiceAccountSpec, Violation> {
-        let rule = "must be the base64 of the PEM of an RSA public key";
+        let rule = "must be the base64 of the PEM of a public key";
         let pem = base64::engine::general_purpose::STANDARD.decode(self.public_key.trim());
         let pem = pem.ok().and_then(|bytes| String::from_utf8(bytes).ok());
         if !pem.is_some_and(|text| text.trim_start().starts_with("-----BEGIN ")) {

@@ -38,7 +38,7 @@ pub use engine::{Engine, EngineSetting, EngineType};
 pub use error::ErrorBody;
 pub use function::Function;
 pub use function_version::{FunctionVersion, Rollout};
-pub use iam::{Organization, Policy, Rule, ServiceAccount};
+pub use iam::{BootstrapClaim, BootstrapUser, Organization, Policy, Rule, ServiceAccount};
 pub use image::Image;
 pub use image_policy::ImagePolicy;
 pub use parse::parse;

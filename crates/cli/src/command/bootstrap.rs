@@ -1,17 +1,19 @@
-//! `dispatch manage bootstrap`: from the local administrator to a signed-in service account.
+//! `dispatch manage bootstrap`: from the local administrator, or the one-time credential of a new
+//! installation, to a signed-in service account.
+
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der, PublicKeyX509Der};
-use aws_lc_rs::rsa::{KeyPair, KeySize};
-use aws_lc_rs::signature::KeyPair as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
+use dispatch_wire::client::{Client, Credentials};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{Context, login};
 use crate::arguments::Global;
+use crate::{connect, key_pair};
 
 #[derive(Debug, Args)]
 pub struct Bootstrap {
@@ -24,7 +26,20 @@ pub struct Bootstrap {
     /// Service account to make
     #[arg(long, default_value = "default-svc", value_name = "NAME")]
     bootstrap_svc_account: String,
-    /// Delete the policy it made; a bootstrap user of the server's configuration can make another
+    /// The one-time credential that a new server prints
+    #[arg(
+        long,
+        value_name = "TEXT",
+        env = "DISPATCH_BOOTSTRAP_CREDENTIAL",
+        hide_env_values = true,
+        conflicts_with = "disable"
+    )]
+    credential: Option<String>,
+    /// A file with that credential; - reads standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["credential", "disable"])]
+    credential_file: Option<PathBuf>,
+    /// End the bootstrap user, and delete the policy it made; a bootstrap user of the server's
+    /// configuration can make another
     #[arg(long, short)]
     disable: bool,
 }
@@ -34,24 +49,29 @@ const POLICY: &str = "default-policy";
 
 impl Bootstrap {
     pub async fn run(self, mut context: Context, global: &Global) -> Result<()> {
-        let client = context.session.client.clone();
         if self.disable {
-            let path = format!("iam/policy/{POLICY}");
-            client.send(Method::DELETE, &path, &[], None).await?;
-            context.printer.say(&format!("Deleted policy: {POLICY}"));
-            return Ok(());
+            return disable(&context).await;
         }
+        let client = self.client(&context, global).await?;
         make(&client, "iam/organization", &json!({"name": self.bootstrap_org})).await?;
         // The account and the policy are the new organization's.
         let client = client.of_organization(&self.bootstrap_org);
-        let (private, public) = key_pair()?;
+        let (private, public) = key_pair::rsa()?;
         let folder = context.session.config.folder().to_owned();
         let account = &self.bootstrap_svc_account;
         let file = folder.join(format!("{}-{account}.pem", self.bootstrap_org));
         std::fs::create_dir_all(&folder)?;
         crate::config::write_private(&file, private.as_bytes())?;
         let body = json!({"name": account, "publicKey": STANDARD.encode(public)});
-        make(&client, "iam/serviceaccount", &body).await.context("service account")?;
+        let made = make(&client, "iam/serviceaccount", &body).await;
+        match made.context("service account") {
+            // Left behind by an attempt that was cut off: the credential shows a new installation.
+            Err(error) if self.has_credential() && is_there(&error) => {
+                let path = format!("iam/serviceaccount/{account}");
+                client.send(Method::PUT, &path, &[], Some(&body)).await?;
+            }
+            made => made?,
+        }
         let mut subjects = vec![account.clone()];
         subjects.extend(self.bootstrap_user.clone());
         let rule = json!({"subjects": subjects, "actions": ["*"], "resources": ["*"]});
@@ -78,26 +98,59 @@ impl Bootstrap {
     }
 }
 
+impl Bootstrap {
+    /// Who makes all this: the one-time credential's user, else whoever is signed in.
+    async fn client(&self, context: &Context, global: &Global) -> Result<Client> {
+        let client = context.session.client.clone();
+        let Some(credential) = self.credential()? else { return Ok(client) };
+        let (private_key_pem, public) = key_pair::ed25519()?;
+        let with_it = client.signed_in_with(Credentials::Token(credential));
+        let claim = json!({"publicKey": STANDARD.encode(public)});
+        let made = with_it.send(Method::POST, "iam/bootstrap", &[], Some(&claim)).await;
+        let made = made.context("the one-time credential")?.body;
+        let issuer = made["issuer"].as_str().unwrap_or("bootstrap").to_owned();
+        let audience = connect::audience(global, &context.session.config);
+        Ok(client.signed_in_with(Credentials::Account { issuer, private_key_pem, audience }))
+    }
+
+    fn has_credential(&self) -> bool {
+        self.credential.is_some() || self.credential_file.is_some()
+    }
+
+    fn credential(&self) -> Result<Option<String>> {
+        let text = match (&self.credential, &self.credential_file) {
+            (Some(text), _) => text.clone(),
+            (None, Some(file)) if file.as_os_str() == "-" => {
+                std::io::read_to_string(std::io::stdin())?
+            }
+            (None, Some(file)) => std::fs::read_to_string(file)
+                .with_context(|| format!("cannot read {}", file.display()))?,
+            (None, None) => return Ok(None),
+        };
+        Ok(Some(text.trim().to_owned()))
+    }
+}
+
+/// The bootstrap user first: whoever deletes the policy may lose the right to.
+async fn disable(context: &Context) -> Result<()> {
+    let client = &context.session.client;
+    client.send(Method::DELETE, "iam/bootstrap", &[], None).await?;
+    context.printer.say("The bootstrap user can no longer sign in");
+    client.send(Method::DELETE, &format!("iam/policy/{POLICY}"), &[], None).await?;
+    context.printer.say(&format!("Deleted policy: {POLICY}"));
+    Ok(())
+}
+
+/// Whether an error says that there is one of the name.
+fn is_there(error: &anyhow::Error) -> bool {
+    let answer = error.downcast_ref::<dispatch_wire::client::Error>();
+    answer.is_some_and(|answer| answer.status() == Some(409))
+}
+
 /// Creates something that may be there already.
-async fn make(client: &dispatch_wire::client::Client, path: &str, body: &Value) -> Result<()> {
+async fn make(client: &Client, path: &str, body: &Value) -> Result<()> {
     match client.send(Method::POST, path, &[], Some(body)).await {
         Err(error) if error.status() == Some(409) && path == "iam/organization" => Ok(()),
         outcome => Ok(outcome.map(|_| ())?),
     }
-}
-
-/// A fresh RSA key pair as PEM: private (PKCS #8), public.
-fn key_pair() -> Result<(String, String)> {
-    let failed = || anyhow::anyhow!("an RSA key could not be made");
-    let pair = KeyPair::generate(KeySize::Rsa3072).map_err(|_| failed())?;
-    let private: Pkcs8V1Der<'_> = pair.as_der().map_err(|_| failed())?;
-    let public: PublicKeyX509Der<'_> = pair.public_key().as_der().map_err(|_| failed())?;
-    Ok((pem("PRIVATE KEY", private.as_ref()), pem("PUBLIC KEY", public.as_ref())))
-}
-
-fn pem(label: &str, der: &[u8]) -> String {
-    let text = STANDARD.encode(der);
-    let lines: Vec<&str> =
-        text.as_bytes().chunks(64).filter_map(|line| std::str::from_utf8(line).ok()).collect();
-    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }

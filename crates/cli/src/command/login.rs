@@ -26,7 +26,9 @@ impl Login {
         let mut values: Vec<(&str, Value)> = vec![("cookie", Value::Null)];
         if let Some(token) = &global.token {
             values.push(("token", json!(token)));
-            values.extend([("serviceaccount", Value::Null), ("jwtprivatekey", Value::Null)]);
+            values.extend(
+                ["serviceaccount", "jwtprivatekey", "audience"].map(|key| (key, Value::Null)),
+            );
         } else if let Some(account) = &global.service_account {
             let file = global.jwt_private_key.as_ref();
             let file = file.ok_or_else(|| connect::account_needs_key(account))?;
@@ -34,6 +36,7 @@ impl Login {
             let issuer = connect::issuer(account, context.session.organization.as_deref());
             values.push(("serviceaccount", json!(issuer)));
             values.push(("jwtprivatekey", json!(file)));
+            values.push(("audience", json!(global.audience)));
             values.push(("token", Value::Null));
         } else {
             return Err(wrong(
@@ -84,7 +87,7 @@ pub fn remember_server(
 
 /// Forgets the credentials of the current context.
 pub fn logout(mut context: Context) -> Result<()> {
-    let keys = ["cookie", "token", "serviceaccount", "jwtprivatekey"];
+    let keys = ["cookie", "token", "serviceaccount", "jwtprivatekey", "audience"];
     let host = context.session.config.text("host").unwrap_or_else(|| "localhost".to_owned());
     context.session.config.set(&host, &keys.map(|key| (key, Value::Null)));
     context.session.config.save()?;

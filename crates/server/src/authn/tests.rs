@@ -1,7 +1,7 @@
 //! Authentication against a real store, with tokens signed here.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use dispatch_model::service_account::{ServiceAccount, ServiceAccountSpec};
 use dispatch_model::{Name, Resource, State, Tags};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -97,6 +97,128 @@ async fn bad_tokens_are_refused_even_in_local_mode() {
     }
     assert!(fixture.call(&[("authorization", "Basic YTpi".to_owned())]).is_err());
     assert!(fixture.call(&[("x-dispatch-org", "a/b".to_owned())]).is_err());
+}
+
+/// A fresh key pair as PKCS #8 and PEM, and the algorithm it signs with.
+fn pair(kind: Algorithm) -> (EncodingKey, String) {
+    use aws_lc_rs::encoding::{AsDer as _, PublicKeyX509Der};
+    use aws_lc_rs::signature::{
+        ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _,
+    };
+    let (private, public): (Vec<u8>, Vec<u8>) = match kind {
+        Algorithm::ES256 => {
+            let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+            let public: PublicKeyX509Der<'_> = pair.public_key().as_der().unwrap();
+            (pair.to_pkcs8v1().unwrap().as_ref().to_vec(), public.as_ref().to_vec())
+        }
+        _ => {
+            let pair = Ed25519KeyPair::generate().unwrap();
+            let public: PublicKeyX509Der<'_> = pair.public_key().as_der().unwrap();
+            (pair.to_pkcs8v1().unwrap().as_ref().to_vec(), public.as_ref().to_vec())
+        }
+    };
+    let key = match kind {
+        Algorithm::ES256 => EncodingKey::from_ec_der(&private),
+        _ => EncodingKey::from_ed_der(&private),
+    };
+    let public = STANDARD.encode(public);
+    (key, format!("-----BEGIN PUBLIC KEY-----\n{public}\n-----END PUBLIC KEY-----\n"))
+}
+
+#[test]
+fn a_key_of_each_kind_proves_its_own_algorithm_and_no_other() {
+    let settings = Settings::default();
+    let claims = json!({"iss": "acme/ci", "iat": now(), "exp": now() + 60, "aud": "dispatch"});
+    let rsa = (EncodingKey::from_rsa_pem(PRIVATE.as_bytes()).unwrap(), PUBLIC.to_owned());
+    let pairs = [
+        (Algorithm::RS256, rsa),
+        (Algorithm::ES256, pair(Algorithm::ES256)),
+        (Algorithm::EdDSA, pair(Algorithm::EdDSA)),
+    ];
+    for (signed, (private, _)) in &pairs {
+        let token = jsonwebtoken::encode(&Header::new(*signed), &claims, private).unwrap();
+        for (known, (_, public)) in &pairs {
+            check_public_key(&STANDARD.encode(public)).unwrap();
+            let key = PublicKey::read(&STANDARD.encode(public)).unwrap();
+            let outcome = token::verify(&token, &key, &settings);
+            assert_eq!(outcome.is_ok(), signed == known, "{signed:?} against {known:?}");
+        }
+    }
+    // The public key is known to everybody: as a shared secret it must prove nothing.
+    for (_, (_, public)) in &pairs {
+        let key = PublicKey::read(&STANDARD.encode(public)).unwrap();
+        for secret in [public.clone(), STANDARD.encode(public)] {
+            let secret = EncodingKey::from_secret(secret.as_bytes());
+            let forged = Header::new(Algorithm::HS256);
+            let forged = jsonwebtoken::encode(&forged, &claims, &secret).unwrap();
+            let said = token::verify(&forged, &key, &settings).unwrap_err();
+            assert!(said.contains("must be signed with"), "{said}");
+        }
+    }
+}
+
+#[test]
+fn what_a_header_points_to_is_not_followed() {
+    let settings = Settings::default();
+    let claims = json!({"iss": "acme/ci", "iat": now(), "exp": now() + 60});
+    let key = PublicKey::read(&STANDARD.encode(PUBLIC)).unwrap();
+    let (forger, _) = pair(Algorithm::ES256);
+    for kid in ["../../../dev/null", "/etc/passwd", "' OR 1=1 --", "http://169.254.169.254/"] {
+        let mut header = Header::new(Algorithm::RS256);
+        header.kid = Some(kid.to_owned());
+        header.jku = Some("http://169.254.169.254/keys".to_owned());
+        let private = EncodingKey::from_rsa_pem(PRIVATE.as_bytes()).unwrap();
+        let good = jsonwebtoken::encode(&header, &claims, &private).unwrap();
+        assert_eq!(token::verify(&good, &key, &settings), Ok(()), "{kid} says nothing");
+        header.alg = Algorithm::ES256;
+        let forged = jsonwebtoken::encode(&header, &claims, &forger).unwrap();
+        assert!(token::verify(&forged, &key, &settings).is_err(), "{kid}");
+    }
+    let critical = json!({"alg": "RS256", "crit": ["b64"], "b64": false});
+    let encode = |part: &serde_json::Value| URL_SAFE_NO_PAD.encode(part.to_string());
+    let token = format!("{}.{}.AAAA", encode(&critical), encode(&claims));
+    assert!(token::verify(&token, &key, &settings).unwrap_err().contains("crit"));
+}
+
+#[test]
+fn a_token_is_for_those_it_names() {
+    let key = PublicKey::read(&STANDARD.encode(PUBLIC)).unwrap();
+    let lenient = Settings::default();
+    let strict = Settings { require_audience: true, ..Settings::default() };
+    for (audience, with, without) in [
+        (json!("dispatch"), true, true),
+        (json!(["other", "dispatch"]), true, true),
+        (json!("other"), false, false),
+        (json!([]), false, false),
+        (json!(7), false, false),
+        (json!(null), true, false),
+    ] {
+        let claims = json!({"iss": "acme/ci", "exp": now() + 60, "aud": audience});
+        let token = token(&claims);
+        assert_eq!(token::verify(&token, &key, &lenient).is_ok(), with, "{audience}");
+        assert_eq!(token::verify(&token, &key, &strict).is_ok(), without, "{audience}");
+    }
+}
+
+#[tokio::test]
+async fn a_header_that_is_there_twice_counts_for_nothing() {
+    let fixture = fixture(Mode::Required, "127.0.0.1:8080").await;
+    let good = format!("Bearer {}", token(&json!({"iss": "acme/ci", "exp": now() + 60})));
+    for (name, values) in [
+        ("x-dispatch-org", ["acme".to_owned(), "other".to_owned()]),
+        ("authorization", [good.clone(), good.clone()]),
+    ] {
+        let mut headers = HeaderMap::new();
+        if name != "authorization" {
+            headers.insert("authorization", good.parse().unwrap());
+        }
+        for value in values {
+            headers.append(name, value.parse().unwrap());
+        }
+        let peer = "127.0.0.1:4000".parse().unwrap();
+        let refused = fixture.authn.authenticate(&headers, peer, "id".into()).unwrap_err();
+        assert!(refused.to_string().contains("more than once"), "{refused}");
+    }
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use super::lock::Lock;
 use crate::app::App;
+use crate::authn::one_time::Credential;
 use crate::gateway::tls::Certificates;
 
 /// A running server. Call [`Running::stop`] for a graceful end.
@@ -22,6 +23,8 @@ pub struct Running {
     /// SHA-256 of the certificate the gateway made for itself.
     pub fingerprint: String,
     pub app: Arc<App>,
+    /// The one-time credential this start made; secret.
+    pub credential: Option<Credential>,
     pub(super) stop: CancellationToken,
     pub(super) listeners: Vec<JoinHandle<()>>,
     pub(super) tasks: TaskTracker,
@@ -40,7 +43,8 @@ impl Running {
         let mut notes = Vec::new();
         if self.app.authn.is_local_mode() {
             notes.push(
-                "no policy is configured: requests from this machine are the administrator's"
+                "no policy is configured: only this machine is served, and its requests are the \
+                 administrator's"
                     .to_owned(),
             );
         }

@@ -63,17 +63,20 @@ pub(super) async fn start_with(
     let https = bind(config.gateway.https, "the gateway's TLS").await?;
     let addresses = [api.local_addr()?, http.local_addr()?, https.local_addr()?];
     let built = build(&config, addresses[0], engines).await?;
-    if !built.app.authn.can_sign_in() {
+    let credential = first::credential(&built.app.store, &built.app.authn, &config).await?;
+    let new = built.app.authn.takes_one_time();
+    if !new && !built.app.authn.can_sign_in() {
         bail!(
             "nobody could sign in to the API on {}: configure bootstrap.user and \
-             bootstrap.public_key. Without them only this machine's user is served, on \
-             127.0.0.1 and until there is a policy for the first time",
+             bootstrap.public_key, or set up the first account on 127.0.0.1. Without them only \
+             this machine is served, on 127.0.0.1 and until there is a policy for the first time",
             addresses[0]
         );
     }
     built.controllers.start().await.map_err(|e| anyhow::anyhow!("controllers: {e}"))?;
     let gateway = built.controllers.gateway.clone();
     let mut running = built.running(addresses);
+    running.credential = credential;
     let log = config.store.change_log;
     running.tasks.spawn(housekeeping::run(running.app.clone(), log, running.stop.clone()));
     running.tasks.spawn(running.app.audit.clone().run(running.stop.clone()));
@@ -132,6 +135,7 @@ impl Built {
             tasks: self.controllers.tasks.clone(),
             grace: Duration::from_secs(self.config.server.shutdown_s),
             listeners: Vec::new(),
+            credential: None,
             app: self.app,
             lock: self.lock,
         }

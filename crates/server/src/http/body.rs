@@ -33,6 +33,7 @@ pub trait Shape: DeserializeOwned {
 impl Shape for wire::Api {}
 impl Shape for wire::Application {}
 impl Shape for wire::BaseImage {}
+impl Shape for wire::BootstrapClaim {}
 impl Shape for wire::Engine {}
 impl Shape for wire::Image {}
 impl Shape for wire::ImagePolicy {}

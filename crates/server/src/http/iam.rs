@@ -1,5 +1,6 @@
 //! `/v1/iam`: who may do what, and the question an external proxy asks.
 
+pub mod bootstrap;
 pub mod organization;
 pub mod policy;
 pub mod service_account;
@@ -21,6 +22,7 @@ use crate::authn::ORGANIZATION_HEADER;
 
 pub fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
+        .merge(bootstrap::routes())
         .merge(organization::routes())
         .merge(policy::routes())
         .merge(service_account::routes())

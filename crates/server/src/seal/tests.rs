@@ -103,11 +103,14 @@ async fn rotation_rewraps_every_secret() {
     let folder = tempfile::tempdir().unwrap();
     let (store, source) = (store(folder.path()).await, KeySource::default());
     let open = || Seal::open(folder.path(), &source, &store);
-    sealed_then_rotated(folder.path(), &store).await;
+    use dispatch_model::audit::Sealer as _;
+    let old = sealed_then_rotated(folder.path(), &store).await;
+    let audited = old.audit_key(&store).await.unwrap().seal("words");
     let new = open().await.unwrap();
     assert_eq!(new.adopt(&store).await.unwrap(), 1);
     assert_eq!(new.adopt(&store).await.unwrap(), 0, "a repeat finds nothing to do");
     let only_new = Seal { keys: new.keys.into_iter().take(1).collect() };
+    assert!(only_new.audit_key(&store).await.unwrap().holds("words", &audited));
     let (org, name) = names();
     let stored = store.by_name::<Secret>(&org, &name).await.unwrap().unwrap();
     let opened = only_new.open_sealed(&org, &name, &stored.spec.sealed).unwrap();

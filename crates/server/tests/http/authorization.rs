@@ -31,6 +31,8 @@ const TABLE: &[(&str, Asks, &str, u16)] = &[
     ("iam_redirect", Nothing, "", 501),
     ("iam_oauth2_start", Nothing, "", 501),
     ("iam_auth", SigningIn, "", 202),
+    // Asks for a credential that is no caller's.
+    ("bootstrap_claim", Nothing, "", 401),
     ("signing_key", Nothing, "", 200),
     ("prune", Everywhere("delete", "iam"), "?dryRun=true", 200),
     ("vulnerability_list", Right("get", "image"), "", 200),
@@ -125,6 +127,7 @@ const TABLE: &[(&str, Asks, &str, u16)] = &[
     ("organization_get", Right("get", "iam"), "acme", 200),
     ("organization_update", Everywhere("update", "iam"), "x", 200),
     ("organization_delete", Everywhere("delete", "iam"), "x", 200),
+    ("bootstrap_disable", Everywhere("delete", "iam"), "", 204),
 ];
 
 const ACTIONS: [&str; 4] = ["get", "create", "update", "delete"];
@@ -153,6 +156,7 @@ fn body(path: &str, method: &Method) -> Value {
         "api" => json!({"function": "x"}),
         "runs" => return json!({"functionName": "failing", "input": {}}),
         "serviceaccount" => json!({"publicKey": public_key()}),
+        "bootstrap" => return json!({"publicKey": public_key()}),
         "policy" => json!({"rules": [rule("x", &["get"], &["function"])]}),
         _ => json!({}),
     };

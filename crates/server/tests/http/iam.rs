@@ -11,7 +11,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
-const PRIVATE: &str = include_str!("../../src/authn/tests/private.pem");
+pub const PRIVATE: &str = include_str!("../../src/authn/tests/private.pem");
 const PUBLIC: &str = include_str!("../../src/authn/tests/public.pem");
 
 /// The user who may work on iam before there is anybody else.

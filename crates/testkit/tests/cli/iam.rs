@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use dispatch_testkit::Cli;
+use dispatch_testkit::{Cli, Database, Process};
 use serde_json::json;
 
 use crate::bench::Bench;
@@ -82,7 +82,62 @@ fn from_the_local_user_to_signed_in_accounts() {
     let key = key.display();
     cli.ok(&format!("login --service-account acme/default-svc --jwt-private-key {key}"));
     cli.ok("iam delete policy readers");
-    assert_eq!(cli.ok("manage bootstrap --disable"), "Deleted policy: default-policy\n");
+    let said = cli.ok("manage bootstrap --disable");
+    assert_eq!(said, "The bootstrap user can no longer sign in\nDeleted policy: default-policy\n");
+}
+
+#[test]
+fn from_the_one_time_credential_to_a_signed_in_account() {
+    let data = tempfile::tempdir().unwrap();
+    let settings = [("DISPATCH_AUTH__MODE", "required")];
+    let server = Process::start_on(data.path(), &Database::sqlite(), &settings);
+    let credential = server.ready["bootstrapCredential"].as_str().unwrap().to_owned();
+    let cli = Cli::of(&server.api);
+    let said = cli.fails("manage bootstrap --credential dispatch_bootstrap_wrong");
+    assert!(said.contains("one-time credential") && said.contains("[Code: 401]"), "{said}");
+    std::fs::write(cli.home().join("credential"), format!("{credential}\n")).unwrap();
+    let said = cli.ok("manage bootstrap --credential-file credential");
+    assert!(said.contains("Created policy: default-policy\n"), "{said}");
+    assert_eq!(cli.json("get functions"), json!([]));
+    let again = Cli::of(&server.api).with("DISPATCH_BOOTSTRAP_CREDENTIAL", &credential);
+    assert!(again.fails("manage bootstrap").contains("was used"));
+}
+
+#[test]
+fn keys_of_each_kind_sign_in_for_the_audience_of_the_server() {
+    let data = tempfile::tempdir().unwrap();
+    let settings =
+        [("DISPATCH_AUTH__AUDIENCE", "prod"), ("DISPATCH_AUTH__REQUIRE_AUDIENCE", "true")];
+    let server = Process::start_on(data.path(), &Database::sqlite(), &settings);
+    let cli = Cli::of(&server.api);
+    let openssl = |arguments: &str| {
+        let mut command = std::process::Command::new("openssl");
+        let output = command.args(arguments.split(' ')).current_dir(cli.home()).output().unwrap();
+        assert!(output.status.success(), "openssl {arguments}: {output:?}");
+    };
+    for (name, kind) in [
+        ("rsa", "-algorithm RSA -pkeyopt rsa_keygen_bits:2048"),
+        ("ec", "-algorithm EC -pkeyopt ec_paramgen_curve:P-256"),
+        ("ed", "-algorithm ED25519"),
+    ] {
+        openssl(&format!("genpkey {kind} -out {name}.pem"));
+        openssl(&format!("pkey -in {name}.pem -pubout -out {name}.pub.pem"));
+        cli.ok(&format!("iam create serviceaccount {name} --public-key {name}.pub.pem"));
+    }
+    openssl("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384 -out p384.pem");
+    openssl("pkey -in p384.pem -pubout -out p384.pub.pem");
+    let said = cli.fails("iam create serviceaccount p384 --public-key p384.pub.pem");
+    assert!(said.contains("RSA, EC (P-256) or Ed25519"), "{said}");
+    cli.ok("iam create policy all -s * -a * -r *");
+    for name in ["rsa", "ec", "ed"] {
+        let account = format!("--service-account dispatch/{name} --jwt-private-key {name}.pem");
+        let said = cli.fails(&format!("get functions {account}"));
+        assert!(said.contains("for \"dispatch\"") && said.contains("\"prod\""), "{said}");
+        assert_eq!(cli.json(&format!("get functions {account} --audience prod")), json!([]));
+        cli.ok(&format!("login {account} --audience prod"));
+        assert_eq!(cli.json("get functions"), json!([]), "the context remembers it");
+        cli.ok("logout");
+    }
 }
 
 #[test]

@@ -18,8 +18,9 @@ pub enum Credentials {
     None,
     /// A JWT as it is.
     Token(String),
-    /// A service account (`ORG/NAME`, or a bootstrap user) and the PEM of its private key.
-    Account { issuer: String, private_key_pem: String },
+    /// A service account (`ORG/NAME`, or a bootstrap user), the PEM of its private key (PKCS #8, or
+    /// PKCS #1 of RSA), and whom its tokens are for.
+    Account { issuer: String, private_key_pem: String, audience: String },
     /// `name=value` of a session.
     Cookie(String),
 }
@@ -30,17 +31,30 @@ impl Credentials {
         match self {
             Credentials::None | Credentials::Cookie(_) => Ok(None),
             Credentials::Token(token) => Ok(Some(token.clone())),
-            Credentials::Account { issuer, private_key_pem } => {
-                let key = EncodingKey::from_rsa_pem(private_key_pem.as_bytes())
-                    .map_err(|_| Error::Credentials("the private key is no RSA PEM".to_owned()))?;
+            Credentials::Account { issuer, private_key_pem, audience } => {
+                let (algorithm, key) = signing_key(private_key_pem.as_bytes())?;
                 let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 let now = since.as_secs();
-                let claims = json!({"iss": issuer, "iat": now - BACK_S, "exp": now + LIFETIME_S});
-                let token = jsonwebtoken::encode(&Header::new(Algorithm::RS256), &claims, &key);
+                let claims = json!({"iss": issuer, "aud": audience, "iat": now - BACK_S,
+                    "exp": now + LIFETIME_S});
+                let token = jsonwebtoken::encode(&Header::new(algorithm), &claims, &key);
                 token.map(Some).map_err(|e| Error::Credentials(e.to_string()))
             }
         }
     }
+}
+
+/// The key, and the algorithm that goes with it.
+fn signing_key(pem: &[u8]) -> Result<(Algorithm, EncodingKey)> {
+    let rsa = EncodingKey::from_rsa_pem(pem).map(|key| (Algorithm::RS256, key));
+    let key = rsa
+        .or_else(|_| EncodingKey::from_ec_pem(pem).map(|key| (Algorithm::ES256, key)))
+        .or_else(|_| EncodingKey::from_ed_pem(pem).map(|key| (Algorithm::EdDSA, key)));
+    key.map_err(|_| {
+        let text = "the private key is no PEM of an RSA, EC (P-256) or Ed25519 key in PKCS #8; \
+                    `openssl pkcs8 -topk8 -nocrypt -in FILE` makes that of others";
+        Error::Credentials(text.to_owned())
+    })
 }
 
 impl std::fmt::Debug for Credentials {
