@@ -3,6 +3,7 @@
 //! The machine is noisy, so what counts are ratios between alternating rounds. The server and
 //! what it starts run on the first core, the load on the second.
 
+mod access;
 mod baseline;
 mod engines;
 mod fleet;
@@ -11,6 +12,7 @@ mod images;
 mod load;
 mod machine;
 mod measures;
+mod organizations;
 mod placement;
 mod report;
 mod scale;
@@ -59,7 +61,9 @@ const MEASURES: &[(&str, Measure)] = &[
     ("list", scale::list),
     ("idle", scale::idle),
     ("routes", scale::routes),
+    ("organizations", organizations::measure),
     ("placement", placement::measure),
+    ("access", access::measure),
     ("engines", engines::overhead),
     ("images-rebuild", images::rebuild),
     ("images-update", images::update),
@@ -70,14 +74,16 @@ const MEASURES: &[(&str, Measure)] = &[
     ("fleet-burst", fleet::burst),
 ];
 /// Those of them whose load comes from wrk.
-const WITH_WRK: &[&str] = &["wasm", "python", "accept"];
+const WITH_WRK: &[&str] = &["wasm", "python", "accept", "organizations"];
 const EXAMPLES: &[&str] = &[
     "bare_hyper",
     "fill_store",
     "router_bench",
     "python_layout",
     "fill_content",
+    "fill_organizations",
     "placement_bench",
+    "access_bench",
     "overhead",
 ];
 

@@ -72,6 +72,16 @@ const TEST_PACKAGES: &[Package] = &[
     Package { name: "rsync", programs: &["rsync"], why: "builds kube-apiserver" },
     Package { name: "xz-utils", programs: &["xz"], why: "unpacks its source" },
     Package { name: "postgresql", programs: &[], why: "tests on PostgreSQL" },
+    Package { name: "slapd", programs: &["slapd", "slapadd"], why: "tests of directories" },
+    Package {
+        name: "samba",
+        programs: &["samba", "samba-tool"],
+        why: "an Active Directory domain in tests",
+    },
+    Package { name: "samba-ad-provision", programs: &[], why: "makes that domain" },
+    Package { name: "samba-dsdb-modules", programs: &[], why: "its database" },
+    Package { name: "samba-vfs-modules", programs: &[], why: "its shared folder" },
+    Package { name: "python3-samba", programs: &[], why: "fills it" },
 ];
 /// What setup could not bring.
 pub struct Missing(pub Vec<&'static str>);
@@ -96,6 +106,7 @@ pub fn run(what: For) -> Result<Missing> {
     component_tools();
     if what == For::Tests {
         aws_tools();
+        identity_tools();
     }
     Ok(Missing(needed().map(|package| package.name).collect()))
 }
@@ -119,6 +130,10 @@ fn is_there(package: &Package) -> bool {
             Path::new("/usr/share/gocode/src/github.com/modern-go/reflect2").is_dir()
         }
         "junit4" => maven("junit/junit/4.x"),
+        "samba-ad-provision" => Path::new("/usr/share/samba/setup/ad-schema").is_dir(),
+        "samba-dsdb-modules" => library("samba/ldb/samldb.so"),
+        "samba-vfs-modules" => library("samba/vfs/acl_xattr.so"),
+        "python3-samba" => answers("/usr/bin/python3", &["-c", "import samba.samdb"]),
         // An ordinary user's PATH has no folder of root's programs; they are there all the same.
         _ => package
             .programs
@@ -141,6 +156,12 @@ const RUBY_HEADER: &str = "exit File.exist?(RbConfig::CONFIG['rubyhdrdir'] + '/r
 /// Whether a program is there and content with what it is asked.
 fn answers(program: &str, arguments: &[&str]) -> bool {
     Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success())
+}
+
+/// Whether there is a library, in the folder of whichever machine this is.
+fn library(path: &str) -> bool {
+    let folders = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten();
+    folders.into_iter().any(|folder| folder.path().join(path).is_file())
 }
 
 /// Whether Debian's repository of Maven artifacts has one.
@@ -199,21 +220,35 @@ fn python_tools(folder: &str, shows: &str, packages: &[&str], why: &str) {
     report(packages[0], installed);
 }
 
+/// OpenID providers: one that is certified, and one that forges.
+fn identity_tools() {
+    let packages = ["oidc-provider@9.13.3", "oauth2-mock-server@8.2.3"];
+    node_tools("identity", "oauth2-mock-server", &packages, "tests of OpenID Connect");
+}
+
 /// componentize-py and componentize-js; functions of other kinds work without them.
 fn component_tools() {
     let why = "Python functions on the wasm engine";
     python_tools("python", "componentize-py", &["componentize-py==0.25.1"], why);
-    let node = tools().join("node");
-    if !node.join("node_modules/@bytecodealliance/componentize-js").is_dir() && shell::has("npm") {
-        shell::say("installing componentize-js (JavaScript functions on the wasm engine)");
-        let mut npm = Command::new("npm");
-        npm.args(["install", "--silent", "--no-audit", "--no-fund", "--prefix"]);
-        npm.arg(&node).arg("@bytecodealliance/componentize-js@0.23.0");
-        let installed = std::fs::create_dir_all(&node)
-            .map_err(anyhow::Error::from)
-            .and_then(|()| shell::run_quietly("installing componentize-js", &mut npm));
-        report("componentize-js", installed);
+    let packages = ["@bytecodealliance/componentize-js@0.23.0"];
+    let why = "JavaScript functions on the wasm engine";
+    node_tools("node", "@bytecodealliance/componentize-js", &packages, why);
+}
+
+/// A folder with packages of Node; `shows` is a package that is in it then.
+fn node_tools(folder: &str, shows: &str, packages: &[&str], why: &str) {
+    let node = tools().join(folder);
+    if node.join("node_modules").join(shows).is_dir() || !shell::has("npm") {
+        return;
     }
+    shell::say(&format!("installing {} ({why})", packages.join(", ")));
+    let mut npm = Command::new("npm");
+    npm.args(["install", "--silent", "--no-audit", "--no-fund", "--prefix"]);
+    npm.arg(&node).args(packages);
+    let installed = std::fs::create_dir_all(&node)
+        .map_err(anyhow::Error::from)
+        .and_then(|()| shell::run_quietly("installing them", &mut npm));
+    report(packages[0], installed);
 }
 
 fn report(tool: &str, outcome: Result<String>) {

@@ -17,6 +17,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("dispatch-sandbox", &["dispatch-model", "dispatch-driver"]),
     ("dispatch-adapters", &["dispatch-model", "dispatch-driver"]),
     ("dispatch-placement", &["dispatch-model"]),
+    ("dispatch-access", &["dispatch-model"]),
     ("dispatch-systems", &["dispatch-model", "dispatch-driver", "dispatch-images"]),
     // Adapters: the one of remote engines, to hold a server of somebody's own to the contract.
     ("dispatch-cli", &["dispatch-model", "dispatch-wire", "dispatch-driver", "dispatch-adapters"]),
@@ -31,6 +32,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "dispatch-sandbox",
             "dispatch-adapters",
             "dispatch-placement",
+            "dispatch-access",
         ],
     ),
     (

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use dispatch_adapters::engine;
 use dispatch_driver::conformance::Program;
 use dispatch_driver::language::Languages;
-use dispatch_driver::{Beside, Call, Deployment, Engine, EngineConfig, Error, SourceStore};
+use dispatch_driver::{Beside, Call, Config, Deployment, Engine, Error, SourceStore};
 use dispatch_systems::docker::{self, Docker};
 use dispatch_systems::function_image::FunctionImages;
 use dispatch_systems::programs::{has, has_root_and};
@@ -79,7 +79,7 @@ impl Given {
         let found = types.iter().find(|known| known.name() == self.kind);
         let kind = found.with_context(|| format!("no engine has the type {}", self.kind))?;
         let (settings, secrets) = (self.settings.clone(), self.secrets.clone());
-        let config = EngineConfig::check("measured", &**kind, settings, secrets);
+        let config = Config::check("measured", kind.known(), settings, secrets);
         let config = config.map_err(|violation| anyhow::anyhow!("{violation:?}"))?;
         let languages = Languages::builtin();
         let beside = Beside { sources: Arc::new(NoSources), images: None, languages };

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use dispatch_driver::{Result, engine_type};
+use reqwest::Certificate;
 
 /// Servers close connections that are idle for longer, which would fail the next call on them.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(20);
@@ -18,19 +19,31 @@ pub fn client(connect_timeout: Duration, ca_file: Option<&str>) -> Result<reqwes
         .tcp_nodelay(true)
         .pool_idle_timeout(KEEP_ALIVE)
         .user_agent(concat!("dispatch/", env!("CARGO_PKG_VERSION")));
-    if let Some(path) = ca_file {
-        let refused = |why: String| engine_type::refused(format!("settings.caFile, {path}: {why}"));
-        let pem = std::fs::read(path).map_err(|error| refused(error.to_string()))?;
-        let all = reqwest::Certificate::from_pem_bundle(&pem);
-        let all = all.map_err(|error| refused(error.to_string()))?;
-        if all.is_empty() {
-            return Err(refused("there is no certificate (PEM) in it".to_owned()));
-        }
-        for certificate in all {
-            builder = builder.add_root_certificate(certificate);
-        }
+    for certificate in certificates(ca_file).map_err(engine_type::refused)? {
+        builder = builder.add_root_certificate(certificate);
     }
     builder.build().map_err(|error| engine_type::refused(error.to_string()))
+}
+
+/// What `caFile` holds, if it is set.
+///
+/// # Errors
+/// Why it cannot be used, with the setting's name.
+pub fn certificates(ca_file: Option<&str>) -> std::result::Result<Vec<Certificate>, String> {
+    let Some((path, pem)) = read(ca_file)? else { return Ok(Vec::new()) };
+    let refused = |why: String| format!("settings.caFile, {path}: {why}");
+    let all = Certificate::from_pem_bundle(&pem);
+    match all.map_err(|error| refused(error.to_string()))? {
+        none if none.is_empty() => Err(refused("there is no certificate (PEM) in it".to_owned())),
+        all => Ok(all),
+    }
+}
+
+/// The file's path and what is in it.
+pub fn read(ca_file: Option<&str>) -> std::result::Result<Option<(&str, Vec<u8>)>, String> {
+    let Some(path) = ca_file else { return Ok(None) };
+    let pem = std::fs::read(path).map_err(|error| format!("settings.caFile, {path}: {error}"))?;
+    Ok(Some((path, pem)))
 }
 
 /// Counts the calls under way for as long as each is waited for.

@@ -11,10 +11,15 @@
 mod busy;
 mod client;
 pub mod engine;
+#[cfg(any(feature = "github", feature = "ldap", feature = "oidc"))]
+mod guard;
+#[cfg(any(feature = "github", feature = "ldap", feature = "oidc"))]
+pub mod identity;
 #[cfg(feature = "kubernetes")]
 mod kubernetes;
 #[cfg(any(feature = "kubernetes", feature = "openfaas", feature = "remote"))]
 mod making;
 mod runtime;
+pub mod secret_store;
 #[cfg(any(feature = "kubernetes", feature = "openfaas"))]
 mod words;

@@ -9,8 +9,8 @@ use dispatch_adapters::engine::openwhisk::OpenWhiskType;
 use dispatch_driver::conformance::{self, Bed, Limits, Program, Tried};
 use dispatch_driver::language::Languages;
 use dispatch_driver::{
-    Beside, Call, Deployment, Engine, EngineConfig, EngineType, Error, Fault, Observed, Reached,
-    Result, Retry, SourceStore,
+    Beside, Call, Config, Deployment, Engine, EngineType, Error, Fault, Observed, Reached, Result,
+    Retry, SourceStore,
 };
 use dispatch_model::InvocationErrorType;
 use dispatch_systems::function_image::FunctionImages;
@@ -87,7 +87,7 @@ impl Tested {
 async fn made(url: &str, key: &str) -> Result<Arc<dyn Engine>> {
     let settings = BTreeMap::from([("url".to_owned(), url.to_owned())]);
     let secrets = BTreeMap::from([("apiKey".to_owned(), key.to_owned())]);
-    let config = EngineConfig::check("tested", &OpenWhiskType, settings, secrets).unwrap();
+    let config = Config::check("tested", OpenWhiskType.known(), settings, secrets).unwrap();
     let languages = Languages::builtin();
     let beside = Beside { sources: Arc::new(NoSources), images: None, languages };
     OpenWhiskType.make(config, &beside).await

@@ -1,23 +1,24 @@
-//! Pages of engines: each has the settings its type has.
+//! Pages of engines and identity providers: each has the settings its type has.
 
 use std::path::{Path, PathBuf};
 
 use dispatch_adapters::engine::types;
-use dispatch_driver::{EngineType, Setting, Value};
+use dispatch_adapters::identity;
+use dispatch_driver::{Known, Setting, Value};
 
 const BEGIN: &str = "## Settings\n\n";
 
-fn page(name: &str) -> PathBuf {
-    docs().join(format!("reference/engines/{name}.md"))
+fn page(folder: &str, name: &str) -> PathBuf {
+    docs().join(format!("reference/{folder}/{name}.md"))
 }
 
 fn docs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs")
 }
 
-fn table(engine_type: &dyn EngineType) -> String {
+fn table(known: Known) -> String {
     let head = "| setting | value | default | what it is |\n|---|---|---|---|\n".to_owned();
-    engine_type.settings().iter().fold(head, |table, setting| table + &row(setting))
+    known.settings.iter().fold(head, |table, setting| table + &row(setting))
 }
 
 fn row(setting: &Setting) -> String {
@@ -44,14 +45,16 @@ fn row(setting: &Setting) -> String {
 /// `DISPATCH_UPDATE=1` rewrites the tables.
 #[test]
 fn the_pages_have_the_settings_of_the_types() {
-    for engine_type in types() {
-        let file = page(engine_type.name());
+    let engines = types().into_iter().map(|found| ("engines", found.known()));
+    let identity = identity::types().into_iter().map(|found| ("identity", found.known()));
+    for (folder, known) in engines.chain(identity) {
+        let file = page(folder, known.of);
         let Ok(text) = std::fs::read_to_string(&file) else {
             panic!("{} is not there: write it", file.display());
         };
         let (before, rest) = text.split_once(BEGIN).expect("a page has a section Settings");
         let after = rest.find("\n\n").map_or("", |end| &rest[end + 1..]);
-        let right = format!("{before}{BEGIN}{}{after}", table(engine_type.as_ref()));
+        let right = format!("{before}{BEGIN}{}{after}", table(known));
         if std::env::var_os("DISPATCH_UPDATE").is_some() {
             std::fs::write(&file, &right).unwrap();
         } else {

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::command::{
-    api_object, audit, context, create, delete, edit, engine, exec, explain, get, iam, init,
-    inspect, log, login, manage, prune, rebuild, replay, rollout, scan, service, version,
+    api_object, audit, auth, context, create, delete, edit, engine, exec, explain, get, iam, init,
+    inspect, log, login, manage, prune, rebuild, replay, rollback, rollout, rotate, scan, service,
+    version,
 };
 use crate::printer::Format;
 use crate::value;
@@ -106,6 +107,7 @@ pub enum Command {
     /// Show known vulnerabilities of images and functions
     Scan(scan::Scan),
     Rebuild(rebuild::Rebuild),
+    Rollback(rollback::Rollback),
     Rollout(rollout::Rollout),
     /// Give all calls to the version of a function that is on trial
     #[command(after_help = rollout::PROMOTE_EXAMPLES)]
@@ -113,14 +115,17 @@ pub enum Command {
     /// End the trial of a version, or go back to the version before
     #[command(after_help = rollout::UNDO_EXAMPLES)]
     Undo(rollout::End),
+    Rotate(rotate::Rotate),
     /// Delete layers that nothing needs any more
     Prune(prune::Prune),
     /// Show what runs of a function printed
     Log(log::Log),
     /// Run a dead letter again
     Replay(replay::Replay),
-    /// Organizations, policies and service accounts
+    /// Organizations, policies, roles, groups and service accounts
     Iam(iam::Iam),
+    /// What one may do, and why
+    Auth(auth::Auth),
     /// Who changed what and who was refused
     Audit(audit::Audit),
     /// Sign in

@@ -2,11 +2,14 @@
 
 pub mod api_object;
 pub mod audit;
+pub mod auth;
 pub mod bootstrap;
 pub mod context;
 pub mod create;
 pub mod create_engine;
 pub mod create_placement;
+mod create_policy;
+pub mod create_secret;
 pub mod delete;
 pub mod difference;
 pub mod docs;
@@ -19,6 +22,8 @@ pub mod get_engine_type;
 pub mod get_package;
 pub mod get_placement;
 pub mod get_run;
+pub mod get_secret;
+pub mod get_usage;
 pub mod get_version;
 pub mod iam;
 pub mod init;
@@ -30,7 +35,9 @@ pub mod manage;
 pub mod prune;
 pub mod rebuild;
 pub mod replay;
+pub mod rollback;
 pub mod rollout;
+pub mod rotate;
 pub mod scan;
 pub mod seed;
 pub mod server;
@@ -93,10 +100,13 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         Command::Scan(scan) => scan.run(&context).await,
         Command::Rebuild(rebuild) => rebuild.run(&context).await,
         Command::Replay(replay) => replay.run(&context).await,
+        Command::Rollback(rollback) => rollback.run(&context).await,
         Command::Rollout(rollout) => rollout.run(&context).await,
+        Command::Rotate(rotate) => rotate.run(&context).await,
         Command::Promote(promote) => promote.promote(&context).await,
         Command::Undo(undo) => undo.undo(&context).await,
         Command::Iam(iam) => iam.run(&context).await,
+        Command::Auth(auth) => auth.run(&context).await,
         Command::Login(login) => login.run(context, global).await,
         Command::Logout => login::logout(context),
         Command::Context(command) => command.run(context),

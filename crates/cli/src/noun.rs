@@ -29,10 +29,14 @@ pub enum Noun {
     Engine,
     #[value(aliases = ["serviceaccounts", "service-account", "service-accounts"])]
     Serviceaccount,
+    #[value(aliases = ["roles"])]
+    Role,
+    #[value(aliases = ["groups"])]
+    Group,
 }
 
 impl Noun {
-    pub const ALL: [Noun; 11] = [
+    pub const ALL: [Noun; 13] = [
         Noun::BaseImage,
         Noun::Image,
         Noun::ImagePolicy,
@@ -43,6 +47,8 @@ impl Noun {
         Noun::Organization,
         Noun::Policy,
         Noun::Serviceaccount,
+        Noun::Role,
+        Noun::Group,
         Noun::Engine,
     ];
 
@@ -88,6 +94,8 @@ impl Noun {
             Noun::Policy => wire::parse::<wire::Policy>(bytes).map(drop),
             Noun::Engine => wire::parse::<wire::Engine>(bytes).map(drop),
             Noun::Serviceaccount => wire::parse::<wire::ServiceAccount>(bytes).map(drop),
+            Noun::Role => wire::parse::<wire::Role>(bytes).map(drop),
+            Noun::Group => wire::parse::<wire::Group>(bytes).map(drop),
         }
     }
 
@@ -98,6 +106,8 @@ impl Noun {
             Noun::Organization,
             Noun::Application,
             Noun::Serviceaccount,
+            Noun::Role,
+            Noun::Group,
             Noun::Policy,
             Noun::Secret,
             Noun::Engine,
@@ -110,7 +120,7 @@ impl Noun {
         order.iter().position(|noun| *noun == self).unwrap_or(order.len())
     }
 
-    fn kind(self) -> dispatch_model::ResourceKind {
+    pub fn kind(self) -> dispatch_model::ResourceKind {
         use dispatch_model::ResourceKind as Kind;
         match self {
             Noun::Api => Kind::Api,
@@ -124,6 +134,8 @@ impl Noun {
             Noun::Policy => Kind::Policy,
             Noun::Engine => Kind::Engine,
             Noun::Serviceaccount => Kind::ServiceAccount,
+            Noun::Role => Kind::Role,
+            Noun::Group => Kind::Group,
         }
     }
 }

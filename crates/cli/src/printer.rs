@@ -19,6 +19,8 @@ pub enum Format {
     Yaml,
     /// Names only
     Name,
+    /// Comma-separated values, of usage
+    Csv,
 }
 
 /// Prints results in the format asked for.

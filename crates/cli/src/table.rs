@@ -6,9 +6,11 @@ use serde_json::Value;
 use crate::noun::Noun;
 use crate::time;
 
+mod words;
+
 type Cell = fn(&Value) -> String;
 
-fn text(value: &Value) -> String {
+pub fn text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
@@ -101,7 +103,13 @@ fn columns(noun: Noun) -> (Columns, Columns) {
         Noun::Policy => {
             (vec![name, ("GLOBAL", |v| or(v, "global", "false")), created], vec![("RULES", rules)])
         }
-        Noun::Organization | Noun::Serviceaccount => (vec![name, created], vec![]),
+        Noun::Role => {
+            let built_in: Cell = |v| or(v, "builtIn", "false");
+            (vec![name, ("PERMISSIONS", permissions), ("BUILT IN", built_in), created], vec![])
+        }
+        Noun::Group => (vec![name, column!("MEMBERS", "members"), created], vec![]),
+        Noun::Organization => (vec![name, created], vec![status, ("QUOTA", quota), reason]),
+        Noun::Serviceaccount => (vec![name, created], vec![]),
     }
 }
 
@@ -111,6 +119,11 @@ fn or(value: &Value, field: &str, otherwise: &str) -> String {
 
 fn secret_content(secret: &Value) -> String {
     match secret["secrets"].as_object().filter(|values| !values.is_empty()) {
+        None if secret["source"].is_object() => {
+            let source = &secret["source"];
+            let path = or(source, "path", &text(&source["name"]));
+            format!("<{} {}: {path}>", text(&source["type"]), text(&source["store"]))
+        }
         None => "<hidden>".to_owned(),
         Some(values) => {
             let pairs = values.iter().map(|(key, value)| format!("{key}={}", text(value)));
@@ -168,12 +181,19 @@ fn rule_names(policy: &Value) -> String {
     named.collect::<Vec<_>>().join("\n")
 }
 
+fn quota(organization: &Value) -> String {
+    let limits = organization["quota"].as_object().into_iter().flatten();
+    limits.map(|(limit, most)| format!("{limit}={most}")).collect::<Vec<_>>().join("\n")
+}
+
 fn rules(policy: &Value) -> String {
-    let rule = |rule: &Value| {
-        let part = |field: &str| text(&rule[field]);
-        format!("{} may {} {}", part("subjects"), part("actions"), part("resources"))
-    };
-    policy["rules"].as_array().into_iter().flatten().map(rule).collect::<Vec<_>>().join("\n")
+    let rules = policy["rules"].as_array().into_iter().flatten();
+    rules.map(words::rule).collect::<Vec<_>>().join("\n")
+}
+
+fn permissions(role: &Value) -> String {
+    let all = role["permissions"].as_array().into_iter().flatten();
+    all.map(words::permission).collect::<Vec<_>>().join("\n")
 }
 
 /// A table of resources.
@@ -200,6 +220,23 @@ pub fn runs(items: &[Value], wide: bool) -> String {
         shown.push(column!("ENGINE", "engine"));
         shown.push(column!("ATTEMPTS", "attempts"));
         shown.push(column!("REASON", "reason"));
+    }
+    table(&shown, items)
+}
+
+/// A table of what one may do, and must not do.
+pub fn rights(items: &[Value], wide: bool) -> String {
+    let mut shown = vec![
+        ("EFFECT", (|v| or(v, "effect", "allow")) as Cell),
+        column!("ACTIONS", "actions"),
+        column!("RESOURCES", "resources"),
+        ("APPLICATIONS", |v| or(v, "applications", "*")),
+        ("CONDITION", |v| words::condition(&v["condition"])),
+        column!("POLICY", "policy"),
+    ];
+    if wide {
+        shown.push(column!("ROLE", "role"));
+        shown.push(column!("ORGANIZATION", "organization"));
     }
     table(&shown, items)
 }

@@ -42,6 +42,55 @@ fn since_at(text: &str, now: i64) -> Result<i64, String> {
     Ok(now - i64::from(ago))
 }
 
+/// A time as policies have it: RFC 3339, or unix seconds as they are.
+pub fn moment(text: &str) -> Result<serde_json::Value, String> {
+    if let Ok(seconds) = text.parse::<i64>() {
+        return Ok(seconds.into());
+    }
+    match DateTime::parse_from_rfc3339(text) {
+        Ok(_) => Ok(text.into()),
+        Err(_) => Err("must be a time (2026-12-01T08:00:00Z) or unix seconds".to_owned()),
+    }
+}
+
+/// A part of the day: `09:00-17:30`.
+pub fn hours(text: &str) -> Result<(String, String), String> {
+    let is_time = |text: &str| {
+        let parts = text.split_once(':');
+        let digits = |part: &str| part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit());
+        parts.is_some_and(|(hour, minute)| digits(hour) && digits(minute))
+    };
+    match text.split_once('-') {
+        Some((from, to)) if is_time(from) && is_time(to) => Ok((from.to_owned(), to.to_owned())),
+        _ => Err("must be two times of the day: 09:00-17:30".to_owned()),
+    }
+}
+
+/// Days of the week as the API spells them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Days(pub Vec<&'static str>);
+
+/// Days of the week: `mon-fri`, or several after commas.
+pub fn days(text: &str) -> Result<Days, String> {
+    let rule = || "must be days of the week: mon-fri, or sat,sun".to_owned();
+    let one = |text: &str| {
+        let text = text.to_lowercase();
+        let fits = |day: &&&str| text.len() >= 3 && day.starts_with(&text);
+        DAYS.iter().enumerate().find(|(_, day)| fits(&day)).map(|(at, _)| at).ok_or_else(rule)
+    };
+    let mut days = Vec::new();
+    for part in text.split(',') {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (first, last) = (one(first)?, one(last)?);
+        let count = (last + DAYS.len() - first) % DAYS.len() + 1;
+        days.extend((first..first + count).map(|at| DAYS[at % DAYS.len()]));
+    }
+    Ok(Days(days))
+}
+
+const DAYS: [&str; 7] =
+    ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+
 /// A time span in seconds: `90s`, `10m`, `2h`, `7d`, or seconds as they are.
 pub fn seconds(text: &str) -> Result<u64, String> {
     let plain = text.parse().ok();
@@ -87,6 +136,22 @@ mod tests {
         for wrong in ["", "m", "1.5h", "tomorrow", "-5m", "5µ"] {
             assert!(at(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn days_and_hours_are_ranges() {
+        assert_eq!(days("mon-fri").unwrap().0.len(), 5);
+        assert_eq!(days("fri-mon").unwrap().0, ["friday", "saturday", "sunday", "monday"]);
+        assert_eq!(days("Sat,wednesday").unwrap().0, ["saturday", "wednesday"]);
+        for wrong in ["", "mo", "mon-", "weekend", "mon fri"] {
+            assert!(days(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(hours("09:00-17:30"), Ok(("09:00".to_owned(), "17:30".to_owned())));
+        for wrong in ["", "9-17", "09:00", "09:00-5pm"] {
+            assert!(hours(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(moment("60"), Ok(60.into()));
+        assert!(moment("2026-12-01T08:00:00Z").is_ok() && moment("tomorrow").is_err());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Waiting until resources are READY.
+//! Waiting until resources are READY, or gone.
 
 use std::time::Duration;
 
@@ -47,6 +47,23 @@ pub async fn ready(client: &Client, noun: Noun, name: &str, timeout: Duration) -
             ));
         }
         progress.tell(|| format!("{words} {name} is {status}{why}"));
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Waits until a resource that is being deleted is gone, and says now and then what is left.
+pub async fn gone(client: &Client, noun: Noun, name: &str) -> Result<()> {
+    let mut progress = Progress::begin();
+    loop {
+        let resource = match noun::read(client, noun, name).await {
+            Ok(resource) => resource,
+            Err(error) if error.status() == Some(404) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        let reasons = resource["reason"].as_array().into_iter().flatten();
+        let reasons: Vec<_> = reasons.filter_map(|reason| reason.as_str()).collect();
+        progress
+            .tell(|| format!("{} {name} is being deleted; {}", noun.words(), reasons.join("; ")));
         tokio::time::sleep(PAUSE).await;
     }
 }

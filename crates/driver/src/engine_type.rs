@@ -1,13 +1,12 @@
 //! Types of engines: what makes an [`Engine`] of what an operator wrote, and says what may be
 //! written.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
-use dispatch_model::{Violation, code, nearest};
+use dispatch_model::code;
 
+use crate::setting::{Config, Known, Setting};
 use crate::{Engine, Error, ImageStore, Languages, Result, SourceStore};
 
 /// Makes engines of one type.
@@ -22,11 +21,16 @@ pub trait EngineType: Send + Sync + 'static {
     /// Everything that may be set; nothing else is accepted.
     fn settings(&self) -> &'static [Setting];
 
+    /// What its settings are checked against.
+    fn known(&self) -> Known {
+        Known { kind: "engines", of: self.name(), settings: self.settings() }
+    }
+
     /// Makes an engine. Touches no network: whether the system answers is its health.
     ///
     /// # Errors
     /// `Fault::Caller` for settings that cannot be used together, or files that cannot be read.
-    async fn make(&self, config: EngineConfig, beside: &Beside) -> Result<Arc<dyn Engine>>;
+    async fn make(&self, config: Config, beside: &Beside) -> Result<Arc<dyn Engine>>;
 }
 
 /// What an engine may be given beside its settings.
@@ -38,201 +42,7 @@ pub struct Beside {
     pub languages: Languages,
 }
 
-/// One thing that can be set.
-#[derive(Debug, Clone, Copy)]
-pub struct Setting {
-    pub name: &'static str,
-    pub value: Value,
-    /// Must be given.
-    pub required: bool,
-    /// May be given by a secret only.
-    pub secret: bool,
-    /// Text of what holds when it is not given, as it would be written; empty for nothing.
-    pub default: &'static str,
-    /// One sentence, units in it.
-    pub help: &'static str,
-}
-
-/// How the text of a setting is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Value {
-    Text,
-    /// `http://` or `https://`, without user, query and fragment.
-    Url,
-    /// A number with its unit: `500ms`, `30s`, `5m`.
-    Duration,
-    /// A whole number from 0.
-    Number,
-    /// `true` or `false`.
-    Flag,
-    /// Words between commas.
-    List,
-    /// One of these.
-    Choice(&'static [&'static str]),
-}
-
-impl Setting {
-    /// One that need not be given.
-    pub const fn new(name: &'static str, value: Value, help: &'static str) -> Self {
-        Self { name, value, required: false, secret: false, default: "", help }
-    }
-
-    #[must_use]
-    pub const fn required(self) -> Self {
-        Self { required: true, ..self }
-    }
-
-    #[must_use]
-    pub const fn secret(self) -> Self {
-        Self { secret: true, ..self }
-    }
-
-    #[must_use]
-    pub const fn default(self, text: &'static str) -> Self {
-        Self { default: text, ..self }
-    }
-}
-
-/// The checked settings of one engine: reading them cannot fail any more.
-#[derive(Clone)]
-pub struct EngineConfig {
-    /// Name of the engine.
-    pub name: String,
-    known: &'static [Setting],
-    values: BTreeMap<String, String>,
-}
-
-impl EngineConfig {
-    /// Checks what an operator wrote against what the type knows.
-    ///
-    /// # Errors
-    /// The first key that is unknown, misplaced, missing or unreadable, as `settings.KEY` or
-    /// `secrets.KEY`. Never holds a secret's value.
-    pub fn check(
-        name: &str,
-        engine_type: &dyn EngineType,
-        settings: BTreeMap<String, String>,
-        secrets: BTreeMap<String, String>,
-    ) -> std::result::Result<Self, Violation> {
-        let known = engine_type.settings();
-        for (key, text) in &settings {
-            let setting = find(engine_type, "settings", key)?;
-            if setting.secret {
-                let rule = "may be given by a secret only: name the secret in `secrets`";
-                return Err(Violation::new(format!("settings.{key}"), rule));
-            }
-            setting.value.check(text).map_err(|rule| {
-                Violation::new(format!("settings.{key}"), format!("{text:?} {rule}"))
-            })?;
-        }
-        for (key, text) in &secrets {
-            let setting = find(engine_type, "secrets", key)?;
-            let checked = setting.value.check(text);
-            checked.map_err(|rule| Violation::new(format!("secrets.{key}"), rule))?;
-        }
-        let mut values = settings;
-        values.extend(secrets);
-        for setting in known.iter().filter(|s| s.required) {
-            if values.get(setting.name).is_none_or(String::is_empty) {
-                let rule = format!("is required by engines of type {}", engine_type.name());
-                return Err(Violation::new(format!("settings.{}", setting.name), rule));
-            }
-        }
-        Ok(Self { name: name.to_owned(), known, values })
-    }
-
-    /// The text of a setting, or its default; `None` when there is neither.
-    pub fn text(&self, key: &str) -> Option<&str> {
-        let setting = self.known.iter().find(|s| s.name == key);
-        let setting = setting.unwrap_or_else(|| panic!("{key} is no setting of this type"));
-        let given = self.values.get(key).map(String::as_str);
-        given.or(Some(setting.default)).filter(|text| !text.is_empty())
-    }
-
-    /// A URL without a slash at its end.
-    pub fn url(&self, key: &str) -> Option<&str> {
-        self.text(key).map(|url| url.trim_end_matches('/'))
-    }
-
-    pub fn duration(&self, key: &str) -> Option<Duration> {
-        self.text(key).and_then(|text| duration(text).ok())
-    }
-
-    pub fn number(&self, key: &str) -> Option<u64> {
-        self.text(key).and_then(|text| text.parse().ok())
-    }
-
-    pub fn flag(&self, key: &str) -> bool {
-        self.text(key) == Some("true")
-    }
-
-    pub fn list(&self, key: &str) -> Vec<&str> {
-        let words = self.text(key).unwrap_or_default().split(',');
-        words.map(str::trim).filter(|word| !word.is_empty()).collect()
-    }
-}
-
 /// An error of settings that are each readable but do not go together.
 pub fn refused(message: impl Into<String>) -> Error {
     Error::caller(code::ENGINE008, message)
-}
-
-fn find<'a>(
-    engine_type: &'a dyn EngineType,
-    field: &str,
-    key: &str,
-) -> std::result::Result<&'a Setting, Violation> {
-    let known = engine_type.settings();
-    known.iter().find(|s| s.name == key).ok_or_else(|| {
-        let names: Vec<&str> = known.iter().map(|s| s.name).collect();
-        let hint = match nearest(key, names.iter().copied()) {
-            Some(near) => format!("; did you mean {near}?"),
-            None => format!(": {}", names.join(", ")),
-        };
-        let rule = format!("is not known to engines of type {}{hint}", engine_type.name());
-        Violation::new(format!("{field}.{key}"), rule)
-    })
-}
-
-impl Value {
-    fn check(self, text: &str) -> std::result::Result<(), String> {
-        match self {
-            Value::Text | Value::List => Ok(()),
-            Value::Url => url(text),
-            Value::Duration => duration(text).map(drop),
-            Value::Number => {
-                let number = text.parse::<u64>();
-                number.map(drop).map_err(|_| "must be a whole number from 0".to_owned())
-            }
-            Value::Flag if matches!(text, "true" | "false") => Ok(()),
-            Value::Flag => Err("must be true or false".to_owned()),
-            Value::Choice(of) if of.contains(&text) => Ok(()),
-            Value::Choice(of) => Err(format!("must be one of {}", of.join(", "))),
-        }
-    }
-}
-
-fn url(text: &str) -> std::result::Result<(), String> {
-    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
-    let host = rest.unwrap_or_default().split('/').next().unwrap_or_default();
-    let plain = !text.contains(['?', '#', ' ', '@']);
-    match plain && !host.is_empty() {
-        true => Ok(()),
-        false => Err("must be http://HOST or https://HOST, without user, ? and #".to_owned()),
-    }
-}
-
-fn duration(text: &str) -> std::result::Result<Duration, String> {
-    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let unit_ms = match unit {
-        "ms" => Some(1),
-        "s" => Some(1_000),
-        "m" => Some(60_000),
-        "h" => Some(3_600_000),
-        _ => None,
-    };
-    let ms = number.parse::<u64>().ok().zip(unit_ms).and_then(|(n, unit)| n.checked_mul(unit));
-    ms.map(Duration::from_millis)
-        .ok_or_else(|| "must be a number with its unit, such as 500ms, 30s or 5m".to_owned())
 }

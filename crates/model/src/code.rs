@@ -58,11 +58,43 @@ codes! {
         "The request carried no credentials, or none that are valid now."
         "Sign in with `dispatch login`, or check the key and the clock of the service account."
     IAM002 "Not allowed"
-        "No policy allows this subject this action on this resource in this organization."
-        "Ask an administrator for a policy: `dispatch iam create policy`."
+        "No rule of a policy allows it, one denies it, or it would give what its author lacks."
+        "`dispatch auth can-i ACTION RESOURCE --explain` names the rule; an administrator can add one."
     IAM003 "No sign-in by browser"
         "The server knows no OpenID Connect provider, so that browsers cannot sign in."
         "Use a service account: `dispatch login --service-account NAME --jwt-private-key FILE`."
+    IDENTITY001 "Wrong name or password"
+        "The identity provider does not sign in anybody with this name and password now."
+        "Type both again. If they are right, an administrator finds the reason in the server's log."
+    IDENTITY002 "Identity provider does not answer"
+        "The identity provider cannot be reached, is too slow, is overloaded or failed."
+        "Try again; if it stays, look at the provider's health and the server's log."
+    IDENTITY003 "Identity provider refused its settings"
+        "The settings of an identity provider do not go together, name a file that cannot be read, \
+         or are not what the provider itself expects, such as its client's id or secret."
+        "Correct what the message names, and the client's registration at the provider."
+    IDENTITY004 "Identity provider's answer not trusted"
+        "What the identity provider answered is not signed by its keys, not meant for this client \
+         or sign-in, too large, or not what the protocol has."
+        "Check the issuer, the client's registration and the clocks; the message says what is \
+         wrong."
+    IDENTITY005 "Sign-in is over"
+        "The sign-in was begun elsewhere, too long ago, or was finished before; or the provider \
+         does not stand by it any more."
+        "Sign in again from the start."
+    IDENTITY006 "Sign-in refused"
+        "The identity provider, or a rule of this server about its members, does not let you in."
+        "Read the reason in the message, and ask the administrator of the provider or this server."
+    IDENTITY007 "Address refused"
+        "An identity provider leads to an address the server may not call: a plain-text one, the \
+         machine itself, its link, or a cloud's metadata service."
+        "Give the provider an https address; one on the machine itself only for tests."
+    IDENTITY008 "No such sign-in"
+        "The identity provider has no sign-in of the kind that was asked for."
+        "Choose one of the kinds that the provider has."
+    IDENTITY009 "Token refused"
+        "The token is not signed by the issuer's keys, not for this server, or not valid now."
+        "Ask the issuer for a new token with the audience that the server expects."
     ENGINE001 "No engine for the language"
         "No engine of this server runs functions of the image's language."
         "Name another image or engine; `dispatch-server check-config` lists languages found."
@@ -94,6 +126,20 @@ codes! {
     ENGINE009 "No engine has room"
         "Every engine the function may be placed on is away, cordoned or full."
         "`dispatch get placement FUNCTION --explain` says why each was passed over."
+    QUOTA001 "Quota of things reached"
+        "The organization has as many functions or routes, or stores as many bytes, as it may; \
+         the message names the limit, its value and what is used."
+        "Delete what is not needed, or ask an operator to raise the organization's `quota`."
+    QUOTA002 "Quota of runs reached"
+        "The organization has as many runs under way, or begins as many a second, as it may. \
+         Nothing was run or accepted."
+        "Try again after the time in the Retry-After header, or ask an operator to raise the \
+         organization's `quota`."
+    QUOTA003 "Quota of the day used up"
+        "The organization's runs have used the memory-seconds they may use in a day. Nothing was \
+         run or accepted."
+        "Wait for the time the message names (midnight, UTC), give functions less `memoryMib`, or \
+         ask an operator to raise the organization's `quota`."
     GATEWAY001 "No such route"
         "No API of the gateway matches the host, path and method of the request."
         "List the routes with `dispatch get api`."
@@ -103,6 +149,15 @@ codes! {
     SECRET002 "Secret cannot be opened"
         "The root key the secret was sealed with is not among the server's keys."
         "Give the server the root key it had, or set the secret anew."
+    SECRET003 "Secret store does not give the secret"
+        "The values are kept in a store outside of Dispatch, which does not answer, refuses, or \
+         does not have them; the message says which."
+        "Look at the path and the keys of the secret's `source`; the operator finds the store's \
+         own answer in the server's log. `dispatch get secret NAME --all` tries it again."
+    SECRET004 "Root key cannot be changed now"
+        "A rotation runs already, something is sealed with the old key still, or the server's keys \
+         are given by its configuration, where it cannot write."
+        "Do what the message says; `dispatch rotate root-key --status` shows how far it is."
     SCHEMA001 "Schema invalid"
         "A JSON Schema of the function is not valid, or refers to another document."
         "Correct the schema; `$ref` may point only inside the same schema."

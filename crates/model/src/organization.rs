@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::placement::PlacementSpec;
+use crate::quota::Quota;
 use crate::{NoStatus, kind};
 
 kind!(
@@ -21,4 +22,7 @@ pub struct OrganizationSpec {
     /// Where functions go that say nothing else.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub placement: Option<PlacementSpec>,
+    /// What it may use at most.
+    #[serde(skip_serializing_if = "Quota::is_empty")]
+    pub quota: Quota,
 }

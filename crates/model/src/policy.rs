@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{NoStatus, Violation, kind};
 
 pub use condition::{Condition, Day, Hours, MAX_ADDRESSES};
-pub use rule::{Effect, GROUP_PREFIX, Rule, check_actions, check_resources};
+pub use rule::{Effect, GROUP_PREFIX, MAX_ROLES, Rule, check_actions, check_resources};
 
 kind!(
     /// Marks policies.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::secret::SecretUses;
 use crate::{Name, OrgName, RawJson, State, Tags};
 
 /// One execution of a function.
@@ -32,6 +33,9 @@ pub struct Run {
     pub logs: Logs,
     /// Names only; values are never stored with a run.
     pub secrets: Vec<String>,
+    /// Which versions of them its last attempt was given.
+    #[serde(default)]
+    pub secrets_used: SecretUses,
     pub services: Vec<String>,
     pub event: Option<RawJson>,
     pub http_context: Option<RawJson>,

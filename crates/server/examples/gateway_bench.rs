@@ -29,6 +29,7 @@ use dispatch_model::{Logs, Name, OrgName, RawJson, Resource, State, Tags};
 use dispatch_server::gateway::tls::Certificates;
 use dispatch_server::gateway::{self, Gateway, GatewayMetrics};
 use dispatch_server::invoke::{Engines, Invoker, OpenSealed, RunMetrics, Settings, Values};
+use dispatch_server::secrets::Secrets;
 use dispatch_store::{Options, Store};
 use http_body_util::Full;
 use hyper::service::service_fn;
@@ -142,7 +143,8 @@ async fn serve_gateway() -> anyhow::Result<()> {
     engines.add(Arc::new(Nothing));
     let mut registry = Registry::default();
     let metrics = Arc::new(RunMetrics::register(&mut registry));
-    let invoker = Invoker::new(store, Arc::new(NoSecrets), engines, metrics, Settings::default());
+    let secrets = Arc::new(Secrets::sealed(Arc::new(NoSecrets)));
+    let invoker = Invoker::new(store, secrets, engines, metrics, Settings::default());
     let metrics = GatewayMetrics::register(&mut registry);
     let certificates = Certificates::open(directory.path())?;
     let gateway = Gateway::new(invoker, certificates, metrics, gateway::Settings::default());

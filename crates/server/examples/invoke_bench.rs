@@ -21,6 +21,7 @@ use dispatch_model::{Logs, Name, OrgName, RawJson, Resource, State, Tags};
 use dispatch_server::invoke::{
     Engines, Invoker, OpenSealed, RunMetrics, RunRequest, Settings, Values, json,
 };
+use dispatch_server::secrets::Secrets;
 use dispatch_store::{Options, Store};
 use prometheus_client::registry::Registry;
 use uuid::Uuid;
@@ -99,7 +100,8 @@ async fn main() -> anyhow::Result<()> {
     engines.add(Arc::new(Nothing));
     let metrics = Arc::new(RunMetrics::register(&mut Registry::default()));
     let settings = Settings::default();
-    let invoker = Invoker::new(store.clone(), Arc::new(NoSecrets), engines, metrics, settings);
+    let secrets = Arc::new(Secrets::sealed(Arc::new(NoSecrets)));
+    let invoker = Invoker::new(store.clone(), secrets, engines, metrics, settings);
     let input = json::raw(bytes::Bytes::from_static(br#"{"name":"world","place":"everywhere"}"#))?;
     let request = RunRequest {
         input: Some(input),

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use dispatch_model::Quota;
 use dispatch_store::Store;
 use tokio::sync::watch::Sender;
 use tokio_util::sync::CancellationToken;
@@ -15,6 +16,7 @@ use crate::config::Limits;
 use crate::content::Contents;
 use crate::invoke::{EngineMaker, Engines, Invoker};
 use crate::seal::Seal;
+use crate::secrets::Secrets;
 use crate::telemetry::Metrics;
 
 pub mod access;
@@ -24,12 +26,14 @@ pub mod audit;
 pub mod base_image;
 pub mod bootstrap;
 pub mod caller;
+pub mod can_i;
 pub mod content;
 pub mod engine;
 pub mod engine_watch;
 pub mod error;
 pub mod feed;
 pub mod function;
+pub mod group;
 pub mod image;
 pub mod image_policy;
 pub mod organization;
@@ -37,11 +41,18 @@ pub mod package;
 pub mod placement;
 pub mod policy;
 pub mod prune;
+pub mod quota;
 pub mod resource;
+pub mod rights;
+pub mod role;
 pub mod rollout;
+pub mod root_key;
 pub mod run;
+mod run_access;
 pub mod secret;
+pub mod secret_version;
 pub mod service_account;
+pub mod usage;
 pub mod vulnerability;
 pub mod watch;
 
@@ -56,12 +67,15 @@ pub struct App {
     pub authorizer: Arc<Authorizer>,
     pub seal: Arc<Seal>,
     pub audit: Arc<Audit>,
+    pub secrets: Arc<Secrets>,
     pub invoker: Arc<Invoker>,
     pub engines: Engines,
     pub engine_maker: Arc<EngineMaker>,
     pub contents: Arc<Contents>,
     pub metrics: Arc<Metrics>,
     pub limits: Limits,
+    /// What new organizations may use at most, where they say nothing else.
+    pub quotas: Quota,
     /// Told whenever policies, organizations or keys changed.
     pub access: Sender<()>,
     /// Cancelled when the server stops: whatever streams to a client ends then.

@@ -157,8 +157,8 @@ impl Authn {
             }
             None => home(&principal),
         };
-        let from = Some(peer.ip().to_canonical());
-        Ok(Caller { org, principal, from, token: token.map(Token::new), request_id })
+        let (groups, from) = (Vec::new(), Some(peer.ip().to_canonical()));
+        Ok(Caller { org, principal, groups, from, token: token.map(Token::new), request_id })
     }
 
     /// Whether a caller of before would be let in again as the same.

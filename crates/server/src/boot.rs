@@ -10,6 +10,7 @@ mod housekeeping;
 mod lock;
 mod rotate;
 mod running;
+pub(crate) mod secret_stores;
 mod start;
 #[cfg(test)]
 mod tests;

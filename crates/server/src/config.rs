@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use dispatch_model::Quota;
 use dispatch_sandbox::process::ProcessConfig;
 use dispatch_sandbox::wasm::WasmConfig;
 use serde::Deserialize;
@@ -31,10 +32,13 @@ pub struct Config {
     pub wasm: WasmConfig,
     pub engines: EngineHealth,
     pub images: crate::content::Settings,
+    pub quotas: Quotas,
+    pub usage: crate::invoke::usage::UsageSettings,
     pub auth: crate::authn::Settings,
     pub audit: crate::audit::Settings,
     pub bootstrap: Bootstrap,
     pub seal: crate::seal::KeySource,
+    pub secrets: crate::secrets::Settings,
     pub log: Log,
 }
 
@@ -112,6 +116,38 @@ pub enum Synchronous {
 pub struct EngineHealth {
     pub health_interval_ms: u64,
     pub health_timeout_ms: u64,
+}
+
+/// What new organizations may use at most; 0 is no limit.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quotas {
+    pub functions: u64,
+    pub routes: u64,
+    pub storage_bytes: u64,
+    pub concurrent_runs: u64,
+    pub runs_per_second: u64,
+    pub runs_burst: u64,
+    pub memory_seconds_per_day: u64,
+}
+
+impl Quotas {
+    /// # Errors
+    /// When a value is beyond what a quota can be.
+    pub fn quota(&self) -> anyhow::Result<Quota> {
+        let set = |value: u64| (value > 0).then_some(value);
+        let quota = Quota {
+            functions: set(self.functions),
+            routes: set(self.routes),
+            storage_bytes: set(self.storage_bytes),
+            concurrent_runs: set(self.concurrent_runs),
+            runs_per_second: set(self.runs_per_second),
+            runs_burst: set(self.runs_burst),
+            memory_seconds_per_day: set(self.memory_seconds_per_day),
+        };
+        quota.check().map_err(|violation| anyhow::anyhow!("[quotas]: {violation}"))?;
+        Ok(quota)
+    }
 }
 
 /// Who may set up `iam` before anybody else can sign in. User and key are given both or not at all.

@@ -14,6 +14,7 @@ use dispatch_store::Store;
 use tokio::sync::Semaphore;
 
 use crate::seal::Seal;
+use crate::secrets::Secrets;
 
 mod base;
 pub mod bill;
@@ -56,7 +57,7 @@ pub struct Contents {
     /// One permit for each judgement that may run now.
     judging: Semaphore,
     store: Store,
-    seal: Arc<Seal>,
+    secrets: Arc<Secrets>,
     sources: Arc<dyn SourceStore>,
 }
 
@@ -68,7 +69,7 @@ impl Contents {
         settings: Settings,
         languages: Languages,
         workshop: Option<Arc<dyn Workshop>>,
-        (store, seal): (Store, Arc<Seal>),
+        (store, seal, secrets): (Store, &Seal, Arc<Secrets>),
         sources: Arc<dyn SourceStore>,
         metrics: Arc<ContentMetrics>,
     ) -> anyhow::Result<Self> {
@@ -85,7 +86,7 @@ impl Contents {
         Ok(Self {
             kept,
             vulnerabilities: Vulnerabilities::new(store.clone(), metrics.clone()),
-            signer: Signer::open(&store, &seal).await?,
+            signer: Signer::open(&store, seal).await?,
             metrics,
             builder,
             languages,
@@ -93,7 +94,7 @@ impl Contents {
             judging: Semaphore::new(JUDGING),
             settings,
             store,
-            seal,
+            secrets,
             sources,
         })
     }

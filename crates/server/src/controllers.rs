@@ -15,7 +15,7 @@ use crate::config::EngineHealth;
 use crate::content::Contents;
 use crate::gateway::Gateway;
 use crate::invoke::{EngineMaker, Engines, Invoker};
-use crate::seal::Seal;
+use crate::secrets::Secrets;
 
 mod api;
 mod application;
@@ -24,6 +24,7 @@ mod engine;
 mod engine_health;
 mod function;
 mod image;
+mod organization;
 mod queue;
 mod reconcile;
 mod upkeep;
@@ -37,7 +38,7 @@ pub struct Controllers {
     pub engine_health: EngineHealth,
     pub contents: Arc<Contents>,
     pub invoker: Arc<Invoker>,
-    pub seal: Arc<Seal>,
+    pub secrets: Arc<Secrets>,
     pub gateway: Arc<Gateway>,
     pub stop: CancellationToken,
     /// Everything they have under way.
@@ -64,10 +65,12 @@ impl Controllers {
         .await?;
         self.tasks.spawn(upkeep::run(store.clone(), contents.clone(), self.stop.clone()));
         self.spawn(function::Functions::new(self.clone())).await?;
-        let (seal, gateway) = (self.seal.clone(), self.gateway.clone());
-        let apis = api::Apis { store: store.clone(), seal, gateway };
+        let (secrets, gateway) = (self.secrets.clone(), self.gateway.clone());
+        let apis = api::Apis { store: store.clone(), secrets, gateway };
         self.spawn(apis).await?;
-        self.spawn(application::Applications { store: store.clone() }).await
+        self.spawn(application::Applications { store: store.clone() }).await?;
+        let (invoker, going) = (self.invoker.clone(), std::sync::Mutex::default());
+        self.spawn(organization::Organizations { store: store.clone(), invoker, going }).await
     }
 
     /// Before the others, which need engines.

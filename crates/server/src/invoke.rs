@@ -24,6 +24,7 @@ mod explain;
 mod invoker;
 mod loader;
 pub mod member;
+mod meter;
 mod metrics;
 mod perform;
 mod permits;
@@ -33,11 +34,14 @@ mod placing;
 mod queue;
 mod retention;
 mod secrets;
+mod tags;
+mod tenant;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod timestamp;
+pub mod usage;
 mod worker;
 
 pub use engine_maker::EngineMaker;

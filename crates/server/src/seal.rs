@@ -8,24 +8,26 @@
 mod audit_key;
 mod envelope;
 mod root_key;
+mod rotation;
 
 pub use audit_key::AuditKey;
 pub use envelope::{Error, Values};
 pub use root_key::{KeySource, rotate};
+pub use rotation::{Rotation, RotationState};
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use anyhow::Context as _;
-use dispatch_model::secret::{Sealed, Secret};
-use dispatch_model::{ListQuery, Name, OrgName};
+use arc_swap::ArcSwap;
+use dispatch_model::secret::Sealed;
+use dispatch_model::{Name, OrgName};
 use dispatch_store::Store;
+use tokio::sync::{RwLock, RwLockReadGuard};
 use zeroize::Zeroizing;
 
 use root_key::RootKey;
-
-/// Most secrets resealed before the next page is read.
-const PAGE: u32 = 200;
 
 /// The setting that remembers which root keys secrets may be sealed with: ids, comma-separated.
 const KEY_IDS: &str = "seal.root_key_id";
@@ -38,7 +40,13 @@ const AUDIT_KEY: (&str, &str) = ("audit.key", "audit key");
 /// Seals and opens secrets.
 pub struct Seal {
     /// At least one; the first one seals.
-    keys: Vec<RootKey>,
+    keys: ArcSwap<Vec<RootKey>>,
+    /// The data directory, when the keys are in its file and may be changed there.
+    own_file: Option<PathBuf>,
+    /// Held by all who seal something until it is stored, so that after a change of the key
+    /// nothing comes into the database any more that an old one sealed.
+    changing: RwLock<()>,
+    rotation: Mutex<Option<Rotation>>,
 }
 
 impl Seal {
@@ -61,28 +69,17 @@ impl Seal {
                  server's keys: put the root.key it had back, or give it as seal.root_key"
             );
         }
-        Ok(Self { keys })
+        let own_file = (*source == KeySource::default()).then(|| data_dir.to_owned());
+        Ok(Self::of(keys, own_file))
     }
 
-    /// Makes every secret one of the first root key, so that the others may be dropped. Returns
-    /// how many were another's. Safe to repeat when it was interrupted: until the end the database
-    /// remembers the other keys, and asks for them.
-    pub async fn adopt(&self, store: &Store) -> anyhow::Result<u64> {
-        let first = self.keys[0].id();
-        let mut ids = known(store).await?;
-        if ids == [first] {
-            return Ok(0);
-        }
-        if !ids.iter().any(|id| id == first) {
-            ids.push(first.to_owned());
-            store.setting_put(KEY_IDS, &ids.join(",")).await?;
-        }
-        let changed = self.reseal_all(store).await?;
-        for (setting, _) in OWN {
-            self.reseal_own(store, setting).await?;
-        }
-        store.setting_put(KEY_IDS, first).await?;
-        Ok(changed)
+    fn of(keys: Vec<RootKey>, own_file: Option<PathBuf>) -> Self {
+        let keys = ArcSwap::from_pointee(keys);
+        Self { keys, own_file, changing: RwLock::default(), rotation: Mutex::default() }
+    }
+
+    fn keys(&self) -> Arc<Vec<RootKey>> {
+        self.keys.load_full()
     }
 
     /// The key that signs images.
@@ -99,6 +96,7 @@ impl Seal {
         store: &Store,
         value: &str,
     ) -> anyhow::Result<Zeroizing<String>> {
+        let _sealing = self.sealing().await;
         let sealed = self.sealed_own(SIGNING_KEY, value)?;
         store.setting_put_new(SIGNING_KEY.0, &sealed).await?;
         self.signing_key(store).await?.context("a setting that was just stored is there")
@@ -111,6 +109,7 @@ impl Seal {
     pub async fn audit_key(&self, store: &Store) -> anyhow::Result<AuditKey> {
         if self.own_value(store, AUDIT_KEY).await?.is_none() {
             let made = AuditKey::made();
+            let _sealing = self.sealing().await;
             let sealed = self.sealed_own(AUDIT_KEY, &made)?;
             store.audit_begin(AUDIT_KEY.0, &sealed, &AuditKey::parse(&made)?).await?;
         }
@@ -135,16 +134,9 @@ impl Seal {
         Ok(serde_json::to_string(&sealed)?)
     }
 
-    /// Wraps the data key of a value of our own with the first root key.
-    async fn reseal_own(&self, store: &Store, setting: &str) -> anyhow::Result<()> {
-        let Some(text) = store.setting_get(setting).await? else { return Ok(()) };
-        let sealed: Sealed = serde_json::from_str(&text)?;
-        if sealed.root_key_id == self.keys[0].id() {
-            return Ok(());
-        }
-        let old = self.keys.iter().find(|key| key.id() == sealed.root_key_id);
-        let new = envelope::rewrap(old.ok_or(Error::UnknownRootKey)?, &self.keys[0], &sealed)?;
-        Ok(store.setting_put(setting, &serde_json::to_string(&new)?).await?)
+    /// Taken before something is sealed, and held until it is stored.
+    pub async fn sealing(&self) -> RwLockReadGuard<'_, ()> {
+        self.changing.read().await
     }
 
     /// Encrypts the values of a secret.
@@ -154,7 +146,16 @@ impl Seal {
         name: &Name,
         values: &BTreeMap<String, String>,
     ) -> Result<Sealed, Error> {
-        envelope::seal(&self.keys[0], org, name, values)
+        envelope::seal(&self.keys()[0], org, name, values)
+    }
+
+    /// What is sealed already, to be stored again: under the key that seals now.
+    pub fn renewed(&self, sealed: &Sealed) -> Result<Sealed, Error> {
+        let keys = self.keys();
+        if sealed.root_key_id == keys[0].id() {
+            return Ok(sealed.clone());
+        }
+        envelope::rewrap(find(&keys, sealed)?, &keys[0], sealed)
     }
 
     /// Decrypts the values of a secret.
@@ -168,37 +169,12 @@ impl Seal {
         name: &Name,
         sealed: &Sealed,
     ) -> Result<Values, Error> {
-        let key = self.keys.iter().find(|key| key.id() == sealed.root_key_id);
-        envelope::open(key.ok_or(Error::UnknownRootKey)?, org, name, sealed)
+        envelope::open(find(&self.keys.load(), sealed)?, org, name, sealed)
     }
+}
 
-    /// Wraps every stored secret's data key with the first root key; the values stay as they are.
-    async fn reseal_all(&self, store: &Store) -> anyhow::Result<u64> {
-        let mut changed = 0;
-        let mut query = ListQuery { limit: Some(PAGE), ..ListQuery::default() };
-        loop {
-            let page = store.list_all::<Secret>(&query).await?;
-            for mut secret in page.items {
-                let sealed = &secret.spec.sealed;
-                if sealed.root_key_id == self.keys[0].id() {
-                    continue;
-                }
-                let old = self.keys.iter().find(|key| key.id() == sealed.root_key_id);
-                let old = old.ok_or(Error::UnknownRootKey)?;
-                secret.spec.sealed = envelope::rewrap(old, &self.keys[0], sealed)?;
-                match store.update(&mut secret).await {
-                    Ok(()) => changed += 1,
-                    // Whoever changed it in between sealed it with the first key.
-                    Err(dispatch_store::Error::Stale { .. } | dispatch_store::Error::Missing) => {}
-                    Err(error) => return Err(error.into()),
-                }
-            }
-            query.continue_token = page.continue_token;
-            if query.continue_token.is_none() {
-                return Ok(changed);
-            }
-        }
-    }
+fn find<'a>(keys: &'a [RootKey], sealed: &Sealed) -> Result<&'a RootKey, Error> {
+    keys.iter().find(|key| key.id() == sealed.root_key_id).ok_or(Error::UnknownRootKey)
 }
 
 /// What the installation's own values are bound to.
@@ -226,7 +202,8 @@ impl crate::invoke::OpenSealed for Seal {
 
 impl std::fmt::Debug for Seal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let ids: Vec<_> = self.keys.iter().map(RootKey::id).collect();
+        let keys = self.keys();
+        let ids: Vec<_> = keys.iter().map(RootKey::id).collect();
         f.debug_struct("Seal").field("root_key_ids", &ids).finish()
     }
 }

@@ -1,5 +1,7 @@
 //! What clients see of the REST API: one server in this process for each test, real HTTP.
 
+#[path = "http/access.rs"]
+mod access;
 #[path = "http/api.rs"]
 mod api;
 #[path = "http/audit.rs"]
@@ -10,6 +12,8 @@ mod authorization;
 mod base_image;
 #[path = "http/bootstrap.rs"]
 mod bootstrap;
+#[path = "http/can_i.rs"]
+mod can_i;
 #[path = "http/content.rs"]
 mod content;
 #[path = "http/edge.rs"]
@@ -26,14 +30,20 @@ mod iam;
 mod image;
 #[path = "http/inspection.rs"]
 mod inspection;
+#[path = "http/isolation.rs"]
+mod isolation;
 #[path = "http/limits.rs"]
 mod limits;
 #[path = "http/list.rs"]
 mod list;
 #[path = "http/openapi.rs"]
 mod openapi;
+#[path = "http/organization.rs"]
+mod organization;
 #[path = "http/placement.rs"]
 mod placement;
+#[path = "http/quota.rs"]
+mod quota;
 #[path = "http/random.rs"]
 mod random;
 #[path = "http/restart.rs"]
@@ -44,14 +54,22 @@ mod retention;
 mod revision;
 #[path = "http/revocation.rs"]
 mod revocation;
+#[path = "http/root_key.rs"]
+mod root_key;
 #[path = "http/run.rs"]
 mod run;
 #[path = "http/secret.rs"]
 mod secret;
+#[path = "http/secret_source.rs"]
+mod secret_source;
+#[path = "http/secret_version.rs"]
+mod secret_version;
 #[path = "http/servers.rs"]
 mod servers;
 #[path = "http/telemetry.rs"]
 mod telemetry;
+#[path = "http/usage.rs"]
+mod usage;
 #[path = "http/v1.rs"]
 mod v1;
 #[path = "http/version.rs"]

@@ -103,6 +103,7 @@ fn run(blocking: bool) -> Outcome<Run> {
         error: None,
         logs: Logs { stdout: vec!["a line that was printed".into()], stderr: Vec::new() },
         secrets: Vec::new(),
+        secrets_used: Default::default(),
         services: Vec::new(),
         event: None,
         http_context: None,

@@ -221,7 +221,12 @@ impl Audited<'_> {
     }
 
     pub async fn update<K: Kind>(&self, resource: &mut Resource<K>) -> Result<()> {
-        self.store.update_told(resource, Some(self.told)).await
+        self.store.update_within(resource, None, Some(self.told)).await
+    }
+
+    pub async fn update_in_organization<K: Kind>(&self, resource: &mut Resource<K>) -> Result<()> {
+        let hold = crate::organization::hold(self.store.is_sqlite());
+        self.store.update_within(resource, Some(hold), Some(self.told)).await
     }
 
     pub async fn remove<K: Kind>(&self, resource: &Resource<K>) -> Result<bool> {

@@ -40,6 +40,8 @@ pub struct Options {
     pub run_queue: usize,
     /// How long a blob that no function names is kept: one that does may be about to be stored.
     pub unused_blob_ms: i64,
+    /// Versions of a secret that are kept, the one that holds among them.
+    pub secret_versions: u32,
     /// Largest size of an SQLite database, in pages of 4 KiB; no limit when absent.
     pub max_pages: Option<u32>,
 }
@@ -61,6 +63,7 @@ impl Default for Options {
             postgres_connections: 16,
             run_queue: 65_536,
             unused_blob_ms: 3_600_000,
+            secret_versions: 10,
             max_pages: None,
         }
     }
@@ -76,6 +79,7 @@ pub(crate) struct Inner {
     pub runs: RunWriter,
     pub audited: Written,
     pub unused_blob_ms: i64,
+    pub secret_versions: u32,
     /// Signals the changes of all servers on PostgreSQL.
     follower: std::sync::OnceLock<tokio::task::AbortHandle>,
 }
@@ -191,10 +195,11 @@ impl Store {
         };
         let (signal, _) = broadcast::channel(SIGNALS);
         let runs = RunWriter::start(database.clone(), options.run_queue);
-        let unused_blob_ms = options.unused_blob_ms;
+        let Options { unused_blob_ms, secret_versions, .. } = options;
         let follower = std::sync::OnceLock::new();
         let audited = Written::default();
-        let inner = Inner { database, signal, runs, audited, unused_blob_ms, follower };
+        let inner =
+            Inner { database, signal, runs, audited, unused_blob_ms, secret_versions, follower };
         let store = Store(Arc::new(inner));
         if let Database::Postgres(pool) = &store.0.database {
             let seq = store.last_change().await?;

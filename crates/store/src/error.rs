@@ -1,6 +1,7 @@
 //! What can go wrong in the store.
 
 use dispatch_model::Violation;
+use dispatch_model::quota::Exceeded;
 
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -17,6 +18,9 @@ pub enum Error {
     /// A query that cannot be answered: the field and the rule.
     #[error("{0}")]
     Invalid(Violation),
+    /// The organization may have no more.
+    #[error("the quota {} of {} is reached", .0.limit.as_str(), .0.most)]
+    Quota(Exceeded),
     #[error("the disk or the database is full")]
     Full,
     /// The database does not answer, or is busy for too long.

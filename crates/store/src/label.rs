@@ -1,12 +1,13 @@
 //! What a resource is selected by and refers to, taken from its JSON.
 
 use dispatch_model::function_version::FunctionReference;
+use dispatch_model::policy::GROUP_PREFIX;
 use dispatch_model::{ResourceKind, Tags};
 use serde_json::Value;
 
 use crate::row::ResourceRow;
 
-/// Fields of the spec or status one can select by; `secrets` and `rules` hold many values.
+/// Fields of the spec or status one can select by; some hold many values.
 pub(crate) fn fields(kind: ResourceKind) -> &'static [&'static str] {
     match kind {
         ResourceKind::BaseImage => &["language", "secret", "digest"],
@@ -15,6 +16,7 @@ pub(crate) fn fields(kind: ResourceKind) -> &'static [&'static str] {
         ResourceKind::FunctionVersion => &["function"],
         ResourceKind::Api => &["function", "tls"],
         ResourceKind::Engine => &["engine_type", "secrets"],
+        ResourceKind::Policy => &[ROLE, GROUP],
         _ => &[],
     }
 }
@@ -31,6 +33,8 @@ pub(crate) fn references(kind: ResourceKind) -> &'static [(ResourceKind, &'stati
             (ResourceKind::BaseImage, "secret"),
             (ResourceKind::Engine, "secrets"),
         ],
+        ResourceKind::Role => &[(ResourceKind::Policy, ROLE)],
+        ResourceKind::Group => &[(ResourceKind::Policy, GROUP)],
         _ => &[],
     }
 }
@@ -41,6 +45,10 @@ pub(crate) const STATE: &str = "state";
 const BLOB: &str = "blob";
 /// The label of images that a version needs to run again, by their digest.
 const KEPT: &str = "kept";
+
+/// The fields by which policies are found whose rules name a role or a group.
+const ROLE: &str = "role";
+const GROUP: &str = "group";
 
 /// The field by which functions are found that an engine holds something of, or may.
 pub const ON: &str = "on";
@@ -86,6 +94,7 @@ pub(crate) fn labels(
         };
         labels.extend(text(source).map(|digest| (BLOB.to_owned(), digest)));
         labels.extend(image.map(|digest| (KEPT.to_owned(), digest)));
+        labels.extend(named_by_rules(&spec).map(|(name, value)| (field(name), value.to_owned())));
         for engine in engines(&status) {
             labels.extend(["engine", ON].map(|name| (field(name), engine.to_owned())));
         }
@@ -101,6 +110,19 @@ fn one<'a>(kind: ResourceKind, field: &str, value: &'a str) -> &'a str {
         (ResourceKind::Api, "function") => FunctionReference::function_of(value),
         _ => value,
     }
+}
+
+/// The roles and groups that the rules of a policy name.
+fn named_by_rules(spec: &Value) -> impl Iterator<Item = (&'static str, &str)> {
+    let rules = spec.get("rules").and_then(Value::as_array).into_iter().flatten();
+    rules.flat_map(|rule| {
+        let texts = |name: &str| {
+            let list = rule.get(name).and_then(Value::as_array).into_iter().flatten();
+            list.filter_map(Value::as_str)
+        };
+        let groups = texts("subjects").filter_map(|subject| subject.strip_prefix(GROUP_PREFIX));
+        texts("roles").map(|role| (ROLE, role)).chain(groups.map(|group| (GROUP, group)))
+    })
 }
 
 /// The engines that hold something of a function, or may.

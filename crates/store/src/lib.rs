@@ -18,6 +18,7 @@ mod fault;
 pub mod inspection;
 mod label;
 mod organization;
+mod quota;
 mod resource;
 mod resource_list;
 mod resource_select;
@@ -30,9 +31,13 @@ mod run_delete;
 mod run_queue;
 mod run_read;
 mod run_writer;
+mod secret_seal;
+mod secret_use;
+mod secret_version;
 mod setting;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod usage;
 
 #[cfg(feature = "testing")]
 use testing as fault;
@@ -46,3 +51,4 @@ pub use error::{Error, Result};
 pub use label::ON;
 pub use resource_list::token_after;
 pub use run::{Accepted, Lease, RunQuery, RunWriterStats};
+pub use secret_seal::SealedContent;

@@ -2,10 +2,10 @@
 //! deleted that holds something.
 
 use dispatch_model::organization::Organization;
-use dispatch_model::{Resource, ResourceKind};
+use dispatch_model::{OrgName, Resource, ResourceKind};
 
 use crate::audit::append_told;
-use crate::database::write;
+use crate::database::{read, write};
 use crate::resource::log_change;
 use crate::row::ResourceRow;
 use crate::{Error, Op, Result, Store, Told};
@@ -14,9 +14,9 @@ use crate::{Error, Op, Result, Store, Told};
 /// before the end of the transaction; SQLite has one writer anyway.
 pub(crate) fn hold(sqlite: bool) -> &'static str {
     match sqlite {
-        true => "SELECT revision FROM resource WHERE kind = 'Organization' AND name = $1",
+        true => "SELECT state, spec FROM resource WHERE kind = 'Organization' AND name = $1",
         false => {
-            "SELECT revision FROM resource WHERE kind = 'Organization' AND name = $1 \
+            "SELECT state, spec FROM resource WHERE kind = 'Organization' AND name = $1 \
              FOR KEY SHARE"
         }
     }
@@ -39,15 +39,7 @@ impl Store {
             true => "SELECT revision FROM resource WHERE id = $1",
             false => "SELECT revision FROM resource WHERE id = $1 FOR UPDATE",
         };
-        // Engines are the installation's, wherever their rows lie.
-        let own = [ResourceKind::Organization, ResourceKind::Engine];
-        let kinds = ResourceKind::ALL.iter().filter(|kind| !own.contains(kind));
-        let kinds: Vec<_> = kinds.map(|kind| format!("'{kind}'")).collect();
-        let count = format!(
-            "SELECT kind, COUNT(*) FROM resource WHERE kind IN ({}) AND org = $1 \
-             GROUP BY kind ORDER BY kind",
-            kinds.join(", ")
-        );
+        let count = count_held();
         // Runs that have ended but are not written yet shall not outlive the others.
         self.flush().await?;
         let (left, seq, entry) = write!(&self.0.database, |tx| {
@@ -69,6 +61,7 @@ impl Store {
                     "DELETE FROM run WHERE org = $1",
                     "DELETE FROM run_key WHERE org = $1",
                     "DELETE FROM violation WHERE org = $1",
+                    "DELETE FROM usage_hour WHERE org = $1",
                     "DELETE FROM resource_label WHERE kind = 'Organization' AND org = $1",
                     "DELETE FROM resource WHERE kind = 'Organization' AND org = $1",
                 ] {
@@ -84,9 +77,36 @@ impl Store {
         if let Some(seq) = seq {
             self.signal(organization, seq, Op::Removed);
         }
-        let known = |(kind, count): (String, i64)| {
-            Some((ResourceKind::parse(&kind)?, u64::try_from(count).unwrap_or(0)))
-        };
-        Ok(left.into_iter().filter_map(known).collect())
+        Ok(known(left))
     }
+
+    /// What an organization holds beside runs, by kind.
+    pub async fn organization_holds(&self, org: &OrgName) -> Result<Vec<(ResourceKind, u64)>> {
+        let held: Vec<(String, i64)> = read!(self, |pool| {
+            sqlx::query_as(sqlx::AssertSqlSafe(count_held()))
+                .bind(org.as_str())
+                .fetch_all(pool)
+                .await?
+        });
+        Ok(known(held))
+    }
+}
+
+/// Counts what an organization holds. Engines are the installation's, wherever their rows lie.
+fn count_held() -> String {
+    let own = [ResourceKind::Organization, ResourceKind::Engine];
+    let kinds = ResourceKind::ALL.iter().filter(|kind| !own.contains(kind));
+    let kinds: Vec<_> = kinds.map(|kind| format!("'{kind}'")).collect();
+    format!(
+        "SELECT kind, COUNT(*) FROM resource WHERE kind IN ({}) AND org = $1 \
+         GROUP BY kind ORDER BY kind",
+        kinds.join(", ")
+    )
+}
+
+fn known(counted: Vec<(String, i64)>) -> Vec<(ResourceKind, u64)> {
+    let known = |(kind, count): (String, i64)| {
+        Some((ResourceKind::parse(&kind)?, u64::try_from(count).unwrap_or(0)))
+    };
+    counted.into_iter().filter_map(known).collect()
 }

@@ -6,7 +6,8 @@ use uuid::Uuid;
 use crate::audit::append_told;
 use crate::database::{read, write};
 use crate::row::{COLUMNS, ResourceRow};
-use crate::{Change, Error, Op, Result, Store, Told, label, organization};
+use crate::secret_version::keep_version;
+use crate::{Change, Error, Op, Result, Store, Told, label, organization, quota, secret_version};
 
 /// Most users of a resource that are named.
 const MAX_USERS: i64 = 100;
@@ -81,6 +82,30 @@ macro_rules! update_labels {
     }};
 }
 
+/// What is used, before a change, of the limits it counts towards. From here on nobody else makes
+/// one.
+macro_rules! used_before {
+    ($store:expr, $tx:ident, $row:expr, $limits:expr) => {{
+        if !$limits.is_empty() && !$store.is_sqlite() {
+            sqlx::query(CHANGE_LOCK).execute(&mut *$tx).await?;
+        }
+        quota::used(&mut *$tx, &$limits, &$row.org).await?
+    }};
+}
+
+/// Takes hold of the organization something is stored in; yields the limits it counts towards.
+macro_rules! hold {
+    ($tx:ident, $hold:expr, $row:expr, $kind:expr) => {
+        match $hold {
+            Some(hold) => {
+                let held = sqlx::query_as(hold).bind(&$row.org).fetch_optional(&mut *$tx).await?;
+                quota::limits(&quota::of(held)?, $kind)
+            }
+            None => Vec::new(),
+        }
+    };
+}
+
 impl Store {
     /// Stores a new resource.
     ///
@@ -93,7 +118,8 @@ impl Store {
     /// Stores a new resource in an organization that exists, and goes on existing until then.
     ///
     /// # Errors
-    /// As [`Store::insert`]; [`Error::Missing`] when there is no such organization.
+    /// As [`Store::insert`]; [`Error::Missing`] when there is no such organization or it is being
+    /// deleted; [`Error::Quota`] when it may have no more.
     pub async fn insert_in_organization<K: Kind>(&self, resource: &Resource<K>) -> Result<()> {
         self.insert_into(resource, Some(organization::hold(self.is_sqlite())), None).await
     }
@@ -108,11 +134,8 @@ impl Store {
         let row = ResourceRow::from_resource(resource)?;
         let labels = label::labels(K::KIND, &resource.meta.tags, &row)?;
         let (seq, entry) = write!(&self.0.database, |tx| {
-            if let Some(hold) = hold {
-                let found: Option<(i64,)> =
-                    sqlx::query_as(hold).bind(&row.org).fetch_optional(&mut *tx).await?;
-                found.ok_or(Error::Missing)?;
-            }
+            let limits = hold!(tx, hold, row, K::KIND);
+            let before = used_before!(self, tx, row, limits);
             sqlx::query(
                 "INSERT INTO resource (id, org, kind, name, revision, state, reason, tags, spec, \
                  status, created_ms, modified_ms) \
@@ -133,6 +156,7 @@ impl Store {
             .execute(&mut *tx)
             .await?;
             insert_labels!(tx, row, K::KIND, &labels);
+            quota::check(&before, &quota::used(&mut *tx, &limits, &row.org).await?, true)?;
             let seq = log_change!(self, tx, row, K::KIND, Op::Inserted);
             (seq, append_told!(self, tx, told))
         });
@@ -185,19 +209,33 @@ impl Store {
     /// # Errors
     /// [`Error::Stale`] when someone else changed it since, [`Error::Missing`] when it is gone.
     pub async fn update<K: Kind>(&self, resource: &mut Resource<K>) -> Result<()> {
-        self.update_told(resource, None).await
+        self.update_within(resource, None, None).await
     }
 
-    pub(crate) async fn update_told<K: Kind>(
+    /// Stores a change that somebody made, in an organization that exists and is not being deleted.
+    ///
+    /// # Errors
+    /// As [`Store::update`]; [`Error::Missing`] without such an organization; [`Error::Quota`] when
+    /// it may have no more.
+    pub async fn update_in_organization<K: Kind>(&self, resource: &mut Resource<K>) -> Result<()> {
+        self.update_within(resource, Some(organization::hold(self.is_sqlite())), None).await
+    }
+
+    pub(crate) async fn update_within<K: Kind>(
         &self,
         resource: &mut Resource<K>,
+        hold: Option<&'static str>,
         told: Option<&Told>,
     ) -> Result<()> {
         let mut row = ResourceRow::from_resource(resource)?;
         let labels = label::labels(K::KIND, &resource.meta.tags, &row)?;
         row.revision += 1;
         row.modified_ms = now_ms();
+        let version = secret_version::number(K::KIND, &row)?;
         let (seq, entry) = write!(&self.0.database, |tx| {
+            let limits = hold!(tx, hold, row, K::KIND);
+            let before = used_before!(self, tx, row, limits);
+            keep_version!(self, tx, row.id, resource.meta.revision, version);
             let changed = sqlx::query(
                 "UPDATE resource SET revision = $1, state = $2, reason = $3, tags = $4, \
                  spec = $5, status = $6, modified_ms = $7 WHERE id = $8 AND revision = $9",
@@ -223,6 +261,7 @@ impl Store {
                 return Err(current.map_or(Error::Missing, |(current,)| Error::Stale { current }));
             }
             update_labels!(tx, row, K::KIND, labels);
+            quota::check(&before, &quota::used(&mut *tx, &limits, &row.org).await?, false)?;
             let seq = log_change!(self, tx, row, K::KIND, Op::Updated);
             (seq, append_told!(self, tx, told))
         });
@@ -254,6 +293,12 @@ impl Store {
                 .execute(&mut *tx)
                 .await?
                 .rows_affected();
+            if K::KIND == ResourceKind::Secret {
+                sqlx::query("DELETE FROM secret_version WHERE secret = $1")
+                    .bind(row.id)
+                    .execute(&mut *tx)
+                    .await?;
+            }
             match gone {
                 0 => None,
                 _ => {

@@ -1,6 +1,7 @@
 //! The part of a run that is not searched by, as compact JSON text: every byte of it is written
 //! for every run, so names are short and what is empty is left out.
 
+use dispatch_model::secret::SecretUses;
 use dispatch_model::{InvocationError, Logs, Name, OrgName, RawJson, Run, State, Tags};
 use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
@@ -84,6 +85,7 @@ body! {
         "r" reason: Vec<String>,
         "l" logs: Logs,
         "s" secrets: Vec<String>,
+        "u" secrets_used: SecretUses,
         "v" services: Vec<String>,
         "t" tags: Tags,
         "n" attempts: u32,

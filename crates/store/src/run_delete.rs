@@ -47,6 +47,13 @@ impl Store {
         .await
     }
 
+    /// Deletes all runs of an organization, also those that wait.
+    pub async fn run_delete_all(&self, org: &OrgName) -> Result<u64> {
+        self.flush().await?;
+        let all = Doomed { org: org.as_str(), waiting: true, ..Doomed::default() };
+        self.delete_runs(&all).await
+    }
+
     /// Deletes one ended run, for instance a dead letter; false when it is not there.
     pub async fn run_delete(&self, org: &OrgName, id: Uuid) -> Result<bool> {
         let gone = write!(&self.0.database, |tx| {

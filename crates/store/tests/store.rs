@@ -7,8 +7,11 @@ mod suite {
     pub mod faults;
     pub mod organizations;
     pub mod queue;
+    pub mod quotas;
     pub mod resources;
     pub mod runs;
+    pub mod secrets;
+    pub mod usage;
 }
 
 use dispatch_model::function::{Function, FunctionSpec};
@@ -88,6 +91,7 @@ fn run_of(in_org: &str, called: &str) -> Run {
         error: None,
         logs: dispatch_model::Logs::default(),
         secrets: Vec::new(),
+        secrets_used: Default::default(),
         services: Vec::new(),
         event: None,
         http_context: None,

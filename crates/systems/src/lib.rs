@@ -3,12 +3,14 @@
 //! Knows nothing of the Dispatch server.
 
 pub mod aws;
+pub mod certificates;
 pub mod containers;
 pub mod debian;
 pub mod docker;
 mod expansion;
 pub mod function_image;
 mod group;
+pub mod identity;
 pub mod image;
 pub mod kubernetes;
 pub mod openfaas;
@@ -17,3 +19,4 @@ pub mod programs;
 pub mod registry;
 pub mod remote_engine;
 mod running;
+pub mod vault;

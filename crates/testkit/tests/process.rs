@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
+use dispatch_systems::vault::{MOUNT, Mode, Vault};
 use dispatch_testkit::{Database, Process, server_binary};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -108,13 +109,23 @@ async fn a_second_start_finds_everything_again() {
 async fn a_secret_is_written_nowhere() {
     for format in ["text", "json"] {
         let data = tempfile::tempdir().unwrap();
-        let settings = [("DISPATCH_LOG__FORMAT", format), ("DISPATCH_LOG", "debug")];
+        let vault = Vault::start(1).await;
+        vault.put("dispatch/dispatch/kept", json!({"password": CANARY}));
+        let stores = data.path().join("stores.toml");
+        std::fs::write(&stores, stores_of(&vault)).unwrap();
+        let stores = stores.display().to_string();
+        let settings = [
+            ("DISPATCH_LOG__FORMAT", format),
+            ("DISPATCH_LOG", "debug"),
+            ("DISPATCH_SECRETS__STORES_FILE", &stores),
+        ];
         let server = Process::start_on(data.path(), &Database::sqlite(), &settings);
         let mut client = Client::of(&server);
         let watched = server.request(Method::GET, "/v1/secret?watch=true").send().await.unwrap();
         client.deploy().await;
         route_answers(&server).await;
         provoke(&mut client).await;
+        provoke_more(&mut client, &vault).await;
         client.seen.push_str(&two_events(watched).await);
         assert!(!client.seen.contains(CANARY), "an answer holds the secret's value");
         // With the write-ahead log of the database, then after a kill, then after a stop.
@@ -154,6 +165,40 @@ async fn provoke(client: &mut Client) {
     let changed = json!({"secrets": {"password": CANARY, "more": CANARY}});
     let answer = client.http.put(url).json(&changed).send().await.unwrap();
     client.seen.push_str(&answer.text().await.unwrap());
+}
+
+/// A store that is open to all, which the secret `login` signs in to.
+fn stores_of(vault: &Vault) -> String {
+    let url = vault.url(0);
+    format!(
+        "[corp]\ntype = \"vault\"\naddresses = [\"{url}\"]\nmount = \"{MOUNT}\"\n\
+         credentials = \"login\"\norganizations = [\"*\"]\n"
+    )
+}
+
+/// Versions, a value that is kept elsewhere, and another root key.
+async fn provoke_more(client: &mut Client, vault: &Vault) {
+    client.post("/v1/secret/s/rollback", &json!({"version": 1})).await;
+    let login = json!({"token": vault.token(Duration::ZERO)});
+    client.post("/v1/secret", &json!({"name": "login", "secrets": login})).await;
+    for (name, more) in [("kept", json!({})), ("odd", json!({"absent": "X"}))] {
+        let source = json!({"type": "vault", "store": "corp", "path": "kept", "keys": more});
+        client.post("/v1/secret", &json!({"name": name, "source": source})).await;
+        let run = json!({"functionName": "f", "blocking": true, "secrets": [name]});
+        let run = client.post("/v1/runs", &run).await;
+        assert_eq!(run.contains("SECRET003"), name == "odd", "{run}");
+    }
+    vault.set(0, Mode::Sealed);
+    client.get("/v1/secret/kept?read=true").await;
+    client.post("/v1/rootkey/rotate", &Value::Null).await;
+    for path in ["secret/s/versions", "secret/s/uses", "secret/kept", "secret/kept/uses", "rootkey"]
+    {
+        let text = client.get(&format!("/v1/{path}")).await;
+        assert!(!text.contains("errorCode"), "{path}: {text}");
+    }
+    for path in ["/v1/secret", "/v1/runs", "/metrics"] {
+        client.get(path).await;
+    }
 }
 
 /// What a watch has told once it told of the secret twice.

@@ -22,8 +22,12 @@ pub mod image_policy;
 pub mod parse;
 pub mod placement;
 pub mod placement_report;
+pub mod quota;
+pub mod root_key;
 pub mod run;
 pub mod secret;
+pub mod secret_source;
+pub mod secret_version;
 pub mod shared;
 pub mod version;
 pub mod vulnerability;
@@ -38,14 +42,21 @@ pub use engine::{Engine, EngineSetting, EngineType};
 pub use error::ErrorBody;
 pub use function::Function;
 pub use function_version::{FunctionVersion, Rollout};
-pub use iam::{BootstrapClaim, BootstrapUser, Organization, Policy, Rule, ServiceAccount};
+pub use iam::{
+    BootstrapClaim, BootstrapUser, CanI, Group, Organization, Policy, Right, Role, Rule,
+    ServiceAccount,
+};
 pub use image::Image;
 pub use image_policy::ImagePolicy;
 pub use parse::parse;
 pub use placement::Placement;
 pub use placement_report::PlacementReport;
+pub use quota::{Quota, Usage};
+pub use root_key::{RootKey, RootKeys, Rotation};
 pub use run::{InvocationError, Run, RunLogs};
 pub use secret::Secret;
+pub use secret_source::SecretSource;
+pub use secret_version::{SecretReader, SecretRollback, SecretUse, SecretVersion};
 pub use shared::Tag;
 pub use version::Version;
 pub use vulnerability::{

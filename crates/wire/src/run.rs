@@ -4,6 +4,7 @@ use dispatch_model::{self as model, RawJson};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::SecretUse;
 use crate::shared::{Tag, is_false, is_zero_u32, tags_from_model};
 
 /// One execution of a function; also what a caller sends to start one.
@@ -78,6 +79,9 @@ pub struct Run {
     /// Read-only: attempts begun.
     #[serde(default, skip_serializing_if = "is_zero_u32")]
     pub attempts: u32,
+    /// Read-only: which versions of secrets its last attempt was given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets_used: Vec<SecretUse>,
     /// Read-only: microseconds from the start of the last attempt to its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_us: Option<i64>,
@@ -136,6 +140,7 @@ impl From<model::Run> for Run {
             qualifier: run.qualifier,
             placement: run.placement,
             attempts: run.attempts,
+            secrets_used: run.secrets_used.as_slice().iter().map(SecretUse::from).collect(),
             duration_us: run.executed_us.zip(run.finished_us).map(|(from, to)| to - from),
         }
     }

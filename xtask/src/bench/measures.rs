@@ -12,6 +12,8 @@ use crate::shell;
 
 /// How long to measure, and a server to measure.
 pub struct Bench {
+    /// To see that it works, not to judge by.
+    pub quick: bool,
     pub seconds: u32,
     pub rounds: usize,
     pub samples: usize,
@@ -24,7 +26,7 @@ impl Bench {
     pub fn new(quick: bool, built: PathBuf) -> Result<Self> {
         let (seconds, rounds, samples) = if quick { (1, 1, 20) } else { (5, 5, 200) };
         let data = tempfile::Builder::new().prefix("dispatch-bench-").tempdir()?;
-        Ok(Self { seconds, rounds, samples, built, data })
+        Ok(Self { quick, seconds, rounds, samples, built, data })
     }
 
     /// A folder of its own for one measure.

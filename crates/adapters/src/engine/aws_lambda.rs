@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use dashmap::DashMap;
 use dispatch_driver::{
-    Beside, Call, Capabilities, Deployment, Engine, EngineConfig, EngineType, Error, Fault, Health,
+    Beside, Call, Capabilities, Config, Deployment, Engine, EngineType, Error, Fault, Health,
     Observed, Outcome, Result, Retry, Setting,
 };
 use dispatch_model::code;
@@ -48,7 +48,7 @@ impl EngineType for AwsLambdaType {
         SETTINGS
     }
 
-    async fn make(&self, config: EngineConfig, beside: &Beside) -> Result<Arc<dyn Engine>> {
+    async fn make(&self, config: Config, beside: &Beside) -> Result<Arc<dyn Engine>> {
         let settings = Settings::of(&config)?;
         let http = http().map_err(|error| Error::ours(code::ENGINE006, error.to_string()))?;
         let given = settings::credentials(&config)?;

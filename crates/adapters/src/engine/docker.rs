@@ -18,7 +18,7 @@ mod underway;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use dispatch_driver::{Beside, Engine, EngineConfig, EngineType, Result, Setting};
+use dispatch_driver::{Beside, Config, Engine, EngineType, Result, Setting};
 
 /// Makes engines of the type `docker`.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ impl EngineType for DockerType {
         settings::SETTINGS
     }
 
-    async fn make(&self, config: EngineConfig, beside: &Beside) -> Result<Arc<dyn Engine>> {
+    async fn make(&self, config: Config, beside: &Beside) -> Result<Arc<dyn Engine>> {
         Ok(Arc::new(driver::Docker::new(&config, beside).await?))
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use dispatch_driver::engine_type::refused;
 use dispatch_driver::{
-    Beside, Deployment, Engine, EngineConfig, EngineType, Observed, Result, Setting, Value as Of,
+    Beside, Config, Deployment, Engine, EngineType, Observed, Result, Setting, Value as Of,
 };
 use serde_json::{Value, json};
 
@@ -82,7 +82,7 @@ impl EngineType for Kubernetes {
         SETTINGS
     }
 
-    async fn make(&self, config: EngineConfig, beside: &Beside) -> Result<Arc<dyn Engine>> {
+    async fn make(&self, config: Config, beside: &Beside) -> Result<Arc<dyn Engine>> {
         let options = Options::read(&config, 1)?;
         let reach = match config.text(REACH.name) {
             Some("proxy") => Reach::Proxy,

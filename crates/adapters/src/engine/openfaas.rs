@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use dashmap::DashSet;
 use dispatch_driver::{
-    Beside, Call, Capabilities, Deployment, Engine, EngineConfig, EngineType, Error, Health,
-    Observed, Outcome, Result, Retry, Setting, engine_type,
+    Beside, Call, Capabilities, Config, Deployment, Engine, EngineType, Error, Health, Observed,
+    Outcome, Result, Retry, Setting, engine_type,
 };
 use dispatch_model::code;
 use reqwest::StatusCode;
@@ -53,7 +53,7 @@ impl EngineType for OpenFaasType {
         settings::SETTINGS
     }
 
-    async fn make(&self, config: EngineConfig, beside: &Beside) -> Result<Arc<dyn Engine>> {
+    async fn make(&self, config: Config, beside: &Beside) -> Result<Arc<dyn Engine>> {
         let settings = Settings::read(&config)?;
         let callbacks = match &settings.callback {
             None => None,

@@ -13,7 +13,7 @@ mod settings;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use dispatch_driver::{Beside, Engine, EngineConfig, EngineType, Result, Setting};
+use dispatch_driver::{Beside, Config, Engine, EngineType, Result, Setting};
 
 /// Makes engines of the type `openwhisk`.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ impl EngineType for OpenWhiskType {
         settings::SETTINGS
     }
 
-    async fn make(&self, config: EngineConfig, beside: &Beside) -> Result<Arc<dyn Engine>> {
+    async fn make(&self, config: Config, beside: &Beside) -> Result<Arc<dyn Engine>> {
         Ok(Arc::new(driver::OpenWhisk::new(&config, beside)?))
     }
 }

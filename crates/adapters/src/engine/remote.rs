@@ -11,8 +11,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use dashmap::DashSet;
 use dispatch_driver::{
-    Beside, Call, Capabilities, Deployment, Engine, EngineConfig, EngineType, Error, Health,
-    Observed, Outcome, Result, Retry, Setting, SourceStore, Value,
+    Beside, Call, Capabilities, Config, Deployment, Engine, EngineType, Error, Health, Observed,
+    Outcome, Result, Retry, Setting, SourceStore, Value,
 };
 use dispatch_model::code;
 use reqwest::{Method, RequestBuilder, StatusCode};
@@ -60,7 +60,7 @@ impl EngineType for RemoteType {
         SETTINGS
     }
 
-    async fn make(&self, config: EngineConfig, beside: &Beside) -> Result<Arc<dyn Engine>> {
+    async fn make(&self, config: Config, beside: &Beside) -> Result<Arc<dyn Engine>> {
         let connect = config.duration("connectTimeout").unwrap_or(HEALTH);
         Ok(Arc::new(RemoteEngine {
             http: client(connect, config.text("caFile"))?,

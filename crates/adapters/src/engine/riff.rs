@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use dispatch_driver::engine_type::refused;
 use dispatch_driver::{
-    Beside, Deployment, Engine, EngineConfig, EngineType, Observed, Result, Setting, Value as Of,
+    Beside, Config, Deployment, Engine, EngineType, Observed, Result, Setting, Value as Of,
 };
 use serde_json::{Value, json};
 
@@ -69,7 +69,7 @@ impl EngineType for Riff {
         SETTINGS
     }
 
-    async fn make(&self, config: EngineConfig, beside: &Beside) -> Result<Arc<dyn Engine>> {
+    async fn make(&self, config: Config, beside: &Beside) -> Result<Arc<dyn Engine>> {
         let options = Options::read(&config, 0)?;
         let knative = config.text(RUNTIME.name) == Some("knative");
         let reach = match config.text(REACH.name) {

@@ -63,9 +63,13 @@ impl Cluster {
     }
 
     fn url(&self, resource: &Resource) -> String {
+        self.url_in(&self.namespace, resource)
+    }
+
+    fn url_in(&self, namespace: &str, resource: &Resource) -> String {
         let root = if resource.version.contains('/') { "apis" } else { "api" };
         let (server, version, plural) = (self.server(), resource.version, resource.plural);
-        format!("{server}/{root}/{version}/namespaces/{}/{plural}", self.namespace)
+        format!("{server}/{root}/{version}/namespaces/{namespace}/{plural}")
     }
 
     /// Where the API server passes requests on to a service's port.
@@ -135,6 +139,17 @@ impl Cluster {
             },
             Err(failure) => Err(failure.error(self.server(), &format!("GET of {name}"))),
         }
+    }
+
+    /// An object of any namespace.
+    pub async fn read(
+        &self,
+        namespace: &str,
+        resource: &Resource,
+        name: &str,
+    ) -> std::result::Result<Value, Failure> {
+        let url = format!("{}/{name}", self.url_in(namespace, resource));
+        self.patiently(|| self.json(self.access.client.get(&url))).await
     }
 
     /// Objects of a selector, at once.

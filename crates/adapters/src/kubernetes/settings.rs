@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use dispatch_driver::engine_type::refused;
-use dispatch_driver::{EngineConfig, Result, Setting, Value};
+use dispatch_driver::{Config, Result, Setting, Value};
 
 use super::access::Access;
 use super::cluster::Cluster;
@@ -71,7 +71,7 @@ pub struct Options {
 
 impl Options {
     /// `least`: the smallest number of pods the kind of engine can have.
-    pub fn read(config: &EngineConfig, least: u64) -> Result<Self> {
+    pub fn read(config: &Config, least: u64) -> Result<Self> {
         let text = |key| config.text(key).map(str::to_owned);
         let max_scale = config.number(MAX_SCALE.name).unwrap_or(10);
         let min_scale = config.number(MIN_SCALE.name).unwrap_or(least);
@@ -96,7 +96,7 @@ impl Options {
 }
 
 /// The cluster of an engine.
-pub fn cluster(config: &EngineConfig) -> Result<Cluster> {
+pub fn cluster(config: &Config) -> Result<Cluster> {
     let context = config.text(CONTEXT.name);
     let access = match (config.text(KUBECONFIG.name), config.text(KUBECONFIG_FILE.name)) {
         (Some(_), Some(_)) => {

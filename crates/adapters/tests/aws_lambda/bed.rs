@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use dashmap::DashMap;
 use dispatch_driver::conformance::{Bed, Limits, Program, Stop, Tried};
-use dispatch_driver::{Beside, Deployment, Engine, EngineConfig, Error, Languages, SourceStore};
+use dispatch_driver::{Beside, Config, Deployment, Engine, Error, Languages, SourceStore};
 use dispatch_systems::aws::{AccessKey, IMAGES_VARIABLE, LambdaImages, Ministack, REGION, ROLE};
 use dispatch_systems::function_image::FunctionImages;
 use dispatch_systems::programs::has;
@@ -49,7 +49,7 @@ pub async fn make(
 ) -> dispatch_driver::Result<Arc<dyn Engine>> {
     let types = dispatch_adapters::engine::types();
     let lambda = types.iter().find(|t| t.name() == "aws-lambda").unwrap();
-    let config = EngineConfig::check("cloud", lambda.as_ref(), settings, secrets).unwrap();
+    let config = Config::check("cloud", lambda.known(), settings, secrets).unwrap();
     let beside = Beside { sources, images: None, languages: Languages::builtin() };
     lambda.make(config, &beside).await
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use dispatch_adapters::engine::docker::DockerType;
 use dispatch_driver::conformance::Program;
 use dispatch_driver::language::Languages;
-use dispatch_driver::{Beside, Call, Deployment, Engine, EngineConfig, EngineType, Outcome};
+use dispatch_driver::{Beside, Call, Config, Deployment, Engine, EngineType, Outcome};
 use dispatch_systems::docker::{self, Docker};
 use dispatch_systems::function_image::FunctionImages;
 use dispatch_systems::programs::{has, has_root_and};
@@ -118,7 +118,7 @@ pub async fn made(
     settings: BTreeMap<String, String>,
     secrets: BTreeMap<String, String>,
 ) -> dispatch_driver::Result<Arc<dyn Engine>> {
-    let config = EngineConfig::check("tested", &DockerType, settings, secrets);
+    let config = Config::check("tested", DockerType.known(), settings, secrets);
     let config = config.unwrap_or_else(|violation| panic!("{violation:?}"));
     let languages = Languages::builtin();
     let beside = Beside { sources: Arc::new(NoSources), images: None, languages };

@@ -8,9 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use dispatch_adapters::engine;
 use dispatch_driver::conformance::{self, Bed, Limits, Program, Tried};
-use dispatch_driver::{
-    Beside, Call, Deployment, Engine, EngineConfig, Error, Languages, SourceStore,
-};
+use dispatch_driver::{Beside, Call, Config, Deployment, Engine, Error, Languages, SourceStore};
 use dispatch_systems::docker::{self, Docker};
 use dispatch_systems::function_image::FunctionImages;
 use dispatch_systems::kubernetes::Kubernetes;
@@ -136,7 +134,7 @@ pub async fn make(
 ) -> Result<Arc<dyn Engine>, Error> {
     let types = engine::types();
     let found = types.iter().find(|known| known.name() == kind).unwrap();
-    let config = EngineConfig::check("test", found.as_ref(), settings, secrets).unwrap();
+    let config = Config::check("test", found.known(), settings, secrets).unwrap();
     let languages = Languages::builtin();
     let beside = Beside { sources: Arc::new(NoSources), images: None, languages };
     found.make(config, &beside).await

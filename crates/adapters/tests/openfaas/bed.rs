@@ -8,7 +8,7 @@ use bytes::Bytes;
 use dispatch_adapters::engine::types;
 use dispatch_driver::conformance::{Bed, Program, Tried};
 use dispatch_driver::{
-    Beside, Deployment, Engine, EngineConfig, EngineType, Languages, Result, SourceStore,
+    Beside, Config, Deployment, Engine, EngineType, Languages, Result, SourceStore,
 };
 use dispatch_systems::function_image::FunctionImages;
 use dispatch_systems::openfaas::{Flavour, OpenFaas, PASSWORD};
@@ -78,7 +78,7 @@ pub async fn make(
     secrets: &BTreeMap<String, String>,
 ) -> Result<Arc<dyn Engine>> {
     let openfaas = openfaas();
-    let checked = EngineConfig::check("faas", openfaas.as_ref(), settings.clone(), secrets.clone());
+    let checked = Config::check("faas", openfaas.known(), settings.clone(), secrets.clone());
     let (sources, languages) = (Arc::new(NoSources), Languages::builtin());
     let beside = Beside { sources, images: None, languages };
     openfaas.make(checked.unwrap(), &beside).await

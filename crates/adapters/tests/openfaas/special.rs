@@ -6,9 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use dispatch_driver::conformance::{Bed as _, Program};
-use dispatch_driver::{
-    Call, Deployment, Engine, EngineConfig, Error, Fault, Observed, Outcome, Reached,
-};
+use dispatch_driver::{Call, Config, Deployment, Engine, Error, Fault, Observed, Outcome, Reached};
 use dispatch_systems::openfaas::{Flavour, NAMESPACES, OpenFaas, PASSWORD, TOKEN, USER};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -188,7 +186,7 @@ async fn settings_that_do_not_go_together_are_refused() {
     let why = refused(&[("caFile", "/no/such/file")], &[]).await;
     assert!(why.contains("/no/such/file"), "{why}");
     let settings = BTreeMap::from([("gatway".to_owned(), "http://127.0.0.1:1".to_owned())]);
-    let why = EngineConfig::check("faas", openfaas().as_ref(), settings, BTreeMap::new());
+    let why = Config::check("faas", openfaas().known(), settings, BTreeMap::new());
     assert!(why.err().unwrap().to_string().contains("did you mean gateway?"));
 }
 

@@ -11,7 +11,7 @@ use axum::routing::get;
 use bytes::Bytes;
 use dispatch_adapters::engine::remote::RemoteType;
 use dispatch_driver::conformance::Program;
-use dispatch_driver::{Beside, Engine, EngineConfig, EngineType as _, Languages, SourceStore};
+use dispatch_driver::{Beside, Config, Engine, EngineType as _, Languages, SourceStore};
 
 struct Sources;
 
@@ -24,7 +24,7 @@ impl SourceStore for Sources {
 
 async fn engine(url: String) -> Arc<dyn Engine> {
     let settings = BTreeMap::from([("url".to_owned(), url)]);
-    let config = EngineConfig::check("mine", &RemoteType, settings, BTreeMap::new()).unwrap();
+    let config = Config::check("mine", RemoteType.known(), settings, BTreeMap::new()).unwrap();
     let languages = Languages::builtin();
     let beside = Beside { sources: Arc::new(Sources), images: None, languages };
     RemoteType.make(config, &beside).await.unwrap()

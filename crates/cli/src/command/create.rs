@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::api_object::{self, Beside, FromFile, Waiting};
 use super::create_engine::{self, CreateEngine};
 use super::create_placement::Placement;
+use super::create_secret::{self, CreateSecret};
 use super::{Context, seed};
 use crate::complete;
 use crate::document::{Document, tag};
@@ -59,10 +60,6 @@ Examples:
   dispatch create function infer infer.py --image science --handler infer.run \\
       --require gpu=a100 --burst-to lambda-eu --idempotent";
 
-const SECRET_EXAMPLES: &str = "\
-Examples:
-  dispatch create secret open-sesame open-sesame.json";
-
 const API_EXAMPLES: &str = "\
 Examples:
   dispatch create api hello hello --method POST --path /hello
@@ -105,14 +102,8 @@ enum What {
     #[command(aliases = ["functions", "func"], after_help = FUNCTION_EXAMPLES)]
     Function(Box<Function>),
     /// Values handlers get
-    #[command(alias = "secrets", after_help = SECRET_EXAMPLES)]
-    Secret {
-        name: String,
-        /// JSON object of strings
-        file: PathBuf,
-        #[command(flatten)]
-        common: Common,
-    },
+    #[command(alias = "secrets", after_help = create_secret::EXAMPLES)]
+    Secret(CreateSecret),
     /// Where functions run
     #[command(alias = "engines", after_help = create_engine::EXAMPLES)]
     Engine(Box<CreateEngine>),
@@ -132,7 +123,7 @@ enum What {
 }
 
 #[derive(Debug, Args)]
-struct Common {
+pub struct Common {
     /// Application it joins
     #[arg(long, short)]
     application: Option<String>,
@@ -255,9 +246,9 @@ impl Create {
                 }
                 one(context, Noun::Image, &name, body, Some(&common)).await
             }
-            What::Secret { name, file, common } => {
-                let body = json!({"name": name, "secrets": object_of_strings(&file)?});
-                one(context, Noun::Secret, &name, body, Some(&common)).await
+            What::Secret(secret) => {
+                let (name, body) = (&secret.name, secret.body()?);
+                one(context, Noun::Secret, name, body, Some(&secret.common)).await
             }
             What::Function(function) => {
                 let body = function.body()?;
@@ -349,7 +340,7 @@ fn read(file: &Path) -> Result<String> {
     })
 }
 
-fn object_of_strings(file: &Path) -> Result<Value> {
+pub fn object_of_strings(file: &Path) -> Result<Value> {
     let hint = r#"{"password": "OpenSesame"}"#;
     let file_name = file.display();
     // What is in the file is a secret: the error does not quote it.

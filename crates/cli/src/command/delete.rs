@@ -10,13 +10,14 @@ use crate::complete;
 use crate::document;
 use crate::hint::wrong;
 use crate::noun::Noun;
-use crate::printer;
+use crate::{printer, wait};
 
 const EXAMPLES: &str = "\
 Examples:
   dispatch delete function hello
   dispatch delete function hello --keep-runs
   dispatch delete secret open-sesame --protect
+  dispatch delete organization acme --all
   dispatch delete -f dispatch.yaml";
 
 #[derive(Debug, Args)]
@@ -48,6 +49,25 @@ pub struct How {
     /// Forget an engine that is gone for good, with all that is on it
     #[arg(long)]
     force: bool,
+    #[command(flatten)]
+    whole: Whole,
+}
+
+/// How an organization is deleted.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct Whole {
+    /// Delete an organization with all that is in it
+    #[arg(long)]
+    all: bool,
+    /// With --all: do not wait until it is gone
+    #[arg(long, requires = "all")]
+    no_wait: bool,
+}
+
+impl From<Whole> for How {
+    fn from(whole: Whole) -> Self {
+        Self { whole, ..Self::default() }
+    }
 }
 
 impl Delete {
@@ -94,11 +114,15 @@ pub async fn delete(
         ("protect", how.protect),
         ("keepRuns", how.keep_runs && noun == Noun::Function),
         ("force", how.force && noun == Noun::Engine),
+        ("all", how.whole.all && noun == Noun::Organization),
     ];
     let set = flags.into_iter().filter(|(_, set)| *set);
     let query: Vec<_> = set.map(|(name, _)| (name.to_owned(), "true".to_owned())).collect();
     let path = format!("{}/{name}", noun.path());
     let answer = context.session.client.send(Method::DELETE, &path, &query, None).await?;
     answer.warnings.iter().for_each(|text| printer::warning(text));
+    if noun == Noun::Organization && how.whole.all && !how.whole.no_wait {
+        wait::gone(&context.session.client, noun, name).await?;
+    }
     Ok(answer.body)
 }

@@ -42,26 +42,33 @@ fn is_nothing(value: &Value) -> bool {
     }
 }
 
+/// Fields the server fills.
+const SERVER: [&str; 13] = [
+    "id",
+    "kind",
+    "status",
+    "reason",
+    "createdTime",
+    "modifiedTime",
+    "revision",
+    "organization",
+    "functionImageURL",
+    "faasId",
+    "source",
+    "sourceDigest",
+    "serviceBindings",
+];
+
+/// Whether a field is the document's to say. The source of a secret is no code, but a reference.
+fn is_own(key: &str, value: &Value) -> bool {
+    !SERVER.contains(&key) || (key == "source" && value.is_object())
+}
+
 /// What of a resource is worth comparing: no fields the server fills, and of the source its digest.
 fn shown(body: &Value) -> Map<String, Value> {
-    const SERVER: [&str; 13] = [
-        "id",
-        "kind",
-        "status",
-        "reason",
-        "createdTime",
-        "modifiedTime",
-        "revision",
-        "organization",
-        "functionImageURL",
-        "faasId",
-        "source",
-        "sourceDigest",
-        "serviceBindings",
-    ];
     let fields = body.as_object().cloned().unwrap_or_default();
     let mut kept: Map<String, Value> =
-        fields.into_iter().filter(|(key, _)| !SERVER.contains(&key.as_str())).collect();
+        fields.into_iter().filter(|(key, value)| is_own(key, value)).collect();
     if let Some(digest) = source_digest(body) {
         kept.insert("sourceDigest".to_owned(), Value::String(digest));
     }

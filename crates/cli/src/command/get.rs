@@ -4,8 +4,12 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
-use super::{Context, get_engine_type, get_package, get_placement, get_run, get_version};
+use super::{
+    Context, get_engine_type, get_package, get_placement, get_run, get_secret, get_usage,
+    get_version,
+};
 use crate::complete;
+use crate::hint::wrong;
 use crate::noun::{self, Noun};
 use crate::printer::{self, Format, Printer};
 use crate::{table, value};
@@ -19,7 +23,10 @@ Examples:
   dispatch get apis --func hello
   dispatch get engines --type remote
   dispatch get secret open-sesame --all
+  dispatch get secret open-sesame --versions
+  dispatch get secret open-sesame --used
   dispatch get runs hello --since 1h --status ERROR
+  dispatch get usage --since 30d -o csv
   dispatch get functions --watch";
 
 #[derive(Debug, Args)]
@@ -58,6 +65,8 @@ enum What {
     /// Packages in images and functions, and which have one
     #[command(visible_alias = "packages")]
     Package(get_package::GetPackage),
+    /// What the organization used: runs, time, memory, bytes
+    Usage(get_usage::GetUsage),
     /// Routes of the gateway
     #[command(visible_alias = "apis")]
     Api {
@@ -86,13 +95,7 @@ enum What {
     Function(List),
     /// Values handlers get
     #[command(visible_alias = "secrets")]
-    Secret {
-        #[command(flatten)]
-        list: List,
-        /// Show the values
-        #[arg(long)]
-        all: bool,
-    },
+    Secret(get_secret::GetSecret),
 }
 
 /// Which resources, in what order.
@@ -114,7 +117,7 @@ pub struct List {
     sort: Option<String>,
     /// At most so many
     #[arg(long, value_parser = value::limit)]
-    limit: Option<usize>,
+    pub limit: Option<usize>,
     /// Go on and print what changes
     #[arg(long, short)]
     pub watch: bool,
@@ -122,6 +125,9 @@ pub struct List {
 
 impl Get {
     pub async fn run(self, context: &Context) -> Result<()> {
+        if context.printer.format == Format::Csv && !matches!(self.what, What::Usage(_)) {
+            return Err(wrong("csv is a format of usage only", "-o json, yaml, wide or name"));
+        }
         match self.what {
             What::Run(runs) => runs.run(context).await,
             What::DeadLetter(letters) => letters.run(context).await,
@@ -133,11 +139,12 @@ impl Get {
             What::Placement(placement) => placement.run(context).await,
             What::Version(versions) => versions.run(context).await,
             What::Package(packages) => packages.run(context).await,
+            What::Usage(usage) => usage.run(context).await,
             What::Api { list, function } => {
                 let more = function.map(|function| ("function".to_owned(), function));
                 resources(context, Noun::Api, &list, more).await
             }
-            What::Secret { list, all } => secrets(context, &list, all).await,
+            What::Secret(secrets) => secrets.run(context).await,
             What::Application(list) => resources(context, Noun::Application, &list, None).await,
             What::BaseImage(list) => resources(context, Noun::BaseImage, &list, None).await,
             What::Image(list) => resources(context, Noun::Image, &list, None).await,
@@ -152,7 +159,7 @@ impl Get {
 }
 
 impl List {
-    fn query(&self, more: Option<(String, String)>) -> Vec<(String, String)> {
+    pub fn query(&self, more: Option<(String, String)>) -> Vec<(String, String)> {
         let mut query: Vec<(String, String)> = more.into_iter().collect();
         let application = self.application.iter().map(|name| format!("Application={name}"));
         let tags = self.tags.iter().cloned().chain(application);
@@ -194,7 +201,7 @@ pub async fn resources_as(
     print_list(printer, noun, items)
 }
 
-fn print_one(printer: Printer, noun: Noun, item: &Value) -> Result<()> {
+pub fn print_one(printer: Printer, noun: Noun, item: &Value) -> Result<()> {
     if printer.is_structured() {
         return printer.value(item);
     }
@@ -207,7 +214,7 @@ fn print_one(printer: Printer, noun: Noun, item: &Value) -> Result<()> {
     Ok(())
 }
 
-fn print_list(printer: Printer, noun: Noun, items: Vec<Value>) -> Result<()> {
+pub fn print_list(printer: Printer, noun: Noun, items: Vec<Value>) -> Result<()> {
     match printer.format {
         Format::Json | Format::Yaml => printer.value(&Value::Array(items))?,
         Format::Name => {
@@ -218,28 +225,6 @@ fn print_list(printer: Printer, noun: Noun, items: Vec<Value>) -> Result<()> {
         format => crate::printer::line(&table::resources(noun, &items, format == Format::Wide)),
     }
     Ok(())
-}
-
-async fn secrets(context: &Context, list: &List, all: bool) -> Result<()> {
-    if !all && !context.printer.is_structured() && list.name.is_some() {
-        let name = list.name.as_deref().unwrap_or_default();
-        let mut secret = noun::read(&context.session.client, Noun::Secret, name).await?;
-        if let Some(secret) = secret.as_object_mut() {
-            secret.remove("secrets");
-        }
-        return print_one(context.printer, Noun::Secret, &secret);
-    }
-    if !all || list.name.is_some() {
-        return resources(context, Noun::Secret, list, None).await;
-    }
-    // A list never holds values, so each is read by itself.
-    let client = &context.session.client;
-    let mut items = client.list(Noun::Secret.path(), &list.query(None), list.limit).await?;
-    for item in &mut items {
-        let name = item["name"].as_str().unwrap_or_default().to_owned();
-        *item = noun::read(client, Noun::Secret, &name).await?;
-    }
-    print_list(context.printer, Noun::Secret, items)
 }
 
 async fn watch(context: &Context, noun: Noun, query: &[(String, String)]) -> Result<()> {

@@ -8,6 +8,9 @@ use crate::{Name, Violation};
 /// What a subject begins with that is a group: `group:ops`.
 pub const GROUP_PREFIX: &str = "group:";
 
+/// Most roles one rule may name.
+pub const MAX_ROLES: usize = 16;
+
 /// Gives every subject every action on every resource listed, or keeps them from it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rule {
@@ -33,6 +36,7 @@ pub struct Rule {
 
 /// What a rule does with what it fits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Effect {
     #[default]
@@ -58,6 +62,11 @@ impl Rule {
             check_resources(&format!("{at}.resources"), &self.resources)?;
         } else if !self.actions.is_empty() || !self.resources.is_empty() {
             let rule = "stand in place of actions and resources: give either";
+            return Err(Violation::new(roles, rule));
+        }
+        if self.roles.len() > MAX_ROLES {
+            let count = self.roles.len();
+            let rule = format!("has {count} entries, at most {MAX_ROLES} are allowed");
             return Err(Violation::new(roles, rule));
         }
         check_names(&roles, &self.roles)?;
@@ -116,4 +125,23 @@ fn check_names(field: &str, names: &[String]) -> Result<(), Violation> {
         Name::new(name).map_err(|violation| Violation::new(field, violation.rule))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_names_few_roles_and_nothing_beside_them() {
+        let rule = |roles: usize| Rule {
+            subjects: vec!["ada".to_owned()],
+            roles: (0..roles).map(|n| format!("role-{n}")).collect(),
+            ..Rule::default()
+        };
+        assert_eq!(rule(MAX_ROLES).check("rules[0]"), Ok(()));
+        let many = rule(MAX_ROLES + 1).check("rules[0]").unwrap_err();
+        assert_eq!(many.field, "rules[0].roles");
+        let both = Rule { actions: vec!["get".to_owned()], ..rule(1) };
+        assert_eq!(both.check("rules[0]").unwrap_err().field, "rules[0].roles");
+    }
 }

@@ -3,67 +3,67 @@
 
 use std::time::Duration;
 
-use super::{App, Caller, Error, Result};
-use crate::authz::Action;
+use dispatch_access::{Object, RESOURCES};
 
-/// The words policies know, which are the second segments of paths.
-pub const RESOURCES: [&str; 14] = [
-    "baseimage",
-    "image",
-    "imagepolicy",
-    "engine",
-    "function",
-    "runs",
-    "secret",
-    "api",
-    "application",
-    "event",
-    "serviceclass",
-    "serviceinstance",
-    "iam",
-    "audit",
-];
+use super::run::RESOURCE as RUNS;
+use super::{App, Caller, Error, Result};
+use crate::authz::{Action, IAM};
 
 /// How often a caller is looked at without a change: tokens expire by themselves.
 const EXPIRY_LOOK: Duration = Duration::from_secs(10);
 
 impl App {
     /// A path of fewer than two segments names no resource: then being signed in, for an
-    /// organization that exists, is enough, as in v1.
-    pub fn may(&self, caller: &Caller, method: &str, path_and_query: &str) -> Result<()> {
+    /// organization that exists, is enough, as in v1. One of more names a thing, whose tags are not
+    /// looked at: a rule that allows only what has some does not count.
+    pub fn may_request(&self, caller: &Caller, method: &str, path_and_query: &str) -> Result<()> {
         let path = path_and_query.split(['?', '#']).next().unwrap_or_default();
-        let mut segments = path.split('/').filter(|segment| !segment.is_empty());
-        let Some(named) = segments.nth(1) else {
+        let mut segments = path.split('/').filter(|segment| !segment.is_empty()).skip(1);
+        let Some(named) = segments.next() else {
             return self.authorizer.authorize_organization(caller);
         };
         let resource = RESOURCES.into_iter().find(|word| *word == named).unwrap_or("(unknown)");
-        match Action::of_method(&method.to_ascii_uppercase()) {
-            Some(action) => self.authorizer.authorize(caller, action, resource),
-            None => Err(Error::Forbidden {
+        let Some(action) = Action::of_method(&method.to_ascii_uppercase()) else {
+            return Err(Error::Forbidden {
                 subject: caller.principal.subject().to_owned(),
                 action: "(unknown)",
                 resource,
+                name: None,
                 org: caller.org.to_string(),
-            }),
+            });
+        };
+        let names: Vec<_> = segments.take(if resource == IAM { 2 } else { 1 }).collect();
+        // Of runs the name of the function is asked for, which their path does not have.
+        let whole = names.is_empty() || resource == RUNS || (resource == IAM && names.len() < 2);
+        if whole {
+            return self.authorizer.authorize(caller, action, resource);
         }
+        let name = names.join("/");
+        let object = Object { name: &name, tags: None };
+        self.authorizer.authorize_object(caller, action, resource, object)
     }
 
     /// Makes policies, organizations and keys hold as they are stored now, also for answers that
     /// are under way.
     pub async fn reload_access(&self) -> Result<()> {
-        self.authorizer.reload(&self.store).await.map_err(unread)?;
         self.authn.reload(&self.store).await.map_err(unread)?;
+        self.reload_policies().await
+    }
+
+    /// The same of policies, roles, groups and organizations alone.
+    pub async fn reload_policies(&self) -> Result<()> {
+        self.authorizer.reload(&self.store).await.map_err(unread)?;
         self.access.send_replace(());
         Ok(())
     }
 
-    /// Whether a caller of before is still who it was, and may still read a kind of resource.
+    /// Whether a caller of before is still who it was, and may still read some of a kind.
     pub(super) fn still_reads(&self, caller: &Caller, resource: &'static str) -> Result<()> {
         self.authn.confirm(caller)?;
-        self.authorizer.authorize(caller, Action::Get, resource)
+        self.authorizer.authorize_some(caller, Action::Get, resource).map(drop)
     }
 
-    /// Returns when a caller may read a kind of resource no longer, and why: its account or its
+    /// Returns when a caller may read nothing of a kind any longer, and why: its account or its
     /// rights are gone, or its token has expired.
     pub async fn revoked(&self, caller: &Caller, resource: &'static str) -> Error {
         let mut changed = self.access.subscribe();

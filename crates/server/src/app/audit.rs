@@ -42,6 +42,19 @@ impl Caller {
 }
 
 impl<'a> Act<'a> {
+    pub(super) fn caller(self) -> &'a Caller {
+        self.caller
+    }
+
+    /// The right to a thing that it asks for.
+    pub(super) fn right(self) -> Action {
+        match self.action {
+            "create" => Action::Create,
+            "delete" => Action::Delete,
+            _ => Action::Update,
+        }
+    }
+
     /// With a word on what the documents do not show.
     pub(super) fn saying(self, text: &'a str) -> Self {
         Self { text, ..self }

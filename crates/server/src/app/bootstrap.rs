@@ -2,10 +2,9 @@
 
 use std::net::IpAddr;
 
-use dispatch_model::Violation;
 use dispatch_model::audit::{Actor, Entry};
 use dispatch_model::organization::{DEFAULT_ORGANIZATION, Organization};
-use dispatch_model::{Name, OrgName};
+use dispatch_model::{Name, OrgName, Violation};
 
 use super::{App, Caller, Error, Result};
 use crate::authn::{check_public_key, one_time};

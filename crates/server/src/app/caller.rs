@@ -11,6 +11,8 @@ pub struct Caller {
     /// The organization the request is for.
     pub org: OrgName,
     pub principal: Principal,
+    /// What its identity provider says it is in; groups that are stored are found without it.
+    pub groups: Vec<String>,
     /// The address the request came from; none of the server's own.
     pub from: Option<IpAddr>,
     /// What it signed in with; absent for the user of this machine.

@@ -6,7 +6,6 @@ use dispatch_model::image::Image;
 use dispatch_model::{Kind, ResourceKind, Violation};
 
 use super::{App, Caller, Error, Result};
-use crate::authz::Action;
 use crate::content::bill::{self, Format, Known};
 
 impl App {
@@ -21,17 +20,15 @@ impl App {
         kind: ResourceKind,
         name: &str,
     ) -> Result<Known> {
-        self.authorizer.authorize(caller, Action::Get, kind.policy_resource())?;
-        let org = &caller.org;
         let (kind, digest) = match kind {
             ResourceKind::BaseImage => {
-                (BaseImage::KIND, self.find::<BaseImage>(org, name).await?.status.digest)
+                (BaseImage::KIND, self.get::<BaseImage>(caller, name).await?.status.digest)
             }
             ResourceKind::Image => {
-                (Image::KIND, self.find::<Image>(org, name).await?.status.digest)
+                (Image::KIND, self.get::<Image>(caller, name).await?.status.digest)
             }
             _ => {
-                let status = self.find::<Function>(org, name).await?.status;
+                let status = self.get::<Function>(caller, name).await?.status;
                 (Function::KIND, status.digest.or(status.image_digest))
             }
         };

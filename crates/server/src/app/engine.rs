@@ -13,7 +13,7 @@ use dispatch_wire::{FromModel as _, ToModel as _};
 use super::audit::Act;
 use super::resource::{check, check_same_name};
 use super::{App, Caller, Deletion, Error, Precondition, Result};
-use crate::authz::Action;
+use crate::authz::{Action, reaches};
 use crate::invoke::engine_maker::operators;
 
 /// The word of policies.
@@ -55,17 +55,21 @@ impl App {
     ) -> Result<Resource<Engine>> {
         self.authorizer.authorize_global(caller, Action::Create, RESOURCE)?;
         let (name, tags, spec) = (shape.name()?, shape.tags()?, shape.spec()?);
-        self.check_organizations(&spec.organizations, &[])?;
-        self.engine_maker.check(name.as_str(), &spec).await?;
-        let engine = Resource::new(operators(), name, tags, State::Initialized, spec);
+        let engine: Resource<Engine> =
+            Resource::new(operators(), name, tags, State::Initialized, spec);
+        self.may(caller, Action::Create, &engine)?;
+        self.check_organizations(&engine.spec.organizations, &[])?;
+        self.engine_maker.check(engine.meta.name.as_str(), &engine.spec).await?;
         Ok(self.shown(self.insert(caller, engine).await?))
     }
 
     pub async fn engine_get(&self, caller: &Caller, name: &str) -> Result<Resource<Engine>> {
-        self.authorizer.authorize(caller, Action::Get, RESOURCE)?;
+        self.authorizer.authorize_some(caller, Action::Get, RESOURCE)?;
         let engine = self.find::<Engine>(&operators(), name).await?;
         let missing = || Error::NotFound { kind: Engine::KIND, name: name.to_owned() };
-        self.seen_by(caller, engine).ok_or_else(missing)
+        let engine = self.seen_by(caller, engine).ok_or_else(missing)?;
+        self.may(caller, Action::Get, &engine)?;
+        Ok(engine)
     }
 
     pub async fn engine_list(
@@ -73,7 +77,7 @@ impl App {
         caller: &Caller,
         query: &ListQuery,
     ) -> Result<Page<Resource<Engine>>> {
-        self.authorizer.authorize(caller, Action::Get, RESOURCE)?;
+        let reach = self.authorizer.authorize_some(caller, Action::Get, RESOURCE)?;
         if self.operates(caller) {
             let mut page = self.store.list::<Engine>(&operators(), query).await?;
             page.items = page.items.into_iter().map(|engine| self.shown(engine)).collect();
@@ -85,7 +89,7 @@ impl App {
         let query = ListQuery { limit: None, ..query.clone() };
         let all = self.store.list::<Engine>(&operators(), &query).await?.items;
         let open = all.into_iter().filter_map(|engine| self.seen_by(caller, engine));
-        let mut items: Vec<_> = open.collect();
+        let mut items: Vec<_> = open.filter(|engine| reaches(&reach, engine)).collect();
         let mut continue_token = None;
         if let Some(limit) = limit.filter(|limit| items.len() > *limit) {
             items.truncate(limit);
@@ -161,6 +165,7 @@ impl App {
     ) -> Result<Resource<Engine>> {
         self.authorizer.authorize_global(caller, Action::Delete, RESOURCE)?;
         let engine = self.find::<Engine>(&operators(), name).await?;
+        self.may(caller, Action::Delete, &engine)?;
         check(how.precondition, &engine)?;
         if self.is_embedded(&engine) {
             let rule = format!(
@@ -195,7 +200,7 @@ impl App {
 
     /// The types of engines, by name.
     pub fn engine_type_list(&self, caller: &Caller) -> Result<Vec<wire::EngineType>> {
-        self.authorizer.authorize(caller, Action::Get, RESOURCE)?;
+        self.authorizer.authorize_some(caller, Action::Get, RESOURCE)?;
         let own = self.engine_maker.embedded.iter().map(|own| wire::EngineType {
             name: own.name.clone(),
             about: own.about.to_owned(),
@@ -273,7 +278,7 @@ impl App {
 
     /// Whether the caller sees all of all engines.
     pub fn operates(&self, caller: &Caller) -> bool {
-        self.authorizer.authorize_global(caller, Action::Get, RESOURCE).is_ok()
+        self.authorizer.everywhere(caller, Action::Get, RESOURCE)
     }
 
     fn is_embedded(&self, engine: &Resource<Engine>) -> bool {

@@ -1,7 +1,10 @@
 //! The one error of use cases: few kinds, a documented code, one text for the caller and one for
 //! the log.
 
+use dispatch_model::quota::{Exceeded, Limit};
 use dispatch_model::{Name, ResourceKind, Violation, code};
+
+use super::quota;
 
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -13,8 +16,18 @@ pub enum Error {
     /// No or bad credentials.
     #[error("{message}")]
     Unauthenticated { message: String },
-    #[error("{subject} may not {action} {resource} in organization {org}")]
-    Forbidden { subject: String, action: &'static str, resource: &'static str, org: String },
+    #[error("{subject} may not {action} {} in organization {org}", thing(resource, name.as_deref()))]
+    Forbidden {
+        subject: String,
+        action: &'static str,
+        resource: &'static str,
+        /// Of one thing, as policies call it.
+        name: Option<String>,
+        org: String,
+    },
+    /// A change of who may do what would give what its author does not have.
+    #[error("{subject} may not do this: {lacking}")]
+    Beyond { subject: String, lacking: String },
     #[error("{} {name} not found", kind.words())]
     NotFound { kind: ResourceKind, name: String },
     #[error("run {0} not found")]
@@ -32,8 +45,14 @@ pub enum Error {
     InUse { kind: ResourceKind, name: Name, users: String },
     #[error("{what} is larger than {limit} bytes ({setting})")]
     TooLarge { what: &'static str, limit: u64, setting: &'static str },
+    /// The organization may have no more, or not now.
+    #[error("{}", quota::words(.0))]
+    Quota(Exceeded),
     #[error("{0}")]
     Busy(String),
+    /// It does not fit what is going on, or how the server is set up.
+    #[error("{message}")]
+    Conflict { code: &'static str, message: String },
     /// What is asked for cannot be had now; the code says what is missing.
     #[error("{message}")]
     Unavailable { code: &'static str, message: String },
@@ -42,13 +61,21 @@ pub enum Error {
     Internal(#[source] anyhow::Error),
 }
 
+/// `function checkout`; without a name the kind.
+fn thing(resource: &str, name: Option<&str>) -> String {
+    match name {
+        Some(name) => format!("{resource} {name}"),
+        None => resource.to_owned(),
+    }
+}
+
 impl Error {
     /// The documented code.
     pub fn code(&self) -> &'static str {
         match self {
             Error::Invalid(_) => code::API001,
             Error::Unauthenticated { .. } => code::IAM001,
-            Error::Forbidden { .. } => code::IAM002,
+            Error::Forbidden { .. } | Error::Beyond { .. } => code::IAM002,
             Error::NotFound { .. } | Error::RunNotFound(_) | Error::NoEngineType { .. } => {
                 code::API002
             }
@@ -57,14 +84,28 @@ impl Error {
             Error::Stale { .. } => code::API004,
             Error::InUse { .. } => code::API005,
             Error::TooLarge { .. } => code::API006,
+            Error::Quota(exceeded) => match exceeded.limit {
+                Limit::Functions | Limit::Routes | Limit::StorageBytes => code::QUOTA001,
+                Limit::ConcurrentRuns | Limit::RunsPerSecond => code::QUOTA002,
+                Limit::MemorySecondsPerDay => code::QUOTA003,
+            },
             Error::Busy(_) => code::API008,
-            Error::Unavailable { code, .. } => code,
+            Error::Conflict { code, .. } | Error::Unavailable { code, .. } => code,
             Error::Internal(_) => code::API009,
         }
     }
 
     pub fn unavailable(code: &'static str, message: impl Into<String>) -> Self {
         Error::Unavailable { code, message: message.into() }
+    }
+
+    /// Seconds after which the same may go better, when that can be said.
+    pub fn retry_after_s(&self) -> Option<u64> {
+        match self {
+            Error::Quota(exceeded) => Some(quota::retry_after_s(exceeded)),
+            Error::Busy(_) | Error::Unavailable { .. } => Some(1),
+            _ => None,
+        }
     }
 
     pub fn internal(error: impl Into<anyhow::Error>) -> Self {
@@ -84,6 +125,7 @@ impl From<dispatch_store::Error> for Error {
     fn from(error: dispatch_store::Error) -> Self {
         match error {
             dispatch_store::Error::Invalid(violation) => Error::Invalid(violation),
+            dispatch_store::Error::Quota(exceeded) => Error::Quota(exceeded),
             dispatch_store::Error::Unavailable(_) | dispatch_store::Error::Full => {
                 Error::unavailable(code::API010, error.to_string())
             }

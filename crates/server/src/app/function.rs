@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use dispatch_model::function::{Function, FunctionSpec, SourceRef};
-use dispatch_model::{ListQuery, Page, Resource, State, Violation};
+use dispatch_model::{Kind as _, ListQuery, Page, Resource, State, Violation};
 use dispatch_wire::{self as wire, ToModel};
 use sha2::{Digest, Sha256};
 
@@ -12,7 +12,6 @@ use super::{App, Caller, Deletion, Error, Precondition, Result};
 use crate::authz::Action;
 use crate::invoke::Schema;
 
-const RESOURCE: &str = "function";
 /// The setting that bounds a source.
 pub const SOURCE_SETTING: &str = "limits.max_source_bytes";
 /// Sources up to this size are decoded where the request is handled.
@@ -24,13 +23,12 @@ impl App {
         caller: &Caller,
         mut shape: wire::Function,
     ) -> Result<Resource<Function>> {
-        self.authorizer.authorize(caller, Action::Create, RESOURCE)?;
-        let (name, tags, mut spec) = (shape.name()?, shape.tags()?, checked_spec(&shape)?);
-        spec.source = self.keep_source(shape.source.take()).await?;
-        if spec.source.is_none() {
-            return Err(no_source(&spec).into());
+        let mut function = self.admitted(caller, &shape, State::Initialized)?;
+        check_schemas(&function.spec)?;
+        function.spec.source = self.keep_source(shape.source.take()).await?;
+        if function.spec.source.is_none() {
+            return Err(no_source(&function.spec).into());
         }
-        let function = Resource::new(caller.org.clone(), name, tags, State::Initialized, spec);
         self.insert(caller, function).await
     }
 
@@ -55,11 +53,12 @@ impl App {
         mut shape: wire::Function,
         precondition: Precondition,
     ) -> Result<Resource<Function>> {
-        self.authorizer.authorize(caller, Action::Update, RESOURCE)?;
+        self.authorizer.authorize_some(caller, Action::Update, Function::KIND.policy_resource())?;
         check_same_name(&shape.name, name)?;
-        let (tags, spec) = (shape.tags()?, checked_spec(&shape)?);
-        // Nothing is stored for a function that is not there.
-        self.find::<Function>(&caller.org, name).await?;
+        let (tags, spec) = (shape.tags()?, shape.spec()?);
+        check_schemas(&spec)?;
+        // Nothing is stored for a function that is not there, or another's.
+        self.found::<Function>(caller, Action::Update, name).await?;
         let source = self.keep_source(shape.source.take()).await?;
         let edit = |function: &mut Resource<Function>| {
             let mut spec = spec.clone();
@@ -101,15 +100,14 @@ impl App {
     }
 }
 
-/// The spec with its schemas compiled once, so that nothing that cannot work is stored.
-fn checked_spec(shape: &wire::Function) -> Result<FunctionSpec> {
-    let spec = shape.spec()?;
+/// Compiles the schemas once, so that nothing that cannot work is stored.
+fn check_schemas(spec: &FunctionSpec) -> Result<()> {
     for (field, schema) in [("schema.in", &spec.schema_in), ("schema.out", &spec.schema_out)] {
         if let Some(schema) = schema {
             Schema::compile(field, schema)?;
         }
     }
-    Ok(spec)
+    Ok(())
 }
 
 /// `sha256:<hex>` and the bytes of a source.

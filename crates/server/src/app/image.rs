@@ -18,7 +18,7 @@ impl App {
         caller: &Caller,
         shape: wire::Image,
     ) -> Result<Resource<Image>> {
-        self.authorizer.authorize(caller, Action::Create, RESOURCE)?;
+        self.authorizer.authorize_some(caller, Action::Create, RESOURCE)?;
         self.check_base_image(caller, &shape).await?;
         self.create(caller, &shape).await
     }
@@ -42,7 +42,7 @@ impl App {
         shape: wire::Image,
         precondition: Precondition,
     ) -> Result<Resource<Image>> {
-        self.authorizer.authorize(caller, Action::Update, RESOURCE)?;
+        self.authorizer.authorize_some(caller, Action::Update, RESOURCE)?;
         check_same_name(&shape.name, name)?;
         self.check_base_image(caller, &shape).await?;
         self.replace(caller, name, &shape, precondition).await
@@ -51,7 +51,7 @@ impl App {
     /// Has an image built again with the packages that mirrors have now, instead of those that
     /// were found first.
     pub async fn image_rebuild(&self, caller: &Caller, name: &str) -> Result<Resource<Image>> {
-        self.authorizer.authorize(caller, Action::Update, RESOURCE)?;
+        self.authorizer.authorize_some(caller, Action::Update, RESOURCE)?;
         let edit = |image: &mut Resource<Image>| {
             image.meta.state = State::Updating;
             image.status.refreshed_ms = Some(now_ms());

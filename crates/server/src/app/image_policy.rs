@@ -16,11 +16,9 @@ impl App {
         caller: &Caller,
         shape: wire::ImagePolicy,
     ) -> Result<Resource<ImagePolicy>> {
-        let resource = ImagePolicy::KIND.policy_resource();
-        self.authorizer.authorize(caller, Action::Create, resource)?;
-        let (name, tags, spec) = (shape.name()?, shape.tags()?, shape.spec()?);
-        check_keys(&spec)?;
-        self.insert(caller, Resource::new(caller.org.clone(), name, tags, State::Ready, spec)).await
+        let policy = self.admitted(caller, &shape, State::Ready)?;
+        check_keys(&policy.spec)?;
+        self.insert(caller, policy).await
     }
 
     pub async fn image_policy_get(
@@ -47,7 +45,7 @@ impl App {
         precondition: Precondition,
     ) -> Result<Resource<ImagePolicy>> {
         let resource = ImagePolicy::KIND.policy_resource();
-        self.authorizer.authorize(caller, Action::Update, resource)?;
+        self.authorizer.authorize_some(caller, Action::Update, resource)?;
         check_same_name(&shape.name, name)?;
         let (tags, spec) = (shape.tags()?, shape.spec()?);
         check_keys(&spec)?;
@@ -66,9 +64,7 @@ impl App {
         name: &str,
         how: Deletion,
     ) -> Result<Resource<ImagePolicy>> {
-        let resource = ImagePolicy::KIND.policy_resource();
-        self.authorizer.authorize(caller, Action::Delete, resource)?;
-        let policy = self.find::<ImagePolicy>(&caller.org, name).await?;
+        let policy = self.found::<ImagePolicy>(caller, Action::Delete, name).await?;
         check(how.precondition, &policy)?;
         self.remove(caller.act("delete"), &policy).await?;
         self.store.violation_forget(&caller.org, &policy.meta.id.to_string()).await?;

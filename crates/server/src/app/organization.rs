@@ -1,5 +1,6 @@
 //! Use cases of organizations. Who has no rights in an organization does not learn of it.
 
+use dispatch_model::engine::Engine;
 use dispatch_model::organization::Organization;
 use dispatch_model::{Kind as _, ListQuery, Name, OrgName, Page, Resource, State};
 use dispatch_wire as wire;
@@ -7,7 +8,7 @@ use dispatch_wire::ToModel as _;
 
 use super::resource::{check, check_same_name};
 use super::{App, Caller, Deletion, Error, Precondition, Result};
-use crate::authz::{Action, IAM};
+use crate::authz::{Action, IAM, reaches};
 
 impl App {
     pub async fn organization_create(
@@ -16,7 +17,8 @@ impl App {
         shape: wire::Organization,
     ) -> Result<Resource<Organization>> {
         self.authorizer.authorize_global(caller, Action::Create, IAM)?;
-        let (name, tags, spec) = (shape.name()?, shape.tags()?, shape.spec()?);
+        let (name, tags, mut spec) = (shape.name()?, shape.tags()?, shape.spec()?);
+        spec.quota = spec.quota.or(&self.quotas);
         let org = OrgName::new(name.as_str())?;
         let made = self.insert(caller, Resource::new(org, name, tags, State::Ready, spec)).await?;
         self.reload_access().await?;
@@ -28,11 +30,12 @@ impl App {
         caller: &Caller,
         name: &str,
     ) -> Result<Resource<Organization>> {
-        self.authorizer.authorize(caller, Action::Get, Organization::KIND.policy_resource())?;
+        self.authorizer.authorize_some(caller, Action::Get, IAM)?;
         let (org, found) = self.organization(name).await?;
         if !self.authorizer.sees_organization(caller, &org) {
             return Err(missing(name));
         }
+        self.may(caller, Action::Get, &found)?;
         Ok(found)
     }
 
@@ -42,9 +45,11 @@ impl App {
         caller: &Caller,
         query: &ListQuery,
     ) -> Result<Page<Resource<Organization>>> {
-        self.authorizer.authorize(caller, Action::Get, Organization::KIND.policy_resource())?;
+        let reach = self.authorizer.authorize_some(caller, Action::Get, IAM)?;
         let mut page = self.store.list_all::<Organization>(query).await?;
-        page.items.retain(|found| self.authorizer.sees_organization(caller, &found.meta.org));
+        page.items.retain(|found| {
+            self.authorizer.sees_organization(caller, &found.meta.org) && reaches(&reach, found)
+        });
         Ok(page)
     }
 
@@ -67,8 +72,8 @@ impl App {
         self.change(caller.act("update"), &org, name, precondition, edit).await
     }
 
-    /// Only an empty organization can be deleted: what it holds would be out of reach. Runs that
-    /// functions left behind go with it.
+    /// Without `all` only an empty organization can be deleted: what it holds would be out of
+    /// reach. Runs that functions left behind go with it.
     pub async fn organization_delete(
         &self,
         caller: &Caller,
@@ -77,7 +82,16 @@ impl App {
     ) -> Result<Resource<Organization>> {
         self.authorizer.authorize_global(caller, Action::Delete, IAM)?;
         let (_, found) = self.organization(name).await?;
+        self.may(caller, Action::Delete, &found)?;
         check(how.precondition, &found)?;
+        if found.meta.state == State::Deleting {
+            // Whoever marked it may have come no further.
+            self.shut_out(&found.meta.org).await?;
+            return Ok(found);
+        }
+        if how.all {
+            return self.organization_close(caller, &found, how).await;
+        }
         let told = self.told(caller.act("delete"), Some(&found), None);
         let removed = self.store.audited(&told).organization_remove(&found).await;
         let left = removed.map_err(|error| {
@@ -95,6 +109,41 @@ impl App {
         let left = left.iter().map(|(kind, count)| format!("{count} × {}", kind.words()));
         let users = left.collect::<Vec<_>>().join(", ");
         Err(Error::InUse { kind: Organization::KIND, name: found.meta.name, users })
+    }
+
+    /// Marks an organization for deletion with all that is in it, which a controller does. Nothing
+    /// can be made in it from now on, nobody of it is let in, and nothing of it runs.
+    async fn organization_close(
+        &self,
+        caller: &Caller,
+        found: &Resource<Organization>,
+        how: Deletion,
+    ) -> Result<Resource<Organization>> {
+        let (org, name) = (&found.meta.org, found.meta.name.clone());
+        let engines = self.store.list::<Engine>(org, &ListQuery::default()).await?.items;
+        if !engines.is_empty() {
+            let names: Vec<_> = engines.iter().map(|e| e.meta.name.to_string()).collect();
+            let users = format!(
+                "the installation itself: its engines ({}) lie there, with the secrets they use",
+                names.join(", ")
+            );
+            return Err(Error::InUse { kind: Organization::KIND, name, users });
+        }
+        let mark = |found: &mut Resource<Organization>| {
+            found.meta.state = State::Deleting;
+            found.meta.reason = Vec::new();
+            Ok(())
+        };
+        let act = caller.act("delete").saying("with all that is in it");
+        let marked = self.change(act, org, name.as_str(), how.precondition, mark).await?;
+        self.shut_out(org).await?;
+        Ok(marked)
+    }
+
+    async fn shut_out(&self, org: &OrgName) -> Result<()> {
+        self.reload_access().await?;
+        self.invoker.close(org);
+        Ok(())
     }
 
     /// An organization's row lies in the organization of its name.

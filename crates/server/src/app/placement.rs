@@ -4,7 +4,6 @@ use dispatch_placement::{Explained, Role};
 use dispatch_wire as wire;
 
 use super::{App, Caller, Result};
-use crate::authz::Action;
 use dispatch_model::function::Function;
 
 impl App {
@@ -14,8 +13,7 @@ impl App {
         caller: &Caller,
         name: &str,
     ) -> Result<wire::PlacementReport> {
-        self.authorizer.authorize(caller, Action::Get, "function")?;
-        let function = self.find::<Function>(&caller.org, name).await?;
+        let function = self.get::<Function>(caller, name).await?;
         let explained = self.invoker.explain(&caller.org, &function.meta.name).await?;
         let versions = explained.versions.into_iter().map(|(version, percent, engines)| {
             let engines = engines.into_iter().map(engine).collect();

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::audit::Act;
 use super::{App, Caller, Error, Result};
-use crate::authz::Action;
+use crate::authz::{Action, reaches};
 
 /// How often a change is tried again when somebody else changed the resource in between.
 const ATTEMPTS: u32 = 16;
@@ -38,6 +38,8 @@ pub struct Deletion {
     pub keep_runs: bool,
     /// Forget an engine that is gone for good, with what is on it.
     pub force: bool,
+    /// Delete an organization with all that is in it.
+    pub all: bool,
 }
 
 impl App {
@@ -47,15 +49,26 @@ impl App {
         caller: &Caller,
         shape: &S,
     ) -> Result<Resource<S::Kind>> {
-        let kind = <S::Kind as Kind>::KIND;
-        self.authorizer.authorize(caller, Action::Create, kind.policy_resource())?;
-        let (name, tags, spec) = (shape.name()?, shape.tags()?, shape.spec()?);
-        let state = match kind {
+        let state = match <S::Kind as Kind>::KIND {
             // As v1 shows them from the first.
             ResourceKind::Api | ResourceKind::Application => State::Creating,
             _ => State::Initialized,
         };
-        self.insert(caller, Resource::new(caller.org.clone(), name, tags, state, spec)).await
+        self.insert(caller, self.admitted(caller, shape, state)?).await
+    }
+
+    /// What a shape asks for, if the caller may make it.
+    pub(super) fn admitted<S: ToModel>(
+        &self,
+        caller: &Caller,
+        shape: &S,
+        state: State,
+    ) -> Result<Resource<S::Kind>> {
+        let kind = <S::Kind as Kind>::KIND;
+        self.authorizer.authorize_some(caller, Action::Create, kind.policy_resource())?;
+        let (name, tags) = (shape.name()?, shape.tags()?);
+        self.authorizer.authorize_one(caller, Action::Create, kind, name.as_str(), &tags)?;
+        Ok(Resource::new(caller.org.clone(), name, tags, state, shape.spec()?))
     }
 
     /// Replaces a resource that is all in its shape.
@@ -67,7 +80,7 @@ impl App {
         precondition: Precondition,
     ) -> Result<Resource<S::Kind>> {
         let kind = <S::Kind as Kind>::KIND;
-        self.authorizer.authorize(caller, Action::Update, kind.policy_resource())?;
+        self.authorizer.authorize_some(caller, Action::Update, kind.policy_resource())?;
         let (tags, spec) = (shape.tags()?, shape.spec()?);
         let edit = |resource: &mut Resource<S::Kind>| {
             resource.meta.tags = tags.clone();
@@ -110,7 +123,7 @@ impl App {
                     let (kind, name) = (ResourceKind::Organization, org.to_string());
                     return Err(Error::NotFound { kind, name });
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(self.refused(error)),
             }
             let there = self.store.by_name::<K>(org, name).await?;
             let stays = there.is_some_and(|r| r.meta.state != State::Deleting);
@@ -122,8 +135,31 @@ impl App {
     }
 
     pub(super) async fn get<K: Kind>(&self, caller: &Caller, name: &str) -> Result<Resource<K>> {
-        self.authorizer.authorize(caller, Action::Get, K::KIND.policy_resource())?;
-        self.find(&caller.org, name).await
+        self.found(caller, Action::Get, name).await
+    }
+
+    /// One resource of the caller's organization, if it may do that with it.
+    pub(super) async fn found<K: Kind>(
+        &self,
+        caller: &Caller,
+        action: Action,
+        name: &str,
+    ) -> Result<Resource<K>> {
+        self.authorizer.authorize_some(caller, action, K::KIND.policy_resource())?;
+        let resource = self.find::<K>(&caller.org, name).await?;
+        self.may(caller, action, &resource)?;
+        Ok(resource)
+    }
+
+    /// Whether the caller may do that with a thing as it is.
+    pub(super) fn may<K: Kind>(
+        &self,
+        caller: &Caller,
+        action: Action,
+        resource: &Resource<K>,
+    ) -> Result<()> {
+        let (name, tags) = (resource.meta.name.as_str(), &resource.meta.tags);
+        self.authorizer.authorize_one(caller, action, K::KIND, name, tags)
     }
 
     /// One resource of an organization. A name no resource can have is not there either.
@@ -133,17 +169,22 @@ impl App {
         self.store.by_name::<K>(org, &checked).await?.ok_or_else(missing)
     }
 
+    /// Those the caller may read. A page may hold fewer than its limit.
     pub(super) async fn list<K: Kind>(
         &self,
         caller: &Caller,
         query: &ListQuery,
     ) -> Result<Page<Resource<K>>> {
-        self.authorizer.authorize(caller, Action::Get, K::KIND.policy_resource())?;
-        Ok(self.store.list::<K>(&caller.org, query).await?)
+        let resource = K::KIND.policy_resource();
+        let reach = self.authorizer.authorize_some(caller, Action::Get, resource)?;
+        let mut page = self.store.list::<K>(&caller.org, query).await?;
+        page.items.retain(|item| reaches(&reach, item));
+        Ok(page)
     }
 
     /// Changes a resource: reads it, lets `edit` change it, and stores it if nobody was faster;
-    /// then it begins anew, unless the caller named the revision it saw.
+    /// then it begins anew, unless the caller named the revision it saw. It must be one that the
+    /// caller may change, both as it is and as it will be.
     pub(super) async fn change<K: Kind>(
         &self,
         act: Act<'_>,
@@ -157,21 +198,40 @@ impl App {
             if resource.meta.state == State::Deleting {
                 return Err(Error::NotFound { kind: K::KIND, name: name.to_owned() });
             }
+            self.may(act.caller(), act.right(), &resource)?;
             check(precondition, &resource)?;
             let before = resource.clone();
             edit(&mut resource)?;
+            if resource.meta.tags != before.meta.tags {
+                self.may(act.caller(), act.right(), &resource)?;
+            }
             let told = self.told(act, Some(&before), Some(&resource));
-            match self.store.audited(&told).update(&mut resource).await {
+            let audited = self.store.audited(&told);
+            let stored = match K::KIND {
+                ResourceKind::Organization | ResourceKind::Engine => {
+                    audited.update(&mut resource).await
+                }
+                _ => audited.update_in_organization(&mut resource).await,
+            };
+            match stored {
                 Ok(()) => return Ok(resource),
                 Err(dispatch_store::Error::Stale { .. }) => {}
                 Err(dispatch_store::Error::Missing) => {
                     return Err(Error::NotFound { kind: K::KIND, name: name.to_owned() });
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(self.refused(error)),
             }
         }
         let text = format!("{} {name} changes too often to be changed", K::KIND.words());
         Err(Error::Busy(text))
+    }
+
+    /// An error of the store; what a quota refused is counted.
+    fn refused(&self, error: dispatch_store::Error) -> Error {
+        if let dispatch_store::Error::Quota(exceeded) = &error {
+            self.invoker.metrics().refused(exceeded.limit);
+        }
+        error.into()
     }
 
     /// Marks a resource for deletion; a controller does the rest. Its `reason` names the users it
@@ -183,8 +243,7 @@ impl App {
         how: Deletion,
         mut edit: impl FnMut(&mut Resource<K>),
     ) -> Result<Resource<K>> {
-        self.authorizer.authorize(caller, Action::Delete, K::KIND.policy_resource())?;
-        let resource = self.find::<K>(&caller.org, name).await?;
+        let resource = self.found::<K>(caller, Action::Delete, name).await?;
         check(how.precondition, &resource)?;
         if resource.meta.state == State::Deleting {
             return Ok(resource);

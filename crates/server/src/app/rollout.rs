@@ -65,9 +65,9 @@ impl App {
         asked: wire::Rollout,
         precondition: Precondition,
     ) -> Result<Resource<Function>> {
-        self.authorizer.authorize(caller, Action::Update, RESOURCE)?;
+        self.authorizer.authorize_some(caller, Action::Update, RESOURCE)?;
         if let Some(version) = asked.version {
-            let function = self.find::<Function>(&caller.org, name).await?;
+            let function = self.found::<Function>(caller, Action::Update, name).await?;
             self.version(&function, version).await?;
         }
         self.steer(caller.act("rollout"), &caller.org, name, precondition, |status, document| {
@@ -83,7 +83,7 @@ impl App {
         name: &str,
         precondition: Precondition,
     ) -> Result<Resource<Function>> {
-        self.authorizer.authorize(caller, Action::Update, RESOURCE)?;
+        self.authorizer.authorize_some(caller, Action::Update, RESOURCE)?;
         self.steer(caller.act("promote"), &caller.org, name, precondition, |status, document| {
             match status.rollout.promote(document, status.latest) {
                 true => Ok(()),
@@ -100,7 +100,7 @@ impl App {
         name: &str,
         precondition: Precondition,
     ) -> Result<Resource<Function>> {
-        self.authorizer.authorize(caller, Action::Update, RESOURCE)?;
+        self.authorizer.authorize_some(caller, Action::Update, RESOURCE)?;
         self.steer(caller.act("undo"), &caller.org, name, precondition, |status, document| {
             let serving = status.serving.as_ref().map(|serving| serving.version);
             let (previous, latest) = (status.previous, status.latest);

@@ -35,8 +35,9 @@ impl App {
         function: Option<&str>,
         idempotency_key: Option<String>,
     ) -> Result<Run> {
-        self.authorizer.authorize(caller, Action::Create, RESOURCE)?;
+        let reach = self.authorizer.authorize_some(caller, Action::Create, RESOURCE)?;
         let request = request(caller, shape, function, idempotency_key)?;
+        self.may_run(caller, &reach, Action::Create, &request.function).await?;
         match request.blocking {
             true => self.invoker.run(request).await,
             false => self.invoker.accept(request).await,
@@ -44,8 +45,10 @@ impl App {
     }
 
     pub async fn run_get(&self, caller: &Caller, id: &str) -> Result<Run> {
-        self.authorizer.authorize(caller, Action::Get, RESOURCE)?;
-        self.run_find(&caller.org, id).await
+        let reach = self.authorizer.authorize_some(caller, Action::Get, RESOURCE)?;
+        let run = self.run_find(&caller.org, id).await?;
+        self.may_run(caller, &reach, Action::Get, &run.function_name).await?;
+        Ok(run)
     }
 
     async fn run_find(&self, org: &OrgName, id: &str) -> Result<Run> {
@@ -66,17 +69,21 @@ impl App {
     pub async fn run_wait(&self, caller: &Caller, id: &str) -> Result<Run> {
         let run = self.run_get(caller, id).await?;
         let ended = self.invoker.wait_for(run, Duration::from_millis(MAX_TIMEOUT_MS)).await?;
-        self.still_reads(caller, RESOURCE)?;
+        self.authn.confirm(caller)?;
+        let reach = self.authorizer.authorize_some(caller, Action::Get, RESOURCE)?;
+        self.may_run(caller, &reach, Action::Get, &ended.function_name).await?;
         Ok(ended)
     }
 
-    /// Runs, the newest first unless asked otherwise.
+    /// Runs, the newest first unless asked otherwise: those of functions whose runs the caller may
+    /// read. A page may hold fewer than its limit.
     pub async fn run_list(&self, caller: &Caller, query: &ListQuery) -> Result<Page<Run>> {
-        self.authorizer.authorize(caller, Action::Get, RESOURCE)?;
+        let reach = self.authorizer.authorize_some(caller, Action::Get, RESOURCE)?;
         let query = run_query(query, false)?;
         self.settle().await;
         let mut page = self.store.run_list(&caller.org, &query).await?;
         page.items.iter_mut().for_each(|run| self.invoker.overlay(run));
+        self.keep_seen(&caller.org, &reach, &mut page.items).await?;
         Ok(page)
     }
 
@@ -87,38 +94,44 @@ impl App {
         caller: &Caller,
         query: &ListQuery,
     ) -> Result<impl Stream<Item = Run> + Send + use<>> {
-        self.authorizer.authorize(caller, Action::Get, RESOURCE)?;
+        let reach = self.authorizer.authorize_some(caller, Action::Get, RESOURCE)?;
         let query = RunQuery { oldest_first: true, ..run_query(query, false)? };
         // Listening begins first: a run between the two is shown twice rather than never.
         let news = self.invoker.follow();
-        let past = match query.since_us {
+        let mut past = match query.since_us {
             Some(_) => self.store.run_list(&caller.org, &query).await?.items,
             None => Vec::new(),
         };
+        self.keep_seen(&caller.org, &reach, &mut past).await?;
         let org = caller.org.clone();
         let wanted = move |run: &Run| run.org == org && fits(&query, run);
+        let sight = self.sight_of_runs(caller);
         // What a follower that is too slow misses is in the list.
         let news = BroadcastStream::new(news).filter_map(move |run| {
             let run = run.ok().filter(|run| wanted(run));
-            futures::future::ready(run.map(|run| (*run).clone()))
+            let sight = sight.clone();
+            async move {
+                let run = run?;
+                sight.sees(&run).await.then(|| (*run).clone())
+            }
         });
         Ok(futures::stream::iter(past).chain(news))
     }
 
     pub async fn dead_letter_list(&self, caller: &Caller, query: &ListQuery) -> Result<Page<Run>> {
-        self.authorizer.authorize(caller, Action::Get, RESOURCE)?;
-        Ok(self.store.run_list(&caller.org, &run_query(query, true)?).await?)
+        let reach = self.authorizer.authorize_some(caller, Action::Get, RESOURCE)?;
+        let mut page = self.store.run_list(&caller.org, &run_query(query, true)?).await?;
+        self.keep_seen(&caller.org, &reach, &mut page.items).await?;
+        Ok(page)
     }
 
     pub async fn dead_letter_get(&self, caller: &Caller, id: &str) -> Result<Run> {
-        self.authorizer.authorize(caller, Action::Get, RESOURCE)?;
-        self.dead_letter(&caller.org, id).await
+        self.dead_letter(caller, Action::Get, id).await
     }
 
     /// Takes a run off the dead letters. Its record stays among the runs.
     pub async fn dead_letter_delete(&self, caller: &Caller, id: &str) -> Result<Run> {
-        self.authorizer.authorize(caller, Action::Delete, RESOURCE)?;
-        let run = self.dead_letter(&caller.org, id).await?;
+        let run = self.dead_letter(caller, Action::Delete, id).await?;
         self.dead_letter_settle(caller.act("delete"), &run.org, run.id).await?;
         Ok(run)
     }
@@ -126,8 +139,7 @@ impl App {
     /// Queues a new run like the dead one, which then is a dead letter no more. Repeating it while
     /// the first answer was lost makes no second run.
     pub async fn dead_letter_replay(&self, caller: &Caller, id: &str) -> Result<Run> {
-        self.authorizer.authorize(caller, Action::Create, RESOURCE)?;
-        let dead = self.dead_letter(&caller.org, id).await?;
+        let dead = self.dead_letter(caller, Action::Create, id).await?;
         let request = RunRequest {
             qualifier: dead.qualifier.as_deref().map(Qualifier::parse).transpose()?,
             blocking: false,
@@ -151,14 +163,17 @@ impl App {
         Ok(())
     }
 
-    async fn dead_letter(&self, org: &OrgName, id: &str) -> Result<Run> {
+    async fn dead_letter(&self, caller: &Caller, action: Action, id: &str) -> Result<Run> {
+        let reach = self.authorizer.authorize_some(caller, action, RESOURCE)?;
         let missing = || Error::RunNotFound(id.to_owned());
         let uuid = Uuid::try_parse(id).map_err(|_| missing())?;
-        self.store.dead_letter_get(org, uuid).await?.ok_or_else(missing)
+        let dead = self.store.dead_letter_get(&caller.org, uuid).await?.ok_or_else(missing)?;
+        self.may_run(caller, &reach, action, &dead.function_name).await?;
+        Ok(dead)
     }
 
     /// Lets runs that have just ended reach the store; a store that takes long is not waited for.
-    async fn settle(&self) {
+    pub(super) async fn settle(&self) {
         let flushed = tokio::time::timeout(SETTLE, self.store.flush()).await;
         if let Ok(Err(error)) = flushed {
             tracing::warn!(%error, "runs cannot be written");

@@ -1,14 +1,16 @@
-//! Use cases of service accounts.
+//! Use cases of service accounts. Whoever holds an account's key is the account, so keys are given
+//! only by those who have its rights themselves.
 
+use dispatch_access::Change;
 use dispatch_model::service_account::ServiceAccount;
-use dispatch_model::{Kind as _, ListQuery, Page, Resource, State, Violation};
+use dispatch_model::{ListQuery, Page, Resource, State, Violation};
 use dispatch_wire as wire;
 use dispatch_wire::ToModel as _;
 
 use super::resource::{check, check_same_name};
 use super::{App, Caller, Deletion, Precondition, Result};
 use crate::authn;
-use crate::authz::Action;
+use crate::authz::{Action, IAM};
 
 impl App {
     pub async fn service_account_create(
@@ -16,10 +18,10 @@ impl App {
         caller: &Caller,
         shape: wire::ServiceAccount,
     ) -> Result<Resource<ServiceAccount>> {
-        self.may_change_account(caller, Action::Create)?;
-        let (name, tags, spec) = (shape.name()?, shape.tags()?, shape.spec()?);
-        check_key(&spec.public_key)?;
-        let account = Resource::new(caller.org.clone(), name, tags, State::Ready, spec);
+        let account = self.admitted(caller, &shape, State::Ready)?;
+        check_key(&account.spec.public_key)?;
+        let change = Change::Account { name: account.meta.name.as_str() };
+        self.authorizer.authorize_grant(caller, change)?;
         let account = self.insert(caller, account).await?;
         self.reload_access().await?;
         Ok(account)
@@ -48,11 +50,14 @@ impl App {
         shape: wire::ServiceAccount,
         precondition: Precondition,
     ) -> Result<Resource<ServiceAccount>> {
-        self.may_change_account(caller, Action::Update)?;
+        self.authorizer.authorize_some(caller, Action::Update, IAM)?;
         check_same_name(&shape.name, name)?;
         let (tags, spec) = (shape.tags()?, shape.spec()?);
         check_key(&spec.public_key)?;
         let edit = |account: &mut Resource<ServiceAccount>| {
+            if account.spec.public_key != spec.public_key {
+                self.authorizer.authorize_grant(caller, Change::Account { name })?;
+            }
             account.meta.tags = tags.clone();
             account.spec = spec.clone();
             Ok(())
@@ -69,16 +74,11 @@ impl App {
         name: &str,
         how: Deletion,
     ) -> Result<Resource<ServiceAccount>> {
-        self.may_change_account(caller, Action::Delete)?;
-        let account = self.find::<ServiceAccount>(&caller.org, name).await?;
+        let account = self.found::<ServiceAccount>(caller, Action::Delete, name).await?;
         check(how.precondition, &account)?;
         self.remove(caller.act("delete"), &account).await?;
         self.reload_access().await?;
         Ok(account)
-    }
-
-    fn may_change_account(&self, caller: &Caller, action: Action) -> Result<()> {
-        self.authorizer.authorize(caller, action, ServiceAccount::KIND.policy_resource())
     }
 }
 

@@ -1,7 +1,9 @@
 //! Watching a list: what is there, then what changes. Nobody pays for it but the watcher.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
+use dispatch_access::Reach;
 use dispatch_model::{Kind, ListQuery, Name, OrgName, Resource};
 use dispatch_store::{Change, Store};
 use futures::Stream;
@@ -9,7 +11,7 @@ use uuid::Uuid;
 
 use super::feed::Feed;
 use super::{App, Caller, Result};
-use crate::authz::Action;
+use crate::authz::{Action, Authorizer, reaches};
 
 /// Something that happened to a list.
 #[derive(Debug, Clone)]
@@ -32,6 +34,7 @@ struct Watch<K: Kind> {
     org: OrgName,
     query: ListQuery,
     feed: Feed,
+    sight: Sight,
     /// What the watcher knows of, by name.
     known: HashMap<Name, Uuid>,
     /// Whether `known` is all the watcher knows: not when it resumed.
@@ -39,9 +42,22 @@ struct Watch<K: Kind> {
     waiting: VecDeque<Numbered<K>>,
 }
 
+/// What the watcher may see, which changes with its rights and with what there is.
+struct Sight {
+    authorizer: Arc<Authorizer>,
+    caller: Caller,
+}
+
+impl Sight {
+    fn reach<K: Kind>(&self) -> Reach {
+        self.authorizer.reach(&self.caller, Action::Get, K::KIND.policy_resource())
+    }
+}
+
 impl App {
     /// Follows a list. Without `from` the present state comes first, as additions; with the number
-    /// of the last event seen, only what happened since.
+    /// of the last event seen, only what happened since; but one who does not see all always begins
+    /// with the present state, as of what it saw before nothing is known here.
     pub async fn watch<K: Kind>(
         &self,
         caller: &Caller,
@@ -60,9 +76,10 @@ impl App {
         query: ListQuery,
         from: Option<i64>,
     ) -> Result<impl Stream<Item = Result<Numbered<K>>> + Send + use<K>> {
-        self.authorizer.authorize(caller, Action::Get, K::KIND.policy_resource())?;
+        let resource = K::KIND.policy_resource();
+        let reach = self.authorizer.authorize_some(caller, Action::Get, resource)?;
         let store = self.store.clone();
-        let from = match from {
+        let from = match from.filter(|_| matches!(reach, Reach::All)) {
             Some(seq) if self.log_reaches(seq).await? => Some(seq),
             _ => None,
         };
@@ -72,6 +89,7 @@ impl App {
             org,
             query: ListQuery { limit: None, continue_token: None, ..query },
             feed,
+            sight: Sight { authorizer: self.authorizer.clone(), caller: caller.clone() },
             known: HashMap::new(),
             complete: from.is_none(),
             waiting: VecDeque::new(),
@@ -96,7 +114,8 @@ impl App {
 impl<K: Kind> Watch<K> {
     async fn begin(&mut self) -> Result<()> {
         let page = self.store.list::<K>(&self.org, &self.query).await?;
-        for resource in page.items {
+        let reach = self.sight.reach::<K>();
+        for resource in page.items.into_iter().filter(|item| reaches(&reach, item)) {
             self.known.insert(resource.meta.name.clone(), resource.meta.id);
             self.waiting.push_back((None, Event::Added(resource)));
         }
@@ -133,9 +152,11 @@ impl<K: Kind> Watch<K> {
         }
         let query = ListQuery { name: Some(name.to_string()), ..self.query.clone() };
         let found = self.store.list::<K>(&self.org, &query).await?.items.pop();
-        let Some(resource) = found else {
+        let reach = self.sight.reach::<K>();
+        let Some(resource) = found.filter(|found| reaches(&reach, found)) else {
             let known = self.known.remove(&name);
-            let id = known.or((!self.complete).then_some(change.id));
+            let may_know = !self.complete && matches!(reach, Reach::All);
+            let id = known.or(may_know.then_some(change.id));
             return Ok(id.map(|id| Event::Deleted { name, id }));
         };
         let before = self.known.insert(name, resource.meta.id);

@@ -1,9 +1,10 @@
 //! The public keys of all service accounts.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
+use dispatch_model::organization::Organization;
 use dispatch_model::service_account::ServiceAccount;
-use dispatch_model::{ListQuery, OrgName};
+use dispatch_model::{ListQuery, OrgName, State};
 use dispatch_store::Store;
 
 use super::key::PublicKey;
@@ -22,8 +23,12 @@ pub struct Keys(HashMap<String, Account>);
 impl Keys {
     pub async fn read(store: &Store) -> anyhow::Result<Self> {
         let accounts = store.list_all::<ServiceAccount>(&ListQuery::default()).await?.items;
+        // Nobody of an organization that is being deleted signs in any more.
+        let going = ListQuery { state: Some(State::Deleting), ..ListQuery::default() };
+        let going = store.list_all::<Organization>(&going).await?.items;
+        let going: HashSet<OrgName> = going.into_iter().map(|found| found.meta.org).collect();
         let mut keys = HashMap::with_capacity(accounts.len());
-        for account in accounts {
+        for account in accounts.into_iter().filter(|a| !going.contains(&a.meta.org)) {
             let (org, name) = (account.meta.org, account.meta.name.to_string());
             match PublicKey::read(&account.spec.public_key) {
                 Ok(key) => {

@@ -17,7 +17,7 @@ use tower::ServiceExt as _;
 
 use super::engines::{Made, Sources};
 use super::lock::{Lock, lock};
-use super::{Running, engines, first, housekeeping};
+use super::{Running, engines, first, housekeeping, secret_stores};
 use crate::app::App;
 use crate::audit::Audit;
 use crate::authn::{Authn, Bootstrap};
@@ -28,8 +28,9 @@ use crate::controllers::Controllers;
 use crate::gateway::tls::Certificates;
 use crate::gateway::{Gateway, GatewayMetrics};
 use crate::http::router::{router, without_trailing_slash};
-use crate::invoke::{EngineMaker, Invoker, RunMetrics};
+use crate::invoke::{EngineMaker, Invoker, RunMetrics, usage};
 use crate::seal::Seal;
+use crate::secrets::{SecretMetrics, Secrets};
 use crate::telemetry::Metrics;
 
 /// What all of a process needs before anything else: one provider of cryptography.
@@ -81,6 +82,8 @@ pub(super) async fn start_with(
     running.tasks.spawn(housekeeping::run(running.app.clone(), log, running.stop.clone()));
     running.tasks.spawn(running.app.audit.clone().run(running.stop.clone()));
     running.tasks.spawn(housekeeping::follow_access(running.app.clone(), running.stop.clone()));
+    let (invoker, usage) = (running.app.invoker.clone(), config.usage.clone());
+    running.tasks.spawn(usage::keep(invoker, usage, running.stop.clone()));
     running.listeners.push(serve_api(running.app.clone(), api, running.stop.clone()));
     running.listeners.push(tokio::spawn(gateway.serve(http, https, running.stop.clone())));
     Ok(running)
@@ -155,6 +158,8 @@ async fn build(
     if resealed > 0 {
         tracing::info!(resealed, "secrets were sealed with the first root key");
     }
+    let metrics = Arc::new(Metrics::default());
+    let secrets = open_secrets(config, &store, &seal, &metrics)?;
     first::organization(&store).await?;
     let authorizer = Authorizer::load(&store).await?;
     let bootstrap =
@@ -168,7 +173,7 @@ async fn build(
     let languages = config.process.languages()?;
     let engine_maker = Arc::new(EngineMaker {
         store: store.clone(),
-        seal: seal.clone(),
+        secrets: secrets.clone(),
         types,
         embedded: engines::embedded(&engines),
         beside: Beside {
@@ -178,9 +183,9 @@ async fn build(
         },
     });
     let settings = config.images.clone();
-    let beside = (store.clone(), seal.clone());
+    let beside = (store.clone(), &*seal, secrets.clone());
     let sources = Arc::new(Sources(store.clone()));
-    let metrics = Arc::new(Metrics::default());
+    metrics.register(|registry| authorizer.metrics().register(registry));
     let content_metrics = Arc::new(metrics.register(ContentMetrics::register));
     let contents =
         Contents::open(images, settings, languages, workshop, beside, sources, content_metrics)
@@ -188,7 +193,7 @@ async fn build(
     let contents = Arc::new(contents);
     let run_metrics = Arc::new(metrics.register(RunMetrics::register));
     let runs = config.runs.clone();
-    let invoker = Invoker::new(store.clone(), seal.clone(), engines.clone(), run_metrics, runs);
+    let invoker = Invoker::new(store.clone(), secrets.clone(), engines.clone(), run_metrics, runs);
     let certificates = Certificates::open(&data_dir)?;
     let fingerprint = certificates.fingerprint();
     let gateway_metrics = metrics.register(GatewayMetrics::register);
@@ -202,7 +207,7 @@ async fn build(
         engine_health: config.engines.clone(),
         contents: contents.clone(),
         invoker: invoker.clone(),
-        seal: seal.clone(),
+        secrets: secrets.clone(),
         gateway,
         stop: stop.clone(),
         tasks: TaskTracker::new(),
@@ -217,17 +222,30 @@ async fn build(
         authorizer,
         seal,
         audit,
+        secrets,
         invoker,
         engines,
         engine_maker,
         contents,
         metrics,
         limits,
+        quotas: config.quotas.quota()?,
         access,
         stop,
     };
     let config = config.clone();
     Ok(Built { app: Arc::new(app), controllers, config, lock, fingerprint })
+}
+
+fn open_secrets(
+    config: &Config,
+    store: &Store,
+    seal: &Arc<Seal>,
+    metrics: &Metrics,
+) -> Result<Arc<Secrets>> {
+    let metrics = metrics.register(SecretMetrics::register);
+    let (settings, make) = (config.secrets.clone(), secret_stores::make);
+    Ok(Arc::new(Secrets::open(settings, store, seal.clone(), metrics, make)?))
 }
 
 pub(super) async fn open_store(config: &Config) -> Result<Store> {
@@ -240,6 +258,7 @@ pub(super) async fn open_store(config: &Config) -> Result<Store> {
         },
         postgres_connections: store.postgres_connections,
         run_queue: store.run_queue,
+        secret_versions: config.secrets.versions,
         ..Options::default()
     };
     let opened = Store::open(&config.database_url(), options).await;

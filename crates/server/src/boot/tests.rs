@@ -4,6 +4,7 @@
 mod bed;
 mod engine;
 mod engine_seen;
+mod organization;
 mod scripted;
 
 use std::sync::atomic::Ordering;

@@ -173,6 +173,7 @@ mod tests {
         let cache_dir = config.wasm.cache_dir.clone();
         assert_eq!(config.wasm, WasmConfig { cache_dir, ..WasmConfig::default() });
         assert_eq!(config.seal, crate::seal::KeySource::default());
+        assert_eq!(config.secrets, crate::secrets::Settings::default());
     }
 
     #[test]

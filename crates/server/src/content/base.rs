@@ -124,12 +124,9 @@ impl Contents {
         let secret = found.filter(|secret| secret.meta.state != State::Deleting);
         let secret =
             secret.ok_or_else(|| Error::refused(format!("secret {name} does not exist")))?;
-        let values = self.seal.open_sealed(org, &name, &secret.spec.sealed);
-        let values = values.map_err(|e| {
-            tracing::error!(%org, secret = %name, error = %e, "cannot open a secret");
-            Error::refused(format!("SECRET002: secret {name} cannot be opened"))
-        })?;
-        let value = |key: &str| values.get(key).map(|text| text.to_string());
+        let opened = self.secrets.values(&secret).await;
+        let opened = opened.map_err(|error| Error::refused(error.to_string()))?;
+        let value = |key: &str| opened.values.get(key).map(|text| text.to_string());
         match (value("token"), value("username"), value("password")) {
             (Some(token), ..) => Ok(Credentials::Token(token)),
             (None, Some(user), Some(password)) => Ok(Credentials::Password { user, password }),

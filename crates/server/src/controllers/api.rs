@@ -17,7 +17,7 @@ use super::queue::Key;
 use super::reconcile::{Controller, Step, settle};
 use crate::app::Result;
 use crate::gateway::{Gateway, Rank};
-use crate::seal::Seal;
+use crate::secrets::Secrets;
 
 /// Keys of a secret that holds a certificate, as Kubernetes spells them.
 const CERTIFICATE: &str = "tls.crt";
@@ -25,7 +25,7 @@ const KEY: &str = "tls.key";
 
 pub struct Apis {
     pub store: Store,
-    pub seal: Arc<Seal>,
+    pub secrets: Arc<Secrets>,
     pub gateway: Arc<Gateway>,
 }
 
@@ -117,11 +117,9 @@ impl Apis {
         let Some(found) = self.store.by_name::<Secret>(org, &Name::trusted(secret)).await? else {
             return wrong(format!("{}: secret {secret} does not exist", code::SECRET001));
         };
-        let values = match self.seal.open_sealed(org, &found.meta.name, &found.spec.sealed) {
-            Ok(values) => values,
-            Err(error) => {
-                return wrong(format!("{}: secret {secret}: {error}", code::SECRET002));
-            }
+        let values = match self.secrets.values(&found).await {
+            Ok(opened) => opened.values,
+            Err(error) => return wrong(error.to_string()),
         };
         let (Some(certificate), Some(key)) = (values.get(CERTIFICATE), values.get(KEY)) else {
             return wrong(format!("secret {secret} must have the keys {CERTIFICATE} and {KEY}"));

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use dispatch_model::{InvocationErrorType, Run};
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
 use http_body_util::Full;
 use serde_json::json;
@@ -53,12 +53,16 @@ pub fn of_error(error: &Error) -> Response<Full<Bytes>> {
         Error::Invalid(_) => StatusCode::BAD_REQUEST,
         Error::NotFound { .. } | Error::NotReady { .. } => StatusCode::NOT_FOUND,
         Error::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-        Error::Busy(_) => StatusCode::TOO_MANY_REQUESTS,
+        Error::Quota(_) | Error::Busy(_) => StatusCode::TOO_MANY_REQUESTS,
         Error::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };
     let body = json!({"message": error.to_string(), "errorCode": error.code()});
-    with_body(status, body.to_string().into())
+    let mut response = with_body(status, body.to_string().into());
+    if let Some(seconds) = error.retry_after_s() {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
 }
 
 fn with_body(status: StatusCode, body: Bytes) -> Response<Full<Bytes>> {

@@ -35,12 +35,15 @@ impl Shape for wire::Application {}
 impl Shape for wire::BaseImage {}
 impl Shape for wire::BootstrapClaim {}
 impl Shape for wire::Engine {}
+impl Shape for wire::Group {}
 impl Shape for wire::Image {}
 impl Shape for wire::ImagePolicy {}
 impl Shape for wire::Organization {}
 impl Shape for wire::Policy {}
+impl Shape for wire::Role {}
 impl Shape for wire::Rollout {}
 impl Shape for wire::Secret {}
+impl Shape for wire::SecretRollback {}
 impl Shape for wire::ServiceAccount {}
 
 impl Shape for wire::Function {

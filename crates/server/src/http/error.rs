@@ -26,15 +26,15 @@ fn status(error: &Error) -> StatusCode {
     match error {
         Error::Invalid(_) => StatusCode::BAD_REQUEST,
         Error::Unauthenticated { .. } => StatusCode::UNAUTHORIZED,
-        Error::Forbidden { .. } => StatusCode::FORBIDDEN,
+        Error::Forbidden { .. } | Error::Beyond { .. } => StatusCode::FORBIDDEN,
         Error::NotFound { .. }
         | Error::RunNotFound(_)
         | Error::NoEngineType { .. }
         | Error::NotReady { .. } => StatusCode::NOT_FOUND,
-        Error::Exists { .. } | Error::InUse { .. } => StatusCode::CONFLICT,
+        Error::Exists { .. } | Error::InUse { .. } | Error::Conflict { .. } => StatusCode::CONFLICT,
         Error::Stale { .. } => StatusCode::PRECONDITION_FAILED,
         Error::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-        Error::Busy(_) => StatusCode::TOO_MANY_REQUESTS,
+        Error::Quota(_) | Error::Busy(_) => StatusCode::TOO_MANY_REQUESTS,
         Error::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
         Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
     }
@@ -81,8 +81,8 @@ impl IntoResponse for Failure {
         if let Some(refusal) = Refusal::of(error) {
             response.extensions_mut().insert(refusal);
         }
-        if matches!(error, Error::Busy(_) | Error::Unavailable { .. }) {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        if let Some(seconds) = error.retry_after_s() {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }

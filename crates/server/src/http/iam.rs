@@ -1,8 +1,11 @@
 //! `/v1/iam`: who may do what, and the question an external proxy asks.
 
 pub mod bootstrap;
+pub mod can_i;
+pub mod group;
 pub mod organization;
 pub mod policy;
+pub mod role;
 pub mod service_account;
 
 use std::sync::Arc;
@@ -25,6 +28,9 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(bootstrap::routes())
         .merge(organization::routes())
         .merge(policy::routes())
+        .merge(role::routes())
+        .merge(group::routes())
+        .merge(can_i::routes())
         .merge(service_account::routes())
         .routes(routes!(auth))
         .routes(routes!(oauth2_start))
@@ -49,13 +55,14 @@ async fn auth(
             subject: "nobody".to_owned(),
             action: "get",
             resource: "(anything)",
+            name: None,
             org: violation.to_string(),
         },
         other => other,
     })?;
     let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let (path, method) = (text("x-auth-request-redirect"), text("x-original-method"));
-    app.may(&caller, if method.is_empty() { "GET" } else { method }, path)?;
+    app.may_request(&caller, if method.is_empty() { "GET" } else { method }, path)?;
     let org = HeaderValue::from_str(caller.org.as_str()).map_err(Error::internal)?;
     let header = HeaderName::from_static(ORGANIZATION_HEADER);
     Ok((StatusCode::ACCEPTED, [(header, org)]).into_response())

@@ -120,6 +120,16 @@ parameters! {
     ]
     /// What getting one thing takes.
     GetParameters [NAME, TAGS, IF_NONE_MATCH, ORGANIZATION]
+    /// What getting one secret takes.
+    SecretParameters [
+        NAME,
+        ("version", ParameterIn::Query, Type::Integer, "A version that is kept."),
+        ("read", ParameterIn::Query, Type::Boolean,
+            "Read the values of a secret that is kept elsewhere."),
+        TAGS,
+        IF_NONE_MATCH,
+        ORGANIZATION,
+    ]
     /// What replacing one thing takes.
     PutParameters [NAME, IF_MATCH, ORGANIZATION]
     /// What deleting one thing takes.
@@ -129,6 +139,8 @@ parameters! {
         ("keepRuns", ParameterIn::Query, Type::Boolean, "Keep the runs of a function."),
         ("force", ParameterIn::Query, Type::Boolean,
             "Forget an engine that is gone for good, with what is on it."),
+        ("all", ParameterIn::Query, Type::Boolean,
+            "Delete an organization with all that is in it, in the background."),
         IF_MATCH,
         ORGANIZATION,
     ]

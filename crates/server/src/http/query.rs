@@ -13,7 +13,7 @@ use crate::app::{App, Deletion, Error, Precondition};
 
 type Pairs = Vec<(String, String)>;
 
-fn pairs(parts: &Parts) -> Result<Pairs, Violation> {
+pub(super) fn pairs(parts: &Parts) -> Result<Pairs, Violation> {
     let query = parts.uri.query().unwrap_or_default();
     let pairs: Pairs = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
     // No database takes the character NUL.
@@ -86,6 +86,11 @@ pub(super) fn limit(text: &str) -> Result<u32, Violation> {
     number.ok_or_else(|| Violation::new("limit", format!("must be a number, 1 to {MAX_LIMIT}")))
 }
 
+fn number(name: &str, text: &str) -> Result<u64, Violation> {
+    let number = text.parse().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| Violation::new(name, format!("{text:?} is no number from 1")))
+}
+
 fn state(text: &str) -> Result<State, Violation> {
     State::parse(&text.to_uppercase()).ok_or_else(|| {
         let all: Vec<_> = State::ALL.iter().map(|s| s.as_str()).collect();
@@ -93,13 +98,13 @@ fn state(text: &str) -> Result<State, Violation> {
     })
 }
 
-fn tag(text: &str) -> Result<(String, String), Violation> {
+pub(super) fn tag(text: &str) -> Result<(String, String), Violation> {
     let pair = text.split_once('=').filter(|(key, _)| !key.is_empty());
     let pair = pair.map(|(key, value)| (key.to_owned(), value.to_owned()));
     pair.ok_or_else(|| Violation::new("tags", format!("{text:?} must have the form key=value")))
 }
 
-fn flag(name: &str, text: &str) -> Result<bool, Violation> {
+pub(super) fn flag(name: &str, text: &str) -> Result<bool, Violation> {
     match text {
         "" | "true" | "1" => Ok(true),
         "false" | "0" => Ok(false),
@@ -118,12 +123,18 @@ pub struct One {
     pub protect: bool,
     pub keep_runs: bool,
     pub force: bool,
+    /// Of a secret.
+    pub version: Option<u64>,
+    /// Whether a secret's values are read that are kept elsewhere.
+    pub read: bool,
+    /// Of an organization: with all that is in it.
+    pub all: bool,
 }
 
 impl One {
     pub fn deletion(&self) -> Deletion {
-        let Self { precondition, protect, keep_runs, force, .. } = *self;
-        Deletion { precondition, protect, keep_runs, force }
+        let Self { precondition, protect, keep_runs, force, all, .. } = *self;
+        Deletion { precondition, protect, keep_runs, force, all }
     }
 
     /// Whether a thing with these tags is meant.
@@ -144,8 +155,12 @@ impl FromRequestParts<Arc<App>> for One {
                 "protect" => one.protect = flag("protect", &value)?,
                 "keepRuns" => one.keep_runs = flag("keepRuns", &value)?,
                 "force" => one.force = flag("force", &value)?,
+                "version" => one.version = Some(number("version", &value)?),
+                "read" => one.read = flag("read", &value)?,
+                "all" => one.all = flag("all", &value)?,
                 other => {
-                    let rule = "is no parameter of this request: tags, protect, keepRuns, force";
+                    let rule = "is no parameter of this request: tags, protect, keepRuns, force, \
+                                version, read, all";
                     return Err(Violation::new(other, rule).into());
                 }
             }

@@ -36,7 +36,7 @@ impl Refusal {
     /// Of an error that is one.
     pub fn of(error: &Error) -> Option<Self> {
         let action = match error {
-            Error::Unauthenticated { .. } => None,
+            Error::Unauthenticated { .. } | Error::Beyond { .. } => None,
             Error::Forbidden { action, .. } => Some(*action),
             _ => return None,
         };

@@ -20,8 +20,8 @@ use super::measure::{self, ApiMetrics};
 use super::openapi::Document;
 use super::{
     api, application, audit, base_image, content, engine, function, function_version, health, iam,
-    image, image_policy, image_upkeep, package, refused, request_id, run, secret, version,
-    vulnerability,
+    image, image_policy, image_upkeep, package, refused, request_id, root_key, run, secret,
+    secret_version, usage, version, vulnerability,
 };
 use crate::app::App;
 
@@ -36,12 +36,15 @@ pub fn documented() -> (Router<Arc<App>>, utoipa::openapi::OpenApi) {
         .merge(function_version::routes())
         .merge(run::routes())
         .merge(secret::routes())
+        .merge(secret_version::routes())
+        .merge(root_key::routes())
         .merge(api::routes())
         .merge(application::routes())
         .merge(engine::routes())
         .merge(package::routes())
         .merge(content::routes())
         .merge(vulnerability::routes())
+        .merge(usage::routes())
         .merge(iam::routes())
         .merge(audit::routes())
         .merge(version::routes())

@@ -12,9 +12,12 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::error::ApiResult;
-use super::openapi::{DeleteParameters, GetParameters, ListDocumentation, Problems, PutParameters};
+use super::openapi::{
+    DeleteParameters, ListDocumentation, Problems, PutParameters, SecretParameters,
+};
 use super::query::Selectors;
 use super::{Body, ListParameters, One, reply, watch};
+use crate::app::secret::SecretQuery;
 use crate::app::{App, Caller};
 
 pub struct Fields;
@@ -71,17 +74,22 @@ async fn list(
     Ok(reply::page::<Bare, _>(&parameters, page))
 }
 
-/// Gets one secret with its values.
+/// Gets one secret with its values. Those that are kept elsewhere are left out unless `read=true`
+/// asks for them.
 #[utoipa::path(get, path = "/v1/secret/{name}", tag = "secret", operation_id = "secret_get",
-    params(GetParameters), responses((status = 200, body = wire::Secret), Problems))]
+    params(SecretParameters), responses((status = 200, body = wire::Secret), Problems))]
 async fn get(
     caller: Caller,
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
     one: One,
 ) -> ApiResult<Response> {
-    let (secret, values) = app.secret_get(&caller, &name).await?;
-    let shape = || wire::Secret::with_values(&secret, values);
+    let query = SecretQuery { version: one.version, read: one.read };
+    let (secret, values) = app.secret_get(&caller, &name, query).await?;
+    let shape = || match one.version {
+        Some(_) => wire::Secret::with_values(&secret, values).numbered(&secret),
+        None => wire::Secret::with_values(&secret, values),
+    };
     reply::got_shape(&one, Secret::KIND, &secret.meta, shape)
 }
 

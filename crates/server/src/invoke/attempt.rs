@@ -15,7 +15,8 @@ use super::callable::{Version, function_error, input_error, system_error};
 use super::context::Context;
 use super::json;
 use super::places::Place;
-use super::secrets::Values;
+use super::secrets::Merged;
+use crate::secrets::Opened;
 
 /// How long after its deadline an engine may still answer before the call is given up. Engines
 /// keep deadlines themselves; this catches one that does not.
@@ -25,7 +26,7 @@ const ENGINE_GRACE: Duration = Duration::from_secs(5);
 pub struct Needs<'a> {
     pub request_id: &'a str,
     /// Opened secrets the run names beside the function's own.
-    pub secrets: &'a [Arc<Values>],
+    pub secrets: &'a [Arc<Opened>],
     /// Bytes.
     pub max_output: usize,
     /// When the run is to have ended, however many attempts it takes.
@@ -56,9 +57,11 @@ pub enum Then {
     EnsureAgain,
 }
 
-/// Runs the function once and writes into `run` what came of it, its end included.
+/// Runs the function once, given its `own` secrets, and writes into `run` what came of it, its end
+/// included.
 pub async fn attempt(
     version: &Version,
+    own: &Merged,
     place: &Place,
     run: &mut Run,
     needs: &Needs<'_>,
@@ -70,7 +73,7 @@ pub async fn attempt(
     let mut phases = Phases::default();
     let (mut then, mut reached) = (Then::Nothing, Reached::Maybe);
     let mut ending = Ending::Ok;
-    let result = match prepare(version, run, needs) {
+    let result = match prepare(version, own, run, needs) {
         Err(error) => {
             (then, reached) = (Then::of_failure(&error), Reached::No);
             ending = Ending::Abandoned;
@@ -117,17 +120,23 @@ pub fn finish(run: &mut Run, result: Result<RawJson, InvocationError>) {
     }
 }
 
-fn prepare(version: &Version, run: &Run, needs: &Needs<'_>) -> Result<Call, InvocationError> {
+fn prepare(
+    version: &Version,
+    own: &Merged,
+    run: &mut Run,
+    needs: &Needs<'_>,
+) -> Result<Call, InvocationError> {
     if let Some(schema) = &version.schema_in {
         let input = run.input.as_ref().map_or("null", |json| json.get());
         schema.check(input).map_err(|e| input_error(format!("input breaks schema.in: {e}")))?;
     }
-    let own = version.secrets.as_ref().map_err(Clone::clone)?;
-    let merged = (!needs.secrets.is_empty()).then(|| own.json_with(needs.secrets));
+    let more = (!needs.secrets.is_empty()).then(|| own.with(needs.secrets));
+    let secrets = more.as_ref().unwrap_or(own);
+    run.secrets_used = secrets.uses();
     let timeout_ms = millis(version.timeout);
     let rest_ms = millis(needs.deadline.saturating_duration_since(Instant::now()));
     let context = Context {
-        secrets: merged.as_deref().map_or(own.json(), Vec::as_slice),
+        secrets: secrets.json(),
         http_context: run.http_context.as_ref(),
         event: run.event.as_ref(),
         deadline_ms: now_us() / 1_000 + i64::try_from(rest_ms).unwrap_or(i64::MAX / 2),

@@ -7,14 +7,15 @@ use std::time::Duration;
 use dispatch_model::function::Serving;
 use dispatch_model::function_version::{FunctionReference, FunctionVersionSpec, Qualifier};
 use dispatch_model::placement::{Canary, PlacementSpec};
-use dispatch_model::{InvocationError, InvocationErrorType, Name, OrgName, ResourceKind};
+use dispatch_model::{InvocationError, InvocationErrorType, Name, OrgName, ResourceKind, Tags};
 use dispatch_placement::canary;
 use tokio::sync::{OnceCell, Semaphore};
 use uuid::Uuid;
 
+use super::meter::Meter;
 use super::places::Places;
 use super::schema::Schema;
-use super::secrets::OwnSecrets;
+use super::secrets::{Own, OwnSecrets};
 use crate::app::Error;
 
 /// A function that can be called.
@@ -23,6 +24,8 @@ pub struct Callable {
     pub function_id: Uuid,
     pub name: Name,
     pub image: String,
+    pub tags: Tags,
+    pub meter: Arc<Meter>,
     pub serving: Serving,
     /// What holds for its placement.
     pub placement: Arc<PlacementSpec>,
@@ -53,6 +56,9 @@ pub struct Version {
     pub trial: Option<Canary>,
     /// Whether a call that may have begun can be made again.
     pub idempotent: bool,
+    /// What a run may use, and where that is counted.
+    pub memory_mib: u64,
+    pub meter: Arc<Meter>,
     pub secret_names: Vec<String>,
     /// Or why they could not be had: then no run of the function is begun.
     pub secrets: Result<OwnSecrets, InvocationError>,
@@ -101,6 +107,14 @@ impl Callable {
 }
 
 impl Version {
+    /// Its own secrets as they are now.
+    ///
+    /// # Errors
+    /// Why a run of it cannot begin.
+    pub async fn own_secrets(&self) -> Result<Own<'_>, InvocationError> {
+        self.secrets.as_ref().map_err(Clone::clone)?.now().await
+    }
+
     pub fn uses_secret(&self, name: &str) -> bool {
         self.secret_names.iter().any(|n| n == name)
     }

@@ -47,6 +47,9 @@ async fn read(invoker: &Weak<Invoker>, store: &Store) -> Result<()> {
         let changes = feed.next().await?;
         let Some(invoker) = invoker.upgrade() else { return Ok(()) };
         for change in changes {
+            if change.kind == ResourceKind::Organization {
+                invoker.loader.usage.follow(store, &change.org).await?;
+            }
             invoker.changed(change.kind, &change.org, change.name.as_str());
             if change.kind == ResourceKind::Function && change.op == Op::Removed {
                 invoker.loader.placed.remove(&change.org, &change.name, change.id);
@@ -97,6 +100,19 @@ impl Invoker {
     pub fn forget_engine(&self, name: &str) {
         self.callables.forget_everywhere(|callable| callable.is_on(name));
         self.loader.placed.forget_engine(name);
+    }
+
+    /// Lets no run of an organization begin any more, and keeps nothing of it.
+    pub fn close(&self, org: &OrgName) {
+        self.loader.usage.close(org);
+        self.callables.forget_where(org.as_str(), |_| true);
+        self.loader.secrets.forget_where(org.as_str(), |_| true);
+        self.loader.changed.notify_waiters();
+    }
+
+    /// Runs of an organization that have begun on this server and not ended.
+    pub fn under_way(&self, org: &OrgName) -> u64 {
+        self.loader.usage.under_way(org)
     }
 
     fn forget_all(&self) {

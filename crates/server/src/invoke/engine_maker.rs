@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use dispatch_driver::{Beside, Engine, EngineConfig, EngineType};
+use dispatch_driver::{Beside, Config, Engine, EngineType};
 use dispatch_model::engine::EngineSpec;
 use dispatch_model::organization::DEFAULT_ORGANIZATION;
 use dispatch_model::secret::Secret;
@@ -11,8 +11,8 @@ use dispatch_model::{Name, OrgName, Violation, nearest};
 use dispatch_store::Store;
 use serde_json::json;
 
-use super::secrets::OpenSealed;
-use crate::app::{Error, Result};
+use crate::app::Result;
+use crate::secrets::Secrets;
 
 /// The organization engines' rows and their secrets lie in: the operators'.
 pub fn operators() -> OrgName {
@@ -30,7 +30,7 @@ pub struct Embedded {
 /// Makes engines, and says beforehand whether one can be made.
 pub struct EngineMaker {
     pub store: Store,
-    pub seal: Arc<dyn OpenSealed>,
+    pub secrets: Arc<Secrets>,
     pub types: Vec<Box<dyn EngineType>>,
     pub embedded: Vec<Embedded>,
     pub beside: Beside,
@@ -39,7 +39,7 @@ pub struct EngineMaker {
 /// Everything an engine is made of, found good.
 pub struct Checked<'a> {
     engine_type: &'a dyn EngineType,
-    config: EngineConfig,
+    config: Config,
     /// Names all that went in, without a secret's value.
     pub made_of: String,
 }
@@ -76,7 +76,7 @@ impl EngineMaker {
         let (secrets, versions) = self.open(&spec.secrets).await?;
         let settings = spec.settings.clone();
         let made_of = json!([spec.engine_type, settings, versions]).to_string();
-        let config = EngineConfig::check(name, engine_type, settings, secrets)?;
+        let config = Config::check(name, engine_type.known(), settings, secrets)?;
         Ok(Checked { engine_type, config, made_of })
     }
 
@@ -115,12 +115,8 @@ impl EngineMaker {
                 let rule = format!("secret {name} does not exist in organization {org}");
                 Violation::new(format!("secrets[{at}]"), rule)
             })?;
-            let opened = self.seal.open_sealed(&org, &name, &secret.spec.sealed);
-            let opened = opened.map_err(|error| {
-                let message = format!("secret {name} cannot be opened: {error}");
-                Error::unavailable(dispatch_model::code::SECRET002, message)
-            })?;
-            all.extend(opened.iter().map(|(key, value)| (key.clone(), value.to_string())));
+            let opened = self.secrets.values(&secret).await?;
+            all.extend(opened.values.iter().map(|(key, value)| (key.clone(), value.to_string())));
             versions.push(format!("{}@{}", secret.meta.id, secret.meta.revision));
         }
         Ok((all, versions))

@@ -16,15 +16,17 @@ use super::changes;
 use super::detach::Detach;
 use super::engines::Engines;
 use super::loader::Loader;
+use super::meter::Admitted;
 use super::metrics::RunMetrics;
 use super::permits::Permits;
 use super::placed::Placed;
 use super::queue::{Queue, keep_leases, poll};
 use super::request::RunRequest;
 use super::retention::retain;
-use super::secrets::OpenSealed;
 use super::settings::Settings;
+use super::usage::Usage;
 use crate::app::{Error, Result};
+use crate::secrets::Secrets;
 
 /// News of runs that a slow follower may fall behind by.
 const FEED: usize = 1_024;
@@ -50,19 +52,20 @@ impl Invoker {
     /// runs, deleting old ones.
     pub fn new(
         store: Store,
-        seal: Arc<dyn OpenSealed>,
+        secrets: Arc<Secrets>,
         engines: Engines,
         metrics: Arc<RunMetrics>,
         settings: Settings,
     ) -> Arc<Self> {
         let loader = Loader {
             store: store.clone(),
-            seal,
+            opener: secrets,
             metrics: metrics.clone(),
             engines,
             secrets: Cache::new(),
             permits: Permits::default(),
             placed: Arc::new(Placed::default()),
+            usage: Usage::default(),
             changed: Notify::new(),
             ready_wait: Duration::from_millis(settings.ready_wait_ms),
         };
@@ -99,18 +102,20 @@ impl Invoker {
     /// A caller that stops waiting does not stop the run.
     ///
     /// # Errors
-    /// When the function is not there or not READY, or a keyed request could not be stored.
+    /// When the function is not there or not READY, the organization may run no more now, or a
+    /// keyed request could not be stored.
     pub async fn run(self: &Arc<Self>, request: RunRequest) -> Result<Run> {
         request.check(&self.settings)?;
         let callable = self.callable(&request.org, &request.function).await?;
+        let admitted = self.admit(&callable)?;
         let key = request.idempotency_key.clone();
         let request_id = request.request_id.clone();
         let (version, run) = self.begin_run(&callable, request, true).await?;
         let invoker = self.clone();
         let Some(key) = key else {
-            return Ok(Detach::new(invoker.run_unkeyed(version, run, request_id)).await);
+            return Ok(Detach::new(invoker.run_unkeyed(version, run, request_id, admitted)).await);
         };
-        Detach::new(invoker.run_keyed(version, run, request_id, key)).await
+        Detach::new(invoker.run_keyed(version, run, request_id, (key, admitted))).await
     }
 
     async fn run_unkeyed(
@@ -118,10 +123,15 @@ impl Invoker {
         version: Arc<Version>,
         mut run: Run,
         request_id: Arc<str>,
+        admitted: Admitted,
     ) -> Run {
         self.perform(&version, &mut run, &request_id).await;
-        self.store.run_record(&run).await;
-        self.tell(&run);
+        // One that is made under the organization's name later would find it.
+        if !version.meter.tenant.is_closed() {
+            self.store.run_record(&run).await;
+            self.tell(&run);
+        }
+        drop(admitted);
         run
     }
 
@@ -131,7 +141,7 @@ impl Invoker {
         version: Arc<Version>,
         mut run: Run,
         request_id: Arc<str>,
-        key: String,
+        (key, _admitted): (String, Admitted),
     ) -> Result<Run> {
         let wait = version.timeout;
         let guard = self.active.enter(run.id);
@@ -170,6 +180,10 @@ impl Invoker {
         Ok(run)
     }
 
+    pub fn metrics(&self) -> &RunMetrics {
+        &self.metrics
+    }
+
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
@@ -200,6 +214,7 @@ impl Invoker {
             tracing::warn!(runs = self.active.len(), "runs were still under way at the stop");
         }
         self.give_back().await;
+        self.tell_usage().await;
         if let Err(error) = self.store.flush().await {
             tracing::error!(%error, "the last runs could not be recorded");
         }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dispatch_model::function::{DEFAULT_BACKOFF_MS, DEFAULT_CONCURRENCY, Function, Serving};
+use dispatch_model::function::{
+    DEFAULT_BACKOFF_MS, DEFAULT_CONCURRENCY, DEFAULT_MEMORY_MIB, Function, Serving,
+};
 use dispatch_model::function_version::{FunctionVersion, version_name};
 use dispatch_model::secret::Secret;
 use dispatch_model::{
@@ -25,8 +27,10 @@ use super::placed::Placed;
 use super::places::{Place, Places};
 use super::placing::effective;
 use super::schema::Schema;
-use super::secrets::{OpenSealed, OwnSecrets, Values};
+use super::secrets::{Held, OwnSecrets};
+use super::usage::Usage;
 use crate::app::{self, Error};
+use crate::secrets::{Cached, Secrets};
 
 /// How long to wait for news of a function before looking at it again all the same.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
@@ -34,12 +38,13 @@ const LOOK_AGAIN: Duration = Duration::from_millis(250);
 /// Makes callables.
 pub struct Loader {
     pub store: Store,
-    pub seal: Arc<dyn OpenSealed>,
+    pub opener: Arc<Secrets>,
     pub metrics: Arc<RunMetrics>,
     pub engines: Engines,
-    pub secrets: Cache<Values>,
+    pub secrets: Cache<Held>,
     pub permits: Permits,
     pub placed: Arc<Placed>,
+    pub usage: Usage,
     /// Told whenever a function changed.
     pub changed: Notify,
     /// Longest wait for a function that is being made.
@@ -79,20 +84,25 @@ impl Loader {
         let found = self.store.by_name::<Function>(org, name).await?;
         let gone =
             |f: &Resource<Function>| matches!(f.meta.state, State::Deleting | State::Deleted);
-        found
-            .filter(|f| !gone(f))
-            .ok_or_else(|| Error::NotFound { kind: ResourceKind::Function, name: name.to_string() })
+        found.filter(|f| !gone(f)).ok_or_else(|| no_function(name))
     }
 
     /// The function with all versions that are deployed, of which the one that takes calls is
     /// prepared.
     async fn load(&self, function: &Resource<Function>, serving: Serving) -> app::Result<Callable> {
         let meta = &function.meta;
+        // Before the organization is read: if it is closed after that, this meter is.
+        let meter = self.usage.meter(&meta.org, &meta.name);
+        if !self.usage.prepare(&self.store, &meter.tenant).await? {
+            return Err(no_function(&meta.name));
+        }
         let mut callable = Callable {
+            meter,
             org: meta.org.clone(),
             function_id: meta.id,
             name: meta.name.clone(),
             image: function.spec.image.clone(),
+            tags: meta.tags.clone(),
             serving,
             placement: Arc::new(effective(&self.store, function).await?),
             versions: BTreeMap::new(),
@@ -157,6 +167,8 @@ impl Loader {
             backoff: Duration::from_millis(spec.backoff_ms.unwrap_or(DEFAULT_BACKOFF_MS)),
             trial: callable.trial(slot.spec.number),
             idempotent: spec.idempotent,
+            memory_mib: spec.memory_mib.unwrap_or(DEFAULT_MEMORY_MIB),
+            meter: callable.meter.clone(),
             secret_names: spec.secrets.clone(),
             secrets,
             services: spec.services.clone(),
@@ -190,7 +202,7 @@ impl Loader {
         Ok(places)
     }
 
-    /// Opens secrets by name.
+    /// Secrets by name: those that are kept here opened, the others to be read.
     ///
     /// # Errors
     /// An InputError (as in v1) that names the first one that is not there.
@@ -198,21 +210,21 @@ impl Loader {
         &self,
         org: &OrgName,
         names: &[String],
-    ) -> Result<Vec<Arc<Values>>, InvocationError> {
+    ) -> Result<Vec<Arc<Held>>, InvocationError> {
         let mut opened = Vec::with_capacity(names.len());
         for name in names {
             let Ok(name) = Name::new(name) else {
                 return Err(no_secret(name));
             };
             opened.push(match self.secrets.get(org.as_str(), name.as_str()) {
-                Some(values) => values,
+                Some(held) => held,
                 None => self.secrets.get_or_load(org, &name, self.open(org, &name)).await?,
             });
         }
         Ok(opened)
     }
 
-    async fn open(&self, org: &OrgName, name: &Name) -> Result<Arc<Values>, InvocationError> {
+    async fn open(&self, org: &OrgName, name: &Name) -> Result<Arc<Held>, InvocationError> {
         let stored = self.store.by_name::<Secret>(org, name).await;
         let secret = stored
             .map_err(|error| {
@@ -220,10 +232,14 @@ impl Loader {
                 system_error(format!("{}: secret {name} could not be read", code::API010))
             })?
             .ok_or_else(|| no_secret(name.as_str()))?;
-        self.seal.open_sealed(org, name, &secret.spec.sealed).map(Arc::new).map_err(|error| {
-            tracing::error!(%org, secret = %name, %error, "cannot open a secret");
-            system_error(format!("{}: secret {name} cannot be opened", code::SECRET002))
-        })
+        let held = match Cached::new(&self.opener, org, name, &secret.spec) {
+            Some(cached) => Held::Cached(Arc::new(cached)),
+            None => {
+                let opened = self.opener.values(&secret).await;
+                Held::Opened(Arc::new(opened.map_err(|error| system_error(error.to_string()))?))
+            }
+        };
+        Ok(Arc::new(held))
     }
 }
 
@@ -234,6 +250,11 @@ fn readiness(function: &Resource<Function>) -> Readiness {
         (state, None) if state.is_pending() => Readiness::Soon,
         _ => Readiness::Never,
     }
+}
+
+/// What is said of a function that is not there, or whose organization is not.
+pub fn no_function(name: &Name) -> Error {
+    Error::NotFound { kind: ResourceKind::Function, name: name.to_string() }
 }
 
 fn not_ready(function: &Resource<Function>) -> Error {

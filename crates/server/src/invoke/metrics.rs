@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use dispatch_model::quota::Limit;
 use dispatch_model::{InvocationErrorType, Run};
 use dispatch_placement::Word;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -46,6 +47,10 @@ pub struct RunMetrics {
     pub(super) retries: Counter,
     /// Queued runs that failed for good.
     pub(super) dead: Counter,
+    /// In the order of [`Limit::ALL`].
+    refused: [Counter; Limit::ALL.len()],
+    /// Attempts to store what was used.
+    pub(super) usage_failures: Counter,
 }
 
 /// The same for one engine, looked up once.
@@ -72,13 +77,15 @@ fn histogram() -> Histogram {
 
 impl RunMetrics {
     pub fn register(registry: &mut Registry) -> Self {
-        let metrics = Self {
+        let mut metrics = Self {
             attempts: Family::default(),
             seconds: Family::new_with_constructor(histogram),
             cold: Family::default(),
             placed: Family::default(),
             retries: Counter::default(),
             dead: Counter::default(),
+            refused: Default::default(),
+            usage_failures: Counter::default(),
         };
         let help = "Attempts at runs, by engine and by how they ended";
         registry.register("dispatch_run_attempts", help, metrics.attempts.clone());
@@ -93,7 +100,20 @@ impl RunMetrics {
         registry.register("dispatch_run_retries", help, metrics.retries.clone());
         let help = "Queued runs that failed for good";
         registry.register("dispatch_run_dead_letters", help, metrics.dead.clone());
+        let help = "Requests refused because an organization's quota is reached, by limit";
+        let refused = Family::<[(&'static str, &'static str); 1], Counter>::default();
+        registry.register("dispatch_quota_refusals", help, refused.clone());
+        metrics.refused =
+            Limit::ALL.map(|limit| refused.get_or_create_owned(&[("limit", limit.as_str())]));
+        let help = "Writes of usage that failed; what they held is told by the next";
+        registry.register("dispatch_usage_write_failures", help, metrics.usage_failures.clone());
         metrics
+    }
+
+    /// Counts a request that was refused for a quota.
+    pub fn refused(&self, limit: Limit) {
+        let at = Limit::ALL.iter().position(|other| *other == limit);
+        at.and_then(|at| self.refused.get(at)).map(Counter::inc);
     }
 
     fn placement(&self, engine: &str, word: Word) -> Counter {

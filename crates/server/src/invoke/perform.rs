@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use dispatch_driver::{Phases, Reached};
 use dispatch_model::function_version::Qualifier;
+use dispatch_model::secret::SecretUses;
 use dispatch_model::{InvocationError, InvocationErrorType, Logs, Name, OrgName, Run, State, code};
 use dispatch_placement::{Ending, Tried};
 use tokio::time::Instant;
@@ -12,11 +13,14 @@ use uuid::Uuid;
 use super::attempt::{Attempted, Needs, Then, attempt, finish, now_us};
 use super::callable::{Callable, Version, system_error};
 use super::invoker::Invoker;
+use super::loader::no_function;
+use super::meter::Admitted;
 use super::places::recorded;
 use super::placing::now_ns;
 use super::request::RunRequest;
-use super::secrets::Values;
+use super::secrets::all_now;
 use crate::app;
+use crate::secrets::Opened;
 
 impl Invoker {
     /// The function as it is called now.
@@ -26,6 +30,22 @@ impl Invoker {
             None => {
                 let load = self.loader.callable(org, name);
                 self.callables.get_or_load(org, name, load).await
+            }
+        }
+    }
+
+    /// Lets a run of a function begin.
+    ///
+    /// # Errors
+    /// [`app::Error::Quota`] when the organization may have no more now.
+    pub(super) fn admit(&self, callable: &Callable) -> app::Result<Admitted> {
+        match callable.meter.admit() {
+            Ok(admitted) => admitted.ok_or_else(|| no_function(&callable.name)),
+            Err(error) => {
+                if let app::Error::Quota(exceeded) = &error {
+                    self.metrics.refused(exceeded.limit);
+                }
+                Err(error)
             }
         }
     }
@@ -78,6 +98,10 @@ impl Invoker {
         let (mut last, mut ensured) = (None, false);
         run.attempts += 1;
         let attempted = loop {
+            let own = match version.own_secrets().await {
+                Ok(own) => own,
+                Err(error) => break refused(run, error),
+            };
             let picked = match version.places.pick(&tried, deadline).await {
                 Ok(picked) => picked,
                 // What was tried says more than that nothing is left to try.
@@ -87,7 +111,8 @@ impl Invoker {
             place.metrics.placed(picked.reason.word());
             run.placement =
                 recorded(picked.reason, version.trial.filter(|_| run.qualifier.is_none()));
-            let attempted = attempt(&version, place, run, &needs).await;
+            let attempted = attempt(&version, &own, place, run, &needs).await;
+            drop(own);
             picked.ticket.settle(now_ns(), attempted.ending);
             version.places.left();
             place.metrics.attempted(run, &attempted);
@@ -111,6 +136,7 @@ impl Invoker {
                 _ => break attempted,
             }
         };
+        version.meter.ended(run, version.memory_mib);
         log(run, request_id);
         attempted
     }
@@ -126,15 +152,17 @@ impl Invoker {
         }
     }
 
-    /// The opened secrets a run names beside its function's own.
+    /// The opened secrets a run names beside its function's own, when those can be had.
     async fn more_secrets(
         &self,
         version: &Version,
         run: &Run,
-    ) -> Result<Vec<Arc<Values>>, InvocationError> {
+    ) -> Result<Vec<Arc<Opened>>, InvocationError> {
+        // What has to be read is read before the run's time begins.
+        version.own_secrets().await?;
         let own = |name: &&String| !version.uses_secret(name);
         let names: Vec<String> = run.secrets.iter().filter(own).cloned().collect();
-        self.loader.open_all(&run.org, &names).await
+        all_now(&self.loader.open_all(&run.org, &names).await?).await
     }
 }
 
@@ -198,6 +226,7 @@ fn new_run(callable: &Callable, version: &Version, request: RunRequest, blocking
         output: None,
         error: None,
         logs: Logs::default(),
+        secrets_used: SecretUses::default(),
         secrets: appended(&version.secret_names, request.secrets),
         services: appended(&version.services, request.services),
         event: request.event,

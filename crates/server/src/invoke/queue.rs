@@ -18,6 +18,7 @@ use super::active::Guard;
 use super::attempt::now_us;
 use super::detach::Detach;
 use super::invoker::Invoker;
+use super::meter::Admitted;
 use super::request::{IDEMPOTENCY_KEY, RunRequest};
 use super::settings::Settings;
 use crate::app::{Error, Result};
@@ -97,17 +98,19 @@ impl Invoker {
     /// executed at least once, however often servers die.
     ///
     /// # Errors
-    /// When the function is not there or not READY, or the run could not be stored.
+    /// When the function is not there or not READY, the organization may run no more now, or the
+    /// run could not be stored.
     pub async fn accept(self: &Arc<Self>, request: RunRequest) -> Result<Run> {
         if self.stop.is_cancelled() {
             return Err(Error::unavailable(code::API010, "the server is stopping"));
         }
         request.check(&self.settings)?;
         let callable = self.callable(&request.org, &request.function).await?;
+        let admitted = self.admit(&callable)?;
         let request_id = request.request_id.clone();
         let key = request.idempotency_key.clone();
         let (_, run) = self.begin_run(&callable, request, false).await?;
-        Detach::new(self.clone().enqueue(run, request_id, key)).await
+        Detach::new(self.clone().enqueue(run, request_id, key, admitted)).await
     }
 
     async fn enqueue(
@@ -115,6 +118,7 @@ impl Invoker {
         run: Run,
         request_id: Arc<str>,
         key: Option<String>,
+        admitted: Admitted,
     ) -> Result<Run> {
         let room = self.queue.room.clone().try_acquire_many_owned(self.queue.kib(&run)).ok();
         let held = room.map(|room| (room, self.active.enter(run.id)));
@@ -127,7 +131,9 @@ impl Invoker {
             Accepted::New => {
                 self.tell(&run);
                 match held {
-                    Some((room, guard)) => self.begin(run.clone(), request_id, guard, room),
+                    Some((room, guard)) => {
+                        self.begin(run.clone(), request_id, (guard, room, admitted));
+                    }
                     None => self.queue.wake.notify_one(),
                 }
                 Ok(run)
@@ -155,13 +161,12 @@ impl Invoker {
         self: &Arc<Self>,
         run: Run,
         request_id: Arc<str>,
-        guard: Guard,
-        room: OwnedSemaphorePermit,
+        held: (Guard, OwnedSemaphorePermit, Admitted),
     ) {
         let invoker = self.clone();
         self.tasks.spawn(async move {
-            invoker.work(run, &request_id, &guard).await;
-            drop((guard, room));
+            invoker.work(run, &request_id, &held.0).await;
+            drop(held);
         });
     }
 
@@ -184,7 +189,8 @@ impl Invoker {
                 let room = room.expect("the semaphore is never closed");
                 // The id of the request died with the server that took it.
                 let request_id = run.id.to_string().into();
-                self.begin(run, request_id, guard, room);
+                let admitted = self.loader.usage.meter(&run.org, &run.function_name).enter();
+                self.begin(run, request_id, (guard, room, admitted));
             }
             if !full {
                 break;

@@ -14,7 +14,7 @@ use dispatch_driver::{
 use dispatch_model::engine::EngineSpec;
 use dispatch_model::function::{Deployed, Function, FunctionSpec, Serving};
 use dispatch_model::function_version::{FunctionVersion, FunctionVersionSpec, version_name};
-use dispatch_model::secret::{Sealed, Secret, SecretSpec};
+use dispatch_model::secret::{Content, Sealed, Secret, SecretSpec};
 use dispatch_model::{
     InvocationError, Logs, Name, OrgName, RawJson, Resource, Run, State, Tags, code,
 };
@@ -29,6 +29,7 @@ pub use super::callable::function_error;
 use super::metrics::RunMetrics;
 use super::secrets::{OpenSealed, Values};
 use super::{Engines, Invoker, Member, RunRequest, Settings, json};
+use crate::secrets::Secrets;
 
 type Answer = Box<dyn Fn(usize, Call) -> BoxFuture<'static, Result<Outcome>> + Send + Sync>;
 
@@ -144,7 +145,7 @@ impl Engine for TestEngine {
 }
 
 /// Takes the ciphertext for the value of the key `value`: sealing itself is tested in its room.
-struct Unsealed;
+pub struct Unsealed;
 
 impl OpenSealed for Unsealed {
     fn open_sealed(&self, _: &OrgName, _: &Name, sealed: &Sealed) -> anyhow::Result<Values> {
@@ -242,7 +243,8 @@ impl World {
             nonce: String::new(),
             ciphertext: value.to_owned(),
         };
-        let spec = SecretSpec { sealed };
+        let content = Content::Sealed(sealed);
+        let spec = SecretSpec { version: 1, made_by: String::new(), made_ms: None, content };
         let secret = Resource::new(org(), name(text), Tags::new(), State::Ready, spec);
         self.store.insert(&secret).await.unwrap();
         secret
@@ -271,7 +273,39 @@ fn invoker(store: &Store, engine: &Arc<TestEngine>, settings: &Settings) -> Arc<
     let mut engines = Engines::default();
     engines.add(engine.clone());
     let metrics = Arc::new(RunMetrics::register(&mut Registry::default()));
-    Invoker::new(store.clone(), Arc::new(Unsealed), engines, metrics, settings.clone())
+    let secrets = Arc::new(Secrets::sealed(Arc::new(Unsealed)));
+    Invoker::new(store.clone(), secrets, engines, metrics, settings.clone())
+}
+
+/// A run that ended well.
+pub fn ended_run(begun_us: i64, ended_us: i64) -> Run {
+    Run {
+        id: Uuid::now_v7(),
+        org: org(),
+        function_name: name("f"),
+        function_id: Uuid::nil(),
+        faas_id: None,
+        engine: None,
+        qualifier: None,
+        version: None,
+        placement: None,
+        blocking: true,
+        state: State::Ready,
+        reason: Vec::new(),
+        input: None,
+        output: None,
+        error: None,
+        logs: Logs::default(),
+        secrets: Vec::new(),
+        services: Vec::new(),
+        event: None,
+        http_context: None,
+        tags: Tags::new(),
+        attempts: 1,
+        accepted_us: begun_us,
+        executed_us: Some(begun_us),
+        finished_us: Some(ended_us),
+    }
 }
 
 pub fn request(function: &str, input: &str) -> RunRequest {

@@ -131,6 +131,15 @@ pub fn rotate(data_dir: &Path) -> anyhow::Result<()> {
     Ok(replace(&file, &text)?)
 }
 
+/// Leaves only the first key in the data directory's file.
+pub fn keep_first(data_dir: &Path) -> anyhow::Result<()> {
+    let file = data_dir.join(FILE);
+    let text = Zeroizing::new(std::fs::read_to_string(&file)?);
+    let mut lines = text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#'));
+    let first = lines.next().with_context(|| format!("{} holds no root key", file.display()))?;
+    Ok(replace(&file, first)?)
+}
+
 /// Writes a file whole or not at all, and on the disk when this returns: what a key seals must not
 /// be there without it.
 pub fn replace(file: &Path, text: &str) -> std::io::Result<()> {

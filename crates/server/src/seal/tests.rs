@@ -5,6 +5,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use dispatch_model::secret::Secret;
+
 use super::*;
 
 const CANARY: &str = "c4n4ry-value";
@@ -19,7 +21,7 @@ fn values() -> BTreeMap<String, String> {
 
 #[test]
 fn a_secret_opens_only_as_itself() {
-    let seal = Seal { keys: vec![RootKey::random()] };
+    let seal = Seal::of(vec![RootKey::random()], None);
     let (org, name) = names();
     let sealed = seal.seal(&org, &name, &values()).unwrap();
     assert!(!serde_json::to_string(&sealed).unwrap().contains(CANARY));
@@ -30,7 +32,7 @@ fn a_secret_opens_only_as_itself() {
     assert_eq!(seal.open_sealed(&org, &other, &sealed), Err(Error::Damaged));
     let org_b = OrgName::new("b").unwrap();
     assert_eq!(seal.open_sealed(&org_b, &name, &sealed), Err(Error::Damaged));
-    let stranger = Seal { keys: vec![RootKey::random()] };
+    let stranger = Seal::of(vec![RootKey::random()], None);
     assert_eq!(stranger.open_sealed(&org, &name, &sealed), Err(Error::UnknownRootKey));
     let twice = seal.seal(&org, &name, &values()).unwrap();
     assert_ne!(twice.ciphertext, sealed.ciphertext, "every sealing has its own key and nonce");
@@ -42,11 +44,12 @@ async fn store(folder: &Path) -> Store {
 }
 
 async fn put(store: &Store, seal: &Seal) -> Sealed {
-    use dispatch_model::secret::SecretSpec;
+    use dispatch_model::secret::{Content, SecretSpec};
     use dispatch_model::{Resource, State, Tags};
     let (org, name) = names();
     let sealed = seal.seal(&org, &name, &values()).unwrap();
-    let spec = SecretSpec { sealed: sealed.clone() };
+    let content = Content::Sealed(sealed.clone());
+    let spec = SecretSpec { version: 1, made_by: String::new(), made_ms: None, content };
     let secret: Resource<Secret> = Resource::new(org, name, Tags::new(), State::Ready, spec);
     store.insert(&secret).await.unwrap();
     sealed
@@ -86,7 +89,7 @@ async fn a_lost_key_is_named_and_not_replaced() {
     let other = STANDARD.encode(RootKey::random().bytes());
     root_key::replace(&file, &other).unwrap();
     let refused = open().await.unwrap_err().to_string();
-    assert!(refused.contains(seal.keys[0].id()) && refused.contains("SECRET002"), "{refused}");
+    assert!(refused.contains(seal.keys()[0].id()) && refused.contains("SECRET002"), "{refused}");
 }
 
 /// A secret under the key that is returned, and a newer key before it.
@@ -109,15 +112,15 @@ async fn rotation_rewraps_every_secret() {
     let new = open().await.unwrap();
     assert_eq!(new.adopt(&store).await.unwrap(), 1);
     assert_eq!(new.adopt(&store).await.unwrap(), 0, "a repeat finds nothing to do");
-    let only_new = Seal { keys: new.keys.into_iter().take(1).collect() };
+    let key = STANDARD.encode(new.keys()[0].bytes());
+    root_key::replace(&folder.path().join("root.key"), &key).unwrap();
+    let only_new = open().await.expect("the old key is needed no more");
     assert!(only_new.audit_key(&store).await.unwrap().holds("words", &audited));
     let (org, name) = names();
     let stored = store.by_name::<Secret>(&org, &name).await.unwrap().unwrap();
-    let opened = only_new.open_sealed(&org, &name, &stored.spec.sealed).unwrap();
+    let sealed = stored.spec.content.sealed().unwrap();
+    let opened = only_new.open_sealed(&org, &name, sealed).unwrap();
     assert_eq!(opened["password"].as_str(), CANARY);
-    let key = STANDARD.encode(only_new.keys[0].bytes());
-    root_key::replace(&folder.path().join("root.key"), &key).unwrap();
-    open().await.expect("the old key is needed no more");
 }
 
 /// A server that was killed between the new key and the last secret.
@@ -128,9 +131,9 @@ async fn until_the_last_secret_is_rewrapped_no_key_may_be_dropped() {
     let open = || Seal::open(folder.path(), &source, &store);
     let old = sealed_then_rotated(folder.path(), &store).await;
     let both = open().await.unwrap();
-    let ids = format!("{},{}", old.keys[0].id(), both.keys[0].id());
+    let ids = format!("{},{}", old.keys()[0].id(), both.keys()[0].id());
     store.setting_put(KEY_IDS, &ids).await.unwrap();
-    for kept in &both.keys {
+    for kept in both.keys().iter() {
         let file = folder.path().join("root.key");
         root_key::replace(&file, &STANDARD.encode(kept.bytes())).unwrap();
         open().await.expect_err("one of the two is missing");

@@ -39,8 +39,8 @@ pub struct Iam {
 }
 
 impl Iam {
-    /// The accounts acme/admin, who may do everything everywhere, acme/one and acme/rest, who may
-    /// do nothing, and other/eve, who may do everything in her own organization.
+    /// The accounts acme/admin, who may do everything everywhere, acme/one, acme/rest and
+    /// acme/denied, who may do nothing, and other/eve, who may do everything in her own organization.
     pub async fn start() -> Self {
         let settings = format!(
             "[auth]\nmode = \"required\"\n[bootstrap]\nuser = \"{BOOT}\"\npublic_key = \"{}\"\n",
@@ -52,7 +52,7 @@ impl Iam {
             let made = json!({"name": org});
             iam.call(BOOT, None, Method::POST, "/v1/iam/organization", &made).await.expect(201);
         }
-        for account in ["acme/admin", "acme/one", "acme/rest", "other/eve"] {
+        for account in ["acme/admin", "acme/one", "acme/rest", "acme/denied", "other/eve"] {
             iam.account(account).await;
         }
         iam.policy("acme", "admin", true, json!([rule("admin", &["*"], &["*"])])).await;

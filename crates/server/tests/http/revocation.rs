@@ -90,7 +90,7 @@ async fn a_watch_ends_with_its_account_or_its_key() {
 }
 
 /// A public key that nobody here has the private one of.
-fn rsa_key() -> String {
+pub fn rsa_key() -> String {
     use base64::Engine as _;
     let pem = include_str!("other.pem");
     base64::engine::general_purpose::STANDARD.encode(pem)

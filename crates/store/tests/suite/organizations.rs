@@ -36,6 +36,26 @@ on_both!(an_organization_goes_when_it_holds_nothing_but_runs, |store| {
     assert!(runs.items.is_empty(), "an organization of that name would find them");
 });
 
+on_both!(nothing_is_stored_in_one_that_is_being_deleted, |store| {
+    let mut made = organization("a");
+    store.insert(&made).await.unwrap();
+    let mut inside = function("a", "f");
+    store.insert_in_organization(&inside).await.unwrap();
+    store.run_record(&ended(run_of("a", "f"))).await;
+    made.meta.state = State::Deleting;
+    store.update(&mut made).await.unwrap();
+    let refused = store.insert_in_organization(&function("a", "g")).await;
+    assert!(matches!(refused, Err(Error::Missing)), "{refused:?}");
+    let refused = store.update_in_organization(&mut inside).await;
+    assert!(matches!(refused, Err(Error::Missing)), "{refused:?}");
+    store.update(&mut inside).await.unwrap();
+    let holds = store.organization_holds(&org("a")).await.unwrap();
+    assert_eq!(holds, [(ResourceKind::Function, 1)]);
+    assert_eq!(store.run_delete_all(&org("a")).await.unwrap(), 1);
+    store.remove(&inside).await.unwrap();
+    assert_eq!(store.organization_remove(&made).await.unwrap(), []);
+});
+
 on_both!(of_a_deletion_and_a_creation_one_happens, |store| {
     let (mut deleted, mut stored) = (0, 0);
     for round in 0..60 {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use dispatch_model::api::{Api, ApiSpec};
 use dispatch_model::function::Function;
+use dispatch_model::policy::{Policy, PolicySpec, Rule};
 use dispatch_model::{ListQuery, Resource, ResourceKind, Sort, State, Tags};
 use dispatch_store::{Error, Store};
 
@@ -162,6 +163,33 @@ on_both!(a_changed_resource_is_found_by_what_it_is_now, |store| {
         let page = store.list::<Function>(&org("a"), &query).await.unwrap();
         assert!(page.items.is_empty(), "{query:?}");
     }
+});
+
+on_both!(a_policy_uses_the_roles_and_groups_that_its_rules_name, |store| {
+    let rule = |subject: &str, roles: &[&str]| Rule {
+        subjects: vec![subject.into(), "ada".into()],
+        roles: roles.iter().map(|role| (*role).into()).collect(),
+        ..Rule::default()
+    };
+    let rules = vec![rule("group:ops", &["reader"]), rule("*", &["reader", "writer"])];
+    let spec = PolicySpec { rules, global: false };
+    let mut policy: Resource<Policy> =
+        Resource::new(org("a"), name("p"), Tags::new(), State::Ready, spec);
+    store.insert(&policy).await.unwrap();
+    let users = async |kind: ResourceKind, called: &str| {
+        store.users_of(&org("a"), kind, &name(called)).await.unwrap()
+    };
+    let used = [(ResourceKind::Policy, name("p"))];
+    assert_eq!(users(ResourceKind::Role, "reader").await, used);
+    assert_eq!(users(ResourceKind::Role, "writer").await, used);
+    assert_eq!(users(ResourceKind::Group, "ops").await, used);
+    assert!(users(ResourceKind::Group, "ada").await.is_empty());
+    assert!(users(ResourceKind::Role, "ops").await.is_empty());
+    policy.spec.rules.truncate(1);
+    store.update(&mut policy).await.unwrap();
+    assert!(users(ResourceKind::Role, "writer").await.is_empty());
+    let query = ListQuery { spec: vec![("role".into(), "reader".into())], ..ListQuery::default() };
+    assert_eq!(store.list::<Policy>(&org("a"), &query).await.unwrap().items, [policy]);
 });
 
 /// Pages through everything `query` selects.

@@ -63,6 +63,7 @@ fn from_the_local_user_to_signed_in_accounts() {
     assert!(!cli.ok("iam get policies").contains("RULES"));
     let wide = cli.ok("iam get policy -w");
     assert!(wide.contains("reader may get function, image, api"), "{wide}");
+    assert!(!wide.contains("group:"), "{wide}");
     let as_reader = "--service-account acme/reader --jwt-private-key key.pem";
     assert_eq!(cli.json(&format!("get functions {as_reader}")), json!([]));
     let said = cli.fails(&format!("create application a {as_reader}"));
@@ -137,6 +138,138 @@ fn keys_of_each_kind_sign_in_for_the_audience_of_the_server() {
         cli.ok(&format!("login {account} --audience prod"));
         assert_eq!(cli.json("get functions"), json!([]), "the context remembers it");
         cli.ok("logout");
+    }
+}
+
+#[test]
+fn roles_groups_and_rules_with_all_there_is_to_them() {
+    let bench = Bench::start();
+    let cli = &bench.cli;
+    cli.ok("manage bootstrap");
+    let made = cli.ok("iam create role deployer -a get,create,update -r function,api");
+    assert_eq!(made, "Created role: deployer\n");
+    assert_eq!(cli.ok("iam create group shop --member ada,ci"), "Created group: shop\n");
+    let roles = cli.ok("iam get roles");
+    for part in ["viewer", "BUILT IN", "get, create, update function, api"] {
+        assert!(roles.contains(part), "{roles}");
+    }
+    assert!(cli.fails("iam create role admin -a get -r runs").contains("every organization has"));
+    cli.ok("iam create policy shop -s group:shop --role deployer,invoker --application shop");
+    cli.ok("iam create policy night -s * -a delete -r function/pay-* --deny --tag stage=prod \
+         --hours 18:00-08:00 --days mon-fri --time-zone Europe/Vienna --source 10.0.0.0/8,::1 \
+         --not-before 2026-01-01T00:00:00Z --not-after 1893456000");
+    let night = cli.json("iam get policy night");
+    let rule = json!({"subjects": ["*"], "actions": ["delete"], "resources": ["function/pay-*"],
+        "effect": "deny", "condition": {"tags": [{"key": "stage", "value": "prod"}],
+        "notBefore": "2026-01-01T00:00:00Z", "notAfter": "2030-01-01T00:00:00Z",
+        "hours": {"from": "18:00", "to": "08:00", "timeZone": "Europe/Vienna",
+                  "days": ["monday", "tuesday", "wednesday", "thursday", "friday"]},
+        "sourceAddresses": ["10.0.0.0/8", "::1"]}});
+    assert_eq!(night["rules"], json!([rule]));
+    let wide = cli.ok("iam get policy shop --wide");
+    assert!(wide.contains("group:shop is deployer, invoker, in application shop"), "{wide}");
+    for (line, part) in [
+        ("iam create policy x -s a", "--action"),
+        ("iam create policy x -s a --role viewer -a get", "cannot be used with"),
+        ("iam create policy x -s a --role viewer --time-zone UTC", "--hours"),
+        ("iam create policy x -s a --role viewer --hours 9-17", "09:00-17:30"),
+        ("iam create policy x -s a --role viewer --days someday", "mon-fri"),
+        ("iam create policy x -s a --role viewr", "does not exist"),
+        ("iam create policy x -s a --role viewer --source home", "10.0.0.0/8"),
+        ("iam delete role deployer", "used by policy shop"),
+    ] {
+        let said = cli.fails(line);
+        assert!(said.contains(part), "{line}: {said}");
+    }
+    assert_eq!(cli.ok("iam update group shop --add grace --remove ci"), "Updated group: shop\n");
+    assert_eq!(cli.json("iam get group shop")["members"], json!(["ada", "grace"]));
+    cli.ok("iam update role deployer -a * -r function");
+    let permissions = json!([{"actions": ["*"], "resources": ["function"]}]);
+    assert_eq!(cli.json("iam get role deployer")["permissions"], permissions);
+    cli.ok("iam delete policy shop");
+    assert_eq!(cli.ok("iam delete roles deployer"), "Deleted role: deployer\n");
+    assert_eq!(cli.ok("iam delete group shop"), "Deleted group: shop\n");
+}
+
+#[test]
+fn roles_and_groups_come_from_documents_before_the_policies_that_name_them() {
+    let bench = Bench::start();
+    let cli = &bench.cli;
+    let documents = "\
+kind: Policy
+name: shop
+rules:
+- subjects: [\"group:shop\"]
+  roles: [deployer]
+  applications: [shop]
+  condition:
+    sourceAddresses: [10.0.0.0/8]
+---
+kind: Role
+name: deployer
+permissions:
+- actions: [get, create]
+  resources: [function]
+---
+kind: Group
+name: shop
+members: [ada]
+";
+    std::fs::write(cli.home().join("access.yaml"), documents).unwrap();
+    // The user of this machine may make them; with the policy, that ends.
+    cli.ok("manage bootstrap");
+    let said = cli.ok("create -f access.yaml");
+    assert_eq!(said, "Created Role: deployer\nCreated Group: shop\nCreated Policy: shop\n");
+    assert!(cli.ok("apply -f access.yaml").contains("Policy: shop"));
+    cli.ok("delete -f access.yaml");
+    assert_eq!(cli.json("iam get groups"), json!([]));
+}
+
+#[test]
+fn one_asks_what_one_may_do() {
+    let bench = Bench::start();
+    let cli = &bench.cli;
+    assert_eq!(cli.ok("auth can-i create function"), "yes\n");
+    let said = cli.ok("auth can-i create function --explain");
+    assert!(said.starts_with("yes: whoever uses this machine"), "{said}");
+    cli.ok("manage bootstrap");
+    key(cli);
+    cli.ok("iam create serviceaccount ci --public-key key.pub.pem");
+    cli.ok("iam create policy ci-deploys -s ci --role developer --application shop");
+    cli.ok("iam create policy ci-never -s ci -a delete -r api/* --deny");
+    cli.ok("iam create organization shop");
+    let explained =
+        "yes: allowed by rule 0 of global policy default-policy of organization dispatch\n";
+    assert_eq!(cli.ok("auth can-i create function -n shop --explain"), explained);
+    let ci = "--service-account dispatch/ci --jwt-private-key key.pem";
+    let no = |line: &str| {
+        let outcome = cli.run(&format!("auth can-i {line} {ci}"));
+        assert_eq!((outcome.status.code(), &*outcome.stderr), (Some(1), ""), "{line}");
+        outcome.stdout
+    };
+    assert_eq!(no("create function"), "no\n");
+    assert_eq!(no("create function -n shop -a shop"), "no\n");
+    assert_eq!(cli.ok(&format!("auth can-i create functions --application shop {ci}")), "yes\n");
+    let said = no("delete api checkout -a shop --explain");
+    assert_eq!(said, "no: denied by rule 0 of policy ci-never of organization dispatch\n");
+    let said = no("create function --explain");
+    assert!(said.contains("policy ci-deploys"), "{said}");
+    let answer = cli.json(&format!("auth can-i get run f -a shop --explain {ci}"));
+    assert_eq!((&answer["allowed"], &answer["name"]), (&json!(true), &json!("f")));
+    assert_eq!(cli.ok("auth can-i get runs --as default-svc"), "yes\n");
+    let list = cli.ok(&format!("auth can-i --list {ci}"));
+    for part in ["EFFECT", "deny", "ci-never", "serviceinstance", "shop"] {
+        assert!(list.contains(part), "{part}: {list}");
+    }
+    assert!(cli.ok(&format!("auth can-i --list -o wide {ci}")).contains("developer"));
+    for (line, part) in [
+        ("auth can-i read function", "possible values: get, create"),
+        ("auth can-i get", "RESOURCE"),
+        ("auth can-i get gadget", "is none of"),
+        ("auth can-i get function/a b", "names two things"),
+    ] {
+        let said = cli.fails(line);
+        assert!(said.contains(part), "{line}: {said}");
     }
 }
 

@@ -14,5 +14,6 @@ mod get;
 mod iam;
 mod init;
 mod inspection;
+mod secret;
 mod server;
 mod version;

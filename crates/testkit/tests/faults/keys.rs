@@ -107,6 +107,42 @@ async fn a_replacement_that_is_killed_is_repeated() {
     all_open(&Process::start(data.path()), SECRETS).await;
 }
 
+/// Killed at ever later times, while secrets are written, until it comes to its end by itself.
+#[tokio::test]
+async fn a_replacement_while_the_server_runs_survives_kills() {
+    const SECRETS: usize = 200;
+    let data = tempfile::tempdir().unwrap();
+    let mut server = Process::start(data.path());
+    put_secrets(&server, SECRETS).await;
+    let mut killed_in_the_middle = 0;
+    for step in 0.. {
+        server.post("/v1/rootkey/rotate", json!(null)).await.expect(202);
+        let begun = Instant::now();
+        // Acknowledged during the change; then it is the state that must be found again.
+        let kept = format!("/v1/secret/s{}", step % SECRETS);
+        let shape = json!({"secrets": {"k": format!("value {}", step % SECRETS)}});
+        server.put(&kept, shape).await.expect(201);
+        while begun.elapsed() < Duration::from_millis(4 * step as u64) {
+            std::thread::yield_now();
+        }
+        let keys = server.get("/v1/rootkey").await.expect(200).json();
+        if keys["rotation"]["state"] == "done" {
+            break;
+        }
+        killed_in_the_middle += 1;
+        server.kill();
+        server = Process::start(data.path());
+        all_open(&server, SECRETS).await;
+    }
+    assert!(killed_in_the_middle > 0, "it was never killed in the middle");
+    all_open(&server, SECRETS).await;
+    server.delete("/v1/rootkey/old").await.expect(200);
+    let file = std::fs::read_to_string(data.path().join("root.key")).unwrap();
+    assert_eq!(file.lines().count(), 1);
+    server.kill();
+    all_open(&Process::start(data.path()), SECRETS).await;
+}
+
 #[tokio::test]
 async fn a_key_from_the_environment_is_all_there_is() {
     let data = tempfile::tempdir().unwrap();

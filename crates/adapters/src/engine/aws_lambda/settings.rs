@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use dispatch_driver::engine_type::refused;
-use dispatch_driver::{EngineConfig, Language, Result, Setting, Value};
+use dispatch_driver::{Config, Language, Result, Setting, Value};
 use reqwest::Url;
 
 use super::signature::Credentials;
@@ -90,7 +90,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    pub fn of(config: &EngineConfig) -> Result<Self> {
+    pub fn of(config: &Config) -> Result<Self> {
         let text = |key| config.text(key).map(str::to_owned);
         let list = |key| config.list(key).into_iter().map(str::to_owned).collect::<Vec<_>>();
         let region = text("region").expect("it is required");
@@ -144,7 +144,7 @@ impl Settings {
 }
 
 /// The access key among the engine's own secrets.
-pub fn credentials(config: &EngineConfig) -> Result<Option<Credentials>> {
+pub fn credentials(config: &Config) -> Result<Option<Credentials>> {
     let text = |key| config.text(key).map(str::to_owned);
     match (text("accessKeyId"), text("secretAccessKey")) {
         (Some(access_key_id), Some(secret_access_key)) => {
@@ -162,7 +162,7 @@ fn public(region: &str) -> String {
     format!("https://lambda.{region}.amazonaws.com{china}")
 }
 
-fn pairs(config: &EngineConfig, key: &str) -> Result<BTreeMap<String, String>> {
+fn pairs(config: &Config, key: &str) -> Result<BTreeMap<String, String>> {
     let pair = |word: &str| match word.split_once('=') {
         Some((name, value)) if !name.is_empty() && !value.is_empty() => {
             Ok((name.to_owned(), value.to_owned()))

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use bytes::Bytes;
-use dispatch_driver::{EngineConfig, Error, Result, Retry, engine_type};
+use dispatch_driver::{Config, Error, Result, Retry, engine_type};
 use dispatch_model::code;
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
@@ -73,7 +73,7 @@ struct Ask<'a> {
 impl Api {
     /// # Errors
     /// When the settings do not go together, or a file of them cannot be read.
-    pub async fn new(config: &EngineConfig) -> Result<Self> {
+    pub async fn new(config: &Config) -> Result<Self> {
         let place = config.text("host").unwrap_or_default().to_owned();
         // The engine is never behind the proxy of this machine.
         let builder = reqwest::Client::builder().no_proxy();

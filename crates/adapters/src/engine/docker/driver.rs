@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use dashmap::DashMap;
 use dispatch_driver::{
-    Beside, Call, Capabilities, Deployment, Engine, EngineConfig, Error, Health, Observed, Outcome,
+    Beside, Call, Capabilities, Config, Deployment, Engine, Error, Health, Observed, Outcome,
     Phases, Result, Retry,
 };
 use dispatch_model::{InvocationError, InvocationErrorType, Logs, code};
@@ -45,7 +45,7 @@ struct Inner {
 }
 
 impl Docker {
-    pub async fn new(config: &EngineConfig, beside: &Beside) -> Result<Self> {
+    pub async fn new(config: &Config, beside: &Beside) -> Result<Self> {
         let settings = Settings::read(config)?;
         // A function's image says where a redirect leads: to anything this server can reach.
         let client = reqwest::Client::builder().no_proxy().redirect(redirect::Policy::none());

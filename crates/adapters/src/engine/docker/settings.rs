@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use dispatch_driver::{EngineConfig, Result, Setting, Value, engine_type};
+use dispatch_driver::{Config, Result, Setting, Value, engine_type};
 
 pub const SETTINGS: &[Setting] = &[
     Setting::new("host", Value::Text, "Where the engine listens: unix:///PATH or tcp://HOST:PORT.")
@@ -93,7 +93,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    pub fn read(config: &EngineConfig) -> Result<Self> {
+    pub fn read(config: &Config) -> Result<Self> {
         let text = |key| config.text(key).unwrap_or_default().to_owned();
         let number = |key: &str| config.number(key).unwrap_or_default();
         let duration = |key| config.duration(key).unwrap_or_default();

@@ -4,7 +4,7 @@ use std::sync::RwLock;
 use std::time::Duration;
 
 use bytes::Bytes;
-use dispatch_driver::{EngineConfig, Error, Result, Retry};
+use dispatch_driver::{Config, Error, Result, Retry};
 use dispatch_model::code;
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::json;
@@ -45,7 +45,7 @@ pub struct Flavour {
 }
 
 impl Gateway {
-    pub fn new(config: &EngineConfig, settings: &Settings) -> Result<Self> {
+    pub fn new(config: &Config, settings: &Settings) -> Result<Self> {
         let text = |key: &str| config.text(key).map(str::to_owned);
         let connect = config.duration("connectTimeout").unwrap_or(HEALTH);
         Ok(Self {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dispatch_driver::{EngineConfig, Result, Setting, Value, engine_type};
+use dispatch_driver::{Config, Result, Setting, Value, engine_type};
 
 pub const SETTINGS: &[Setting] = &[
     Setting::new("gateway", Value::Url, "Where OpenFaaS's gateway listens.").required(),
@@ -86,7 +86,7 @@ pub struct Callback {
 }
 
 impl Settings {
-    pub fn read(config: &EngineConfig) -> Result<Self> {
+    pub fn read(config: &Config) -> Result<Self> {
         let callback = match (config.flag("async"), callback(config)) {
             (false, (None, None)) => None,
             (true, (Some(listen), Some(url))) => Some(Callback { listen, url }),
@@ -124,7 +124,7 @@ impl Settings {
     }
 }
 
-fn callback(config: &EngineConfig) -> (Option<String>, Option<String>) {
+fn callback(config: &Config) -> (Option<String>, Option<String>) {
     let listen = config.text("callbackListen").map(str::to_owned);
     (listen, config.url("callbackUrl").map(str::to_owned))
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use dispatch_driver::{Call, EngineConfig, Error, Result, Retry, engine_type};
+use dispatch_driver::{Call, Config, Error, Result, Retry, engine_type};
 use dispatch_model::code;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, RequestBuilder, StatusCode};
@@ -32,7 +32,7 @@ pub struct Api {
 impl Api {
     /// # Errors
     /// When a setting cannot be used.
-    pub fn new(config: &EngineConfig) -> Result<Self> {
+    pub fn new(config: &Config) -> Result<Self> {
         let connect = config.duration("connectTimeout").unwrap_or(PAUSE);
         let http = crate::client::client(connect, config.text("caFile"))?;
         let key = config.text("apiKey").unwrap_or_default();

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use dashmap::DashSet;
 use dispatch_driver::{
-    Beside, Call, Capabilities, Deployment, Engine, EngineConfig, Error, Health, Observed, Outcome,
+    Beside, Call, Capabilities, Config, Deployment, Engine, Error, Health, Observed, Outcome,
     Phases, Result, Retry,
 };
 use dispatch_model::{InvocationError, InvocationErrorType, Logs, code};
@@ -57,7 +57,7 @@ enum Answer {
 }
 
 impl OpenWhisk {
-    pub fn new(config: &EngineConfig, beside: &Beside) -> Result<Self> {
+    pub fn new(config: &Config, beside: &Beside) -> Result<Self> {
         let known = beside.languages.iter().map(|language| language.name.clone());
         let languages = known.filter(|name| LANGUAGES.contains(&name.as_str())).collect();
         Ok(Self {

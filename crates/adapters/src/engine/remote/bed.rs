@@ -7,8 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use dispatch_driver::conformance::{Bed, Program, Stop, Tried};
 use dispatch_driver::{
-    Beside, Deployment, Engine, EngineConfig, EngineType as _, Error, Languages, Result,
-    SourceStore,
+    Beside, Config, Deployment, Engine, EngineType as _, Error, Languages, Result, SourceStore,
 };
 use dispatch_model::code;
 use sha2::{Digest as _, Sha256};
@@ -94,7 +93,7 @@ async fn make(
     secrets: BTreeMap<String, String>,
     sources: Arc<Sources>,
 ) -> std::result::Result<Arc<dyn Engine>, String> {
-    let config = EngineConfig::check("remote", &RemoteType, settings, secrets);
+    let config = Config::check("remote", RemoteType.known(), settings, secrets);
     let config = config.map_err(|violation| violation.to_string())?;
     let beside = Beside { sources, images: None, languages: Languages::builtin() };
     RemoteType.make(config, &beside).await.map_err(|error| error.to_string())

@@ -21,7 +21,8 @@ use crate::authz::Action;
 fn caller(org: &str, name: &str) -> Caller {
     let org = OrgName::trusted(org);
     let principal = Principal::ServiceAccount { org: org.clone(), name: name.to_owned() };
-    Caller { org, principal, from: None, token: None, request_id: "request".into() }
+    let (groups, from) = (Vec::new(), None);
+    Caller { org, principal, groups, from, token: None, request_id: "request".into() }
 }
 
 async fn policy(app: &App, org: &str, global: bool, subject: &str, actions: &str) {

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use dispatch_driver::{
-    Beside, Call, Capabilities, Deployment, Engine, EngineConfig, EngineType, Health, Observed,
-    Outcome, Result, Setting, Value,
+    Beside, Call, Capabilities, Config, Deployment, Engine, EngineType, Health, Observed, Outcome,
+    Result, Setting, Value,
 };
 use serde_json::json;
 use tokio::sync::Semaphore;
@@ -64,7 +64,7 @@ impl EngineType for Scripted {
         SETTINGS
     }
 
-    async fn make(&self, config: EngineConfig, _: &Beside) -> Result<Arc<dyn Engine>> {
+    async fn make(&self, config: Config, _: &Beside) -> Result<Arc<dyn Engine>> {
         if config.text("greeting") == Some("refused") {
             return Err(dispatch_driver::engine_type::refused("greeting and gateway do not fit"));
         }

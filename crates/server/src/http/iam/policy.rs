@@ -19,7 +19,7 @@ use crate::http::{Body, ListParameters, reply, watch};
 pub struct Fields;
 
 impl Selectors for Fields {
-    const FIELDS: &'static [(&'static str, &'static str)] = &[];
+    const FIELDS: &'static [(&'static str, &'static str)] = &[("role", "role"), ("group", "group")];
 }
 
 pub fn routes() -> OpenApiRouter<Arc<App>> {
@@ -40,7 +40,11 @@ async fn create(
 
 /// Lists policies; with `watch=true`, follows them.
 #[utoipa::path(get, path = "/v1/iam/policy", tag = "iam", operation_id = "policy_list",
-    params(ListDocumentation),
+    params(
+        ListDocumentation,
+        ("role" = Option<String>, Query, description = "Only policies that name this role"),
+        ("group" = Option<String>, Query, description = "Only policies that name this group"),
+    ),
     responses((status = 200, body = [wire::Policy]), Problems))]
 async fn list(
     caller: Caller,

@@ -8,14 +8,16 @@ use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
-use zeroize::Zeroizing;
 
 use super::*;
 use crate::invoke::Engines;
+use crate::invoke::meter::Meter;
 use crate::invoke::metrics::RunMetrics;
 use crate::invoke::places::Places;
 use crate::invoke::schema::Schema;
-use crate::invoke::secrets::OwnSecrets;
+use crate::invoke::secrets::tests::secret;
+use crate::invoke::secrets::{Held, OwnSecrets};
+use crate::invoke::tenant::Tenant;
 use crate::invoke::testing::{TestEngine, ok, outcome};
 
 const MAX_OUTPUT: usize = 1_000;
@@ -32,6 +34,7 @@ fn version(engine: Arc<TestEngine>) -> Version {
     let place = Place::new(&member, metrics, &spec, &queue);
     place.room.open();
     let org = OrgName::trusted("dispatch");
+    let tenant = Arc::new(Tenant::new(org.clone()));
     Version {
         number: 1,
         faas_id,
@@ -43,6 +46,8 @@ fn version(engine: Arc<TestEngine>) -> Version {
         retries: 0,
         backoff: Duration::ZERO,
         idempotent: false,
+        memory_mib: 256,
+        meter: Arc::new(Meter::new(tenant, Name::trusted("f"))),
         secret_names: Vec::new(),
         secrets: Ok(OwnSecrets::new(Vec::new())),
         services: Vec::new(),
@@ -69,6 +74,7 @@ fn run(input: Option<&str>) -> Run {
         error: None,
         logs: Logs::default(),
         secrets: Vec::new(),
+        secrets_used: Default::default(),
         services: Vec::new(),
         event: None,
         http_context: None,
@@ -83,7 +89,8 @@ fn run(input: Option<&str>) -> Run {
 async fn perform(version: &Version, run: &mut Run) -> Then {
     let deadline = Instant::now() + version.timeout;
     let needs = Needs { request_id: "r", secrets: &[], max_output: MAX_OUTPUT, deadline };
-    attempt(version, version.places.first(), run, &needs).await.then
+    let own = version.own_secrets().await.unwrap();
+    attempt(version, &own, version.places.first(), run, &needs).await.then
 }
 
 async fn failed(version: &Version, run: &mut Run) -> (Kind, String, Then) {
@@ -191,7 +198,9 @@ async fn what_one_deployment_says_keeps_no_other_from_its_engine() {
         }));
         let deadline = Instant::now() + Duration::from_secs(5);
         let needs = Needs { request_id: "r", secrets: &[], max_output: MAX_OUTPUT, deadline };
-        let seen = attempt(&version, version.places.first(), &mut run(None), &needs).await;
+        let own = version.own_secrets().await.unwrap();
+        let place = version.places.first();
+        let seen = attempt(&version, &own, place, &mut run(None), &needs).await;
         assert_eq!(seen.ending, ending, "{error:?}");
         assert_eq!(seen.then == Then::RetryEngine, error.code != code::ENGINE007);
     }
@@ -216,28 +225,17 @@ async fn an_engine_that_panics_fails_the_run_only() {
 async fn secrets_reach_the_context_and_nothing_else() {
     let seen = TestEngine::new(|_, call| async move { ok(call.context) });
     let mut version = version(seen);
-    let secret = |key: &str| {
-        let values = [(key.to_owned(), Zeroizing::new("canary".to_owned()))];
-        Arc::new(Values::from(values))
-    };
-    version.secrets = Ok(OwnSecrets::new(vec![secret("own")]));
+    let secret = |name: &str| secret(name, &[(name, "canary")]);
+    version.secrets = Ok(OwnSecrets::new(vec![Arc::new(Held::Opened(secret("own")))]));
     let mut run = run(None);
     let (secrets, deadline) = ([secret("more")], Instant::now() + version.timeout);
     let needs = Needs { request_id: "r-7", secrets: &secrets, max_output: MAX_OUTPUT, deadline };
-    attempt(&version, version.places.first(), &mut run, &needs).await;
+    let own = version.own_secrets().await.unwrap();
+    attempt(&version, &own, version.places.first(), &mut run, &needs).await;
     let context: Value = serde_json::from_str(run.output.take().unwrap().get()).unwrap();
     assert_eq!(context["secrets"], json!({"own": "canary", "more": "canary"}));
     assert_eq!((&context["requestId"], &context["attempt"]), (&json!("r-7"), &json!(1)));
     assert!(!format!("{run:?}").contains("canary"));
-}
-
-#[tokio::test]
-async fn a_secret_that_cannot_be_had_stops_the_run_before_the_call() {
-    let engine = TestEngine::echo();
-    let mut version = version(engine.clone());
-    version.secrets = Err(input_error("secret db does not exist"));
-    let (kind, message, then) = failed(&version, &mut run(None)).await;
-    assert_eq!((kind, then), (Kind::InputError, Then::Nothing));
-    assert!(message.contains("db"));
-    assert_eq!(engine.calls(), 0);
+    let used: Vec<_> = run.secrets_used.as_slice().iter().map(|used| used.name.as_str()).collect();
+    assert_eq!(used, ["more", "own"]);
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dispatch_model::function::FunctionSpec;
+use dispatch_model::secret::Content;
 use dispatch_model::{InvocationErrorType as Kind, State};
 use tokio::sync::{Notify, Semaphore};
 
@@ -190,7 +191,8 @@ async fn a_secret_that_comes_changes_and_goes_is_followed() {
     };
     let mut secret = world.secret("own", "first").await;
     eventually(async || value().await.filter(|context| context.contains("first"))).await;
-    secret.spec.sealed.ciphertext = "second".to_owned();
+    let Content::Sealed(sealed) = &mut secret.spec.content else { panic!("it is sealed") };
+    sealed.ciphertext = "second".to_owned();
     world.store.update(&mut secret).await.unwrap();
     eventually(async || value().await.filter(|context| context.contains("second"))).await;
     world.store.remove(&secret).await.unwrap();

@@ -1,0 +1,135 @@
+//! A rule in Cedar's language. What is not known of a thing counts for a denial and against a
+//! permission: each test of it says so in its `else`.
+
+use crate::action::{Action, Actions};
+use crate::condition::Condition;
+use crate::hours::Hours;
+use crate::pattern::{Names, Pattern};
+use crate::role::Permission;
+use crate::rule::{Rule, Subjects};
+
+/// One policy of Cedar.
+pub(crate) fn text(rule: &Rule) -> String {
+    let (which, unknown) = (&rule.which, rule.denies());
+    let org = quoted(which.org.as_str());
+    let effect = if rule.denies() { "forbid" } else { "permit" };
+    let place = if which.global { String::new() } else { format!(" in Organization::{org}") };
+    let policy = quoted(&format!("{}/{}", which.org, which.policy));
+    let mut clauses = vec![
+        subjects(which.org.as_str(), &rule.subjects),
+        any(rule.permissions().map(|p| permission(p, unknown)).collect()),
+        applications(&rule.applications, unknown),
+    ];
+    clauses.extend(joined(condition(&rule.condition, unknown), "&&"));
+    let when: String = clauses
+        .into_iter()
+        .filter(|clause| clause != "true")
+        .map(|clause| format!("\nwhen {{ {clause} }}"))
+        .collect();
+    format!(
+        "@policy({policy})\n@rule(\"{}\")\n\
+         {effect} (principal in Organization::{org}, action, resource{place}){when};",
+        which.rule
+    )
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.escape_debug())
+}
+
+fn any(tests: Vec<String>) -> String {
+    if tests.iter().any(|test| test == "true") {
+        return "true".to_owned();
+    }
+    joined(tests, "||").unwrap_or_else(|| "false".to_owned())
+}
+
+/// `a || b || …`, as a tree that is not deep: Cedar goes down it on the stack.
+fn joined(mut tests: Vec<String>, operator: &str) -> Option<String> {
+    if tests.len() < 2 {
+        return tests.pop();
+    }
+    let second = tests.split_off(tests.len() / 2);
+    let (first, second) = (joined(tests, operator)?, joined(second, operator)?);
+    Some(format!("({first} {operator} {second})"))
+}
+
+fn subjects(org: &str, subjects: &Subjects) -> String {
+    if subjects.anybody {
+        return "true".to_owned();
+    }
+    let id = |name: &str| quoted(&format!("{org}/{name}"));
+    let names = subjects.names.iter().map(|name| format!("principal == Subject::{}", id(name)));
+    let groups = subjects.groups.iter().map(|name| format!("principal in Group::{}", id(name)));
+    // Sorted, so that the same rule has the same text.
+    let mut tests: Vec<String> = names.chain(groups).collect();
+    tests.sort_unstable();
+    any(tests)
+}
+
+fn permission(permission: &Permission, unknown: bool) -> String {
+    let patterns = any(permission.patterns.iter().map(|p| pattern(p, unknown)).collect());
+    match (actions(permission.actions), patterns) {
+        (actions, patterns) if actions == "true" => patterns,
+        (actions, patterns) if patterns == "true" => actions,
+        (actions, patterns) => format!("({actions} && {patterns})"),
+    }
+}
+
+fn actions(actions: Actions) -> String {
+    if actions.is_any() {
+        return "true".to_owned();
+    }
+    let has = Action::ALL.into_iter().filter(|action| actions.has(*action));
+    any(has.map(|action| format!("action == Action::\"{}\"", action.as_str())).collect())
+}
+
+fn pattern(pattern: &Pattern, unknown: bool) -> String {
+    let name = match &pattern.names {
+        Names::All => None,
+        Names::One(name) => Some(format!("resource.name == {}", quoted(name))),
+        Names::Beginning(start) => {
+            Some(format!("resource.name like \"{}*\"", start.escape_debug()))
+        }
+    };
+    let name = name.map(|test| format!("(if resource has name then {test} else {unknown})"));
+    let word = pattern.word.as_ref().map(|word| format!("resource.kind == {}", quoted(word)));
+    match (word, name) {
+        (Some(word), Some(name)) => format!("({word} && {name})"),
+        (Some(test), None) | (None, Some(test)) => test,
+        (None, None) => "true".to_owned(),
+    }
+}
+
+fn applications(names: &[Box<str>], unknown: bool) -> String {
+    if names.is_empty() {
+        return "true".to_owned();
+    }
+    let tests = names.iter().map(|name| format!("resource.application == {}", quoted(name)));
+    let own = any(tests.collect());
+    format!("if resource.known then (resource has application && {own}) else {unknown}")
+}
+
+fn condition(condition: &Condition, unknown: bool) -> Vec<String> {
+    let mut tests = Vec::new();
+    for (key, value) in &condition.tags {
+        let (key, value) = (quoted(key), quoted(value));
+        let test = format!("resource.hasTag({key}) && resource.getTag({key}) == {value}");
+        tests.push(format!("(if resource.known then ({test}) else {unknown})"));
+    }
+    tests.extend(condition.not_before_ms.map(|from| format!("context.now >= {from}")));
+    tests.extend(condition.not_after_ms.map(|to| format!("context.now < {to}")));
+    tests.extend(condition.hours.as_ref().map(hours));
+    if let Some(networks) = &condition.sources {
+        let within = |network| format!("context.source.isInRange(ip(\"{network}\"))");
+        let test = any(networks.iter().map(within).collect());
+        tests.push(format!("(if context has source then {test} else {unknown})"));
+    }
+    tests
+}
+
+fn hours(hours: &Hours) -> String {
+    let minute = format!("Zone::{}.minute", quoted(hours.zone.name()));
+    let within = |(from, to): &(u16, u16)| format!("({minute} >= {from} && {minute} < {to})");
+    any(hours.spans.iter().map(within).collect())
+}

@@ -1,0 +1,12 @@
+//! What is promised: in tables, and by chance against Cedar alone.
+
+mod broken;
+mod conditions;
+mod explain;
+mod grant;
+mod kit;
+mod objects;
+mod properties;
+mod random;
+mod roles;
+mod rules;
