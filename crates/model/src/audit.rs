@@ -69,7 +69,8 @@ pub struct Entry {
 #[cfg_attr(feature = "openapi", schema(as = AuditActor))]
 #[serde(rename_all = "camelCase")]
 pub struct Actor {
-    /// `service-account`, `bootstrap`, `local-admin`, `server`; `anonymous` of who did not sign in.
+    /// `service-account`, `bootstrap`, `local-admin`, `one-time-credential`, `server`; `anonymous`
+    /// of who did not sign in; `various` of more than can be told apart.
     pub kind: String,
     /// The organization its account is in.
     #[serde(default, skip_serializing_if = "Option::is_none")]

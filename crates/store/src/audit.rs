@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::database::write;
+use crate::setting::PUT;
 use crate::{Result, Store};
 
 /// Orders the entries of all servers on PostgreSQL. Taken after the lock of the change log.
@@ -125,13 +126,11 @@ macro_rules! append {
         .bind(&next.seal)
         .execute(&mut *$tx)
         .await?;
-        sqlx::query(
-            "INSERT INTO setting (name, value) VALUES ('audit.head', $1) \
-             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        )
-        .bind(&next.head)
-        .execute(&mut *$tx)
-        .await?;
+        sqlx::query($crate::setting::PUT)
+            .bind($crate::audit::HEAD)
+            .bind(&next.head)
+            .execute(&mut *$tx)
+            .await?;
         next.entry.seq
     }};
 }
@@ -186,14 +185,7 @@ impl Store {
             .await?
             .rows_affected();
             if made == 1 {
-                sqlx::query(
-                    "INSERT INTO setting (name, value) VALUES ($1, $2) \
-                     ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-                )
-                .bind(HEAD)
-                .bind(&head)
-                .execute(&mut *tx)
-                .await?;
+                sqlx::query(PUT).bind(HEAD).bind(&head).execute(&mut *tx).await?;
             }
         });
         Ok(())
@@ -246,6 +238,14 @@ impl Audited<'_> {
         organization: &Resource<Organization>,
     ) -> Result<Vec<(ResourceKind, u64)>> {
         self.store.organization_remove(organization, Some(self.told)).await
+    }
+
+    pub async fn setting_put(&self, name: &str, value: &str) -> Result<()> {
+        self.store.setting_put_told(name, value, Some(self.told)).await
+    }
+
+    pub async fn setting_swap(&self, name: &str, read: &str, value: &str) -> Result<bool> {
+        self.store.setting_swap(name, read, value, self.told).await
     }
 
     pub async fn dead_letter_settle(&self, org: &OrgName, id: Uuid) -> Result<bool> {

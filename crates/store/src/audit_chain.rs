@@ -7,6 +7,7 @@ use dispatch_model::audit::{Actor, Entry, Link, Place, Purpose, Sealer};
 
 use crate::audit::{HEAD, LOCK, Mark, Told, append};
 use crate::database::{read, write};
+use crate::setting::PUT;
 use crate::{Result, Store};
 
 /// Where what is left of the log begins.
@@ -131,14 +132,11 @@ impl Store {
                     let told = Told { entry: of_cut(place), sealer: sealer.clone() };
                     let last = append!(self, tx, &told);
                     let mark = Mark::new(place, before_ms, Purpose::Cut, &*sealer);
-                    sqlx::query(
-                        "INSERT INTO setting (name, value) VALUES ($1, $2) \
-                         ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-                    )
-                    .bind(CUT)
-                    .bind(serde_json::to_string(&mark)?)
-                    .execute(&mut *tx)
-                    .await?;
+                    sqlx::query(PUT)
+                        .bind(CUT)
+                        .bind(serde_json::to_string(&mark)?)
+                        .execute(&mut *tx)
+                        .await?;
                     let gone = sqlx::query("DELETE FROM audit WHERE seq <= $1")
                         .bind(seq)
                         .execute(&mut *tx)

@@ -6,6 +6,7 @@ use dispatch_model::resource::now_ms;
 
 use crate::audit::append;
 use crate::database::{read, write};
+use crate::setting::PUT;
 use crate::{Result, Store, Told};
 
 /// The setting that describes the vulnerability database that holds, as JSON.
@@ -65,14 +66,7 @@ impl Store {
         told: &Told,
     ) -> Result<()> {
         let entry = write!(&self.0.database, |tx| {
-            sqlx::query(
-                "INSERT INTO setting (name, value) VALUES ($1, $2) \
-                 ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-            )
-            .bind(DATABASE)
-            .bind(body)
-            .execute(&mut *tx)
-            .await?;
+            sqlx::query(PUT).bind(DATABASE).bind(body).execute(&mut *tx).await?;
             sqlx::query("DELETE FROM vulnerability_part WHERE digest <> $1 AND created_ms < $2")
                 .bind(digest)
                 .bind(now_ms() - UNFINISHED_MS)

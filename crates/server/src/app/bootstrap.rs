@@ -18,26 +18,27 @@ impl App {
     /// [`Error::Unauthenticated`] when the credential is wrong, was used or has expired.
     pub async fn bootstrap_claim(
         &self,
-        from: Option<IpAddr>,
+        from: IpAddr,
+        request_id: &str,
         credential: &str,
         public_key: &str,
     ) -> Result<i64> {
         check_public_key(public_key)
             .map_err(|error| Violation::new("publicKey", format!("{error:#}")))?;
-        let claimed = one_time::claim(&self.store, credential, public_key).await;
+        let actor = Actor { kind: "one-time-credential".to_owned(), ..Actor::default() };
+        let told = self.audit.told(Entry {
+            actor,
+            from: Some(from.to_canonical().to_string()),
+            action: "claim".to_owned(),
+            resource: "bootstrap".to_owned(),
+            request_id: request_id.to_owned(),
+            ..Entry::default()
+        });
+        let claimed = one_time::claim(&self.store, &told, credential, public_key).await;
         let Some(expires_ms) = claimed.map_err(Error::internal)? else {
             let message = "the bootstrap credential is wrong, was used or has expired".to_owned();
             return Err(Error::Unauthenticated { message });
         };
-        let entry = Entry {
-            actor: Actor::anonymous(),
-            from: from.map(|from| from.to_canonical().to_string()),
-            action: "claim".to_owned(),
-            resource: IAM.to_owned(),
-            name: one_time::ISSUER.to_owned(),
-            ..Entry::default()
-        };
-        self.tell(entry).await?;
         self.bootstrap_changed().await?;
         Ok(expires_ms)
     }
@@ -45,8 +46,8 @@ impl App {
     /// Ends the credential and the key that took its place.
     pub async fn bootstrap_disable(&self, caller: &Caller) -> Result<()> {
         self.authorizer.authorize_global(caller, Action::Delete, IAM)?;
-        one_time::disable(&self.store).await.map_err(Error::internal)?;
-        self.tell(caller.act("disable").entry(None, IAM, one_time::ISSUER)).await?;
+        let told = self.audit.told(caller.act("delete").entry(None, "bootstrap", ""));
+        one_time::disable(&self.store, &told).await.map_err(Error::internal)?;
         self.bootstrap_changed().await
     }
 

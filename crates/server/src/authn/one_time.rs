@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use dispatch_model::resource::now_ms;
-use dispatch_store::Store;
+use dispatch_store::{Store, Told};
 use rand::RngCore as _;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -104,6 +104,7 @@ pub async fn make(
 /// accepted, in unix milliseconds, or `None` when the credential is not the one that holds.
 pub async fn claim(
     store: &Store,
+    told: &Told,
     credential: &str,
     public_key: &str,
 ) -> anyhow::Result<Option<i64>> {
@@ -116,14 +117,14 @@ pub async fn claim(
     let claimed = Stored { digest: String::new(), expires_ms, public_key };
     let claimed = serde_json::to_string(&claimed)?;
     // Of two who have it at the same time, one is first.
-    let swapped = store.setting_swap(SETTING, &text, &claimed).await?;
+    let swapped = store.audited(told).setting_swap(SETTING, &text, &claimed).await?;
     Ok(swapped.then_some(expires_ms))
 }
 
 /// Ends the credential, and the key that took its place.
-pub async fn disable(store: &Store) -> anyhow::Result<()> {
+pub async fn disable(store: &Store, told: &Told) -> anyhow::Result<()> {
     let ended = Stored { digest: String::new(), expires_ms: 0, public_key: String::new() };
-    store.setting_put(SETTING, &serde_json::to_string(&ended)?).await?;
+    store.audited(told).setting_put(SETTING, &serde_json::to_string(&ended)?).await?;
     Ok(())
 }
 

@@ -106,13 +106,16 @@ async fn rotation_rewraps_every_secret() {
     let folder = tempfile::tempdir().unwrap();
     let (store, source) = (store(folder.path()).await, KeySource::default());
     let open = || Seal::open(folder.path(), &source, &store);
-    sealed_then_rotated(folder.path(), &store).await;
+    use dispatch_model::audit::Sealer as _;
+    let old = sealed_then_rotated(folder.path(), &store).await;
+    let audited = old.audit_key(&store).await.unwrap().seal("words");
     let new = open().await.unwrap();
     assert_eq!(new.adopt(&store).await.unwrap(), 1);
     assert_eq!(new.adopt(&store).await.unwrap(), 0, "a repeat finds nothing to do");
     let key = STANDARD.encode(new.keys()[0].bytes());
     root_key::replace(&folder.path().join("root.key"), &key).unwrap();
     let only_new = open().await.expect("the old key is needed no more");
+    assert!(only_new.audit_key(&store).await.unwrap().holds("words", &audited));
     let (org, name) = names();
     let stored = store.by_name::<Secret>(&org, &name).await.unwrap().unwrap();
     let sealed = stored.spec.content.sealed().unwrap();

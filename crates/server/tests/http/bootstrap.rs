@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use dispatch_store::AuditQuery;
 use dispatch_testkit::{Answer, Options, Server, send};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use reqwest::Method;
@@ -59,6 +60,10 @@ async fn it_is_good_once_and_for_iam_only() {
     assert_eq!(won.len(), 1, "{several:?}");
     assert_eq!(won[0].json()["issuer"], "bootstrap");
     claim(&server, &text).await.expect(401);
+    let query = AuditQuery { action: Some("claim".to_owned()), limit: 9, ..AuditQuery::default() };
+    let told = server.running().app.store.audit_list(&query).await.unwrap();
+    assert_eq!(told.len(), 1, "the one that won is told of: {told:?}");
+    assert!(told[0].from.is_some() && !format!("{told:?}").contains(&text));
     call(&server, Method::GET, "/v1/iam/policy", None).await.expect(200);
     call(&server, Method::GET, "/v1/function", None).await.expect(403);
     // A start in between ends nothing.

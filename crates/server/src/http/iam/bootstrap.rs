@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode};
+use axum::{Extension, Json};
 use dispatch_wire as wire;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -15,6 +15,7 @@ use crate::authn::{bearer, one_time};
 use crate::http::Body;
 use crate::http::error::ApiResult;
 use crate::http::openapi::Problems;
+use crate::http::request_id::RequestId;
 
 pub fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new().routes(routes!(claim, disable))
@@ -30,13 +31,14 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
 async fn claim(
     State(app): State<Arc<App>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Extension(RequestId(id)): Extension<RequestId>,
     headers: HeaderMap,
     Body(shape): Body<wire::BootstrapClaim>,
 ) -> ApiResult<(StatusCode, Json<wire::BootstrapUser>)> {
     let credential = bearer(&headers)?.ok_or_else(|| Error::Unauthenticated {
         message: "send the bootstrap credential as `Authorization: Bearer CREDENTIAL`".to_owned(),
     })?;
-    let expires_ms = app.bootstrap_claim(Some(peer.ip()), credential, &shape.public_key).await?;
+    let expires_ms = app.bootstrap_claim(peer.ip(), &id, credential, &shape.public_key).await?;
     let issuer = one_time::ISSUER.to_owned();
     Ok((StatusCode::CREATED, Json(wire::BootstrapUser { issuer, expires: expires_ms / 1_000 })))
 }
