@@ -151,7 +151,7 @@ impl std::ops::Index<&str> for ImagesBytes {
 }
 
 impl ImagesBytes {
-    pub fn into_iter(self) -> impl Iterator<Item = (String, u64)> {
+    pub fn into_rows(self) -> impl Iterator<Item = (String, u64)> {
         self.0.into_iter()
     }
 }

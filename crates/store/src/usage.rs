@@ -182,7 +182,7 @@ impl Store {
         }
         let images: Vec<(String, String)> =
             read!(self, |pool| sqlx::query_as(IMAGES).fetch_all(pool).await?);
-        for (org, bytes) in images_bytes(images).into_iter() {
+        for (org, bytes) in images_bytes(images).into_rows() {
             *stored.entry(org).or_default() += bytes;
         }
         Ok(stored)
