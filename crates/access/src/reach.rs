@@ -19,7 +19,7 @@ pub enum Reach {
     All,
     /// Nothing, whatever there is.
     None,
-    Some(Filter),
+    Some(Box<Filter>),
 }
 
 /// Says of each thing of a kind whether the action that was asked about is allowed. It is of the
@@ -55,7 +55,7 @@ impl Policies {
         if deny.is_empty() && allow.iter().any(|rule| rule.holds(&facts)) {
             return Reach::All;
         }
-        Reach::Some(Filter {
+        Reach::Some(Box::new(Filter {
             principal: request.principal.clone(),
             groups: facts.groups.iter().map(|group| (*group).to_owned()).collect(),
             org: request.org.clone(),
@@ -65,7 +65,7 @@ impl Policies {
             now_ms: request.now_ms,
             deny,
             allow,
-        })
+        }))
     }
 
     fn reaching(&self, facts: &Facts<'_>, effect: Effect) -> Vec<Arc<Rule>> {

@@ -10,6 +10,7 @@ use crate::condition::Condition;
 use crate::facts::Facts;
 use crate::pattern::Pattern;
 use crate::policies::Policies;
+use crate::request::Request;
 use crate::role::Permission;
 use crate::rule::{Rule, Subjects, Which};
 
@@ -38,6 +39,7 @@ pub(crate) struct Lack {
 /// What somebody has: the rules that name it.
 pub(crate) struct Holdings<'a> {
     allow: Vec<&'a Arc<Rule>>,
+    /// Also those that bind it at home only, which is a part of everywhere.
     deny: Vec<&'a Arc<Rule>>,
 }
 
@@ -56,8 +58,8 @@ impl<'a> Region<'a> {
 }
 
 impl<'a> Holdings<'a> {
-    pub fn of(policies: &'a Policies, facts: &'a Facts<'a>) -> Holdings<'a> {
-        let of = |effect: Effect| {
+    pub fn of(policies: &'a Policies, facts: &Facts<'_>) -> Holdings<'a> {
+        let of = |facts: &Facts<'_>, effect: Effect| {
             let tables = policies.tables(facts);
             let lists = tables.flat_map(|table| table.of(effect).of_subject(facts));
             let mut numbers: Vec<u32> = lists.flatten().copied().collect();
@@ -65,7 +67,9 @@ impl<'a> Holdings<'a> {
             numbers.dedup();
             numbers.into_iter().map(|number| &policies.rules[number as usize]).collect()
         };
-        Holdings { allow: of(Effect::Allow), deny: of(Effect::Deny) }
+        let org = facts.request.principal.home.as_ref().unwrap_or(facts.request.org);
+        let at_home = Facts::new(Request { org, ..facts.request }, facts.groups.clone());
+        Holdings { allow: of(facts, Effect::Allow), deny: of(&at_home, Effect::Deny) }
     }
 
     /// # Errors
@@ -105,14 +109,16 @@ impl<'a> Holdings<'a> {
             let one = |own: &Permission| {
                 own.actions.overlaps(actions) && own.patterns.iter().any(|p| p.overlaps(pattern))
             };
-            let both = |name: &Box<str>| region.applications.contains(name);
             (rule.applications.is_empty()
                 || region.applications.is_empty()
-                || rule.applications.iter().any(both))
+                || rule.applications.iter().any(|name| region.applications.contains(name)))
                 && rule.condition.overlaps(region.condition)
                 && rule.permissions().any(one)
         };
-        self.deny.iter().map(|rule| &***rule).find(|rule| meets(rule) && !all(rule))
+        let there =
+            |rule: &Rule| rule.which.global || region.global || &rule.which.org == region.org;
+        let deny = self.deny.iter().map(|rule| &***rule);
+        deny.into_iter().find(|rule| there(rule) && meets(rule) && !all(rule))
     }
 }
 

@@ -20,7 +20,7 @@ pub(crate) fn text(rule: &Rule) -> String {
         any(rule.permissions().map(|p| permission(p, unknown)).collect()),
         applications(&rule.applications, unknown),
     ];
-    clauses.extend(condition(&rule.condition, unknown));
+    clauses.extend(joined(condition(&rule.condition, unknown), "&&"));
     let when: String = clauses
         .into_iter()
         .filter(|clause| clause != "true")
@@ -37,19 +37,21 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", text.escape_debug())
 }
 
-/// `a || b || …`, as a tree that is not deep.
-fn any(mut tests: Vec<String>) -> String {
+fn any(tests: Vec<String>) -> String {
     if tests.iter().any(|test| test == "true") {
         return "true".to_owned();
     }
-    match tests.len() {
-        0 => "false".to_owned(),
-        1 => tests.remove(0),
-        many => {
-            let second = tests.split_off(many / 2);
-            format!("({} || {})", any(tests), any(second))
-        }
+    joined(tests, "||").unwrap_or_else(|| "false".to_owned())
+}
+
+/// `a || b || …`, as a tree that is not deep: Cedar goes down it on the stack.
+fn joined(mut tests: Vec<String>, operator: &str) -> Option<String> {
+    if tests.len() < 2 {
+        return tests.pop();
     }
+    let second = tests.split_off(tests.len() / 2);
+    let (first, second) = (joined(tests, operator)?, joined(second, operator)?);
+    Some(format!("({first} {operator} {second})"))
 }
 
 fn subjects(org: &str, subjects: &Subjects) -> String {
@@ -103,8 +105,8 @@ fn applications(names: &[Box<str>], unknown: bool) -> String {
     if names.is_empty() {
         return "true".to_owned();
     }
-    let one = |name: &Box<str>| format!("resource.application == {}", quoted(name));
-    let own = any(names.iter().map(one).collect());
+    let tests = names.iter().map(|name| format!("resource.application == {}", quoted(name)));
+    let own = any(tests.collect());
     format!("if resource.known then (resource has application && {own}) else {unknown}")
 }
 
@@ -113,7 +115,7 @@ fn condition(condition: &Condition, unknown: bool) -> Vec<String> {
     for (key, value) in &condition.tags {
         let (key, value) = (quoted(key), quoted(value));
         let test = format!("resource.hasTag({key}) && resource.getTag({key}) == {value}");
-        tests.push(format!("if resource.known then ({test}) else {unknown}"));
+        tests.push(format!("(if resource.known then ({test}) else {unknown})"));
     }
     tests.extend(condition.not_before_ms.map(|from| format!("context.now >= {from}")));
     tests.extend(condition.not_after_ms.map(|to| format!("context.now < {to}")));
@@ -121,7 +123,7 @@ fn condition(condition: &Condition, unknown: bool) -> Vec<String> {
     if let Some(networks) = &condition.sources {
         let within = |network| format!("context.source.isInRange(ip(\"{network}\"))");
         let test = any(networks.iter().map(within).collect());
-        tests.push(format!("if context has source then {test} else {unknown}"));
+        tests.push(format!("(if context has source then {test} else {unknown})"));
     }
     tests
 }

@@ -179,6 +179,18 @@ fn what_is_denied_cannot_be_given() {
 }
 
 #[test]
+fn what_is_denied_at_home_cannot_be_given_everywhere() {
+    let policies = World::new()
+        .global("a", "wide", vec![allow("root", "*", "*")])
+        .policy("a", "no", vec![deny("root", "get", "secret")])
+        .build();
+    let rules = || vec![allow("eve", "*", "*")];
+    assert!(give(&policies, "a/root", "b", &spec(rules(), false)).is_ok());
+    let everywhere = give(&policies, "a/root", "b", &spec(rules(), true));
+    assert!(everywhere.is_err(), "eve of b could read secrets of a, which root may not");
+}
+
+#[test]
 fn a_change_gives_only_what_is_new_in_it() {
     let policies = one(vec![allow("ada", "get", "function"), deny("ada", "*", "secret")]);
     let change = |before: &PolicySpec, after: Option<&PolicySpec>| {

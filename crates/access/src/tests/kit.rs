@@ -161,6 +161,11 @@ impl Ask {
         Ask { now_ms, ..self }
     }
 
+    /// Whether all a rule can ask for is known.
+    pub fn is_known(&self) -> bool {
+        self.name.is_some() && self.tags.is_some() && self.from.is_some()
+    }
+
     pub fn object(&self) -> Option<Object<'_>> {
         self.name.as_deref().map(|name| Object { name, tags: self.tags.as_ref() })
     }
