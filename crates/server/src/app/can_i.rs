@@ -104,7 +104,7 @@ impl App {
         let org = &caller.org;
         match (resource, name.split_once('/')) {
             ("runs", _) => match Name::new(name) {
-                Ok(function) => self.invoker.tags_of(org, &function).await,
+                Ok(function) => Ok(self.invoker.tags_of(org, &function).await?.unwrap_or_default()),
                 Err(_) => Ok(Tags::new()),
             },
             ("function", _) => self.tags_of::<Function>(org, name).await,

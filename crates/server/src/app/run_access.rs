@@ -13,7 +13,7 @@ use crate::invoke::Invoker;
 
 impl App {
     /// Whether an action is allowed on runs of a function. Its tags are looked up only where they
-    /// can matter; a function that is gone has none.
+    /// can matter. Of a function that is gone they are not known: that never helps.
     pub(super) async fn may_run(
         &self,
         caller: &Caller,
@@ -25,7 +25,7 @@ impl App {
             return Ok(());
         }
         let tags = self.invoker.tags_of(&caller.org, function).await?;
-        let object = Object { name: function.as_str(), tags: Some(&tags) };
+        let object = Object { name: function.as_str(), tags: tags.as_ref() };
         self.authorizer.authorize_object(caller, action, RESOURCE, object)
     }
 
@@ -44,7 +44,7 @@ impl App {
             let function = &run.function_name;
             if !seen.contains_key(function) {
                 let tags = self.invoker.tags_of(org, function).await?;
-                let object = Object { name: function.as_str(), tags: Some(&tags) };
+                let object = Object { name: function.as_str(), tags: tags.as_ref() };
                 seen.insert(function.clone(), reach.admits(object));
             }
         }
@@ -74,6 +74,6 @@ impl Sight {
         let function = &run.function_name;
         // What cannot be looked up now is not shown; it is in the list.
         let Ok(tags) = self.invoker.tags_of(&self.caller.org, function).await else { return false };
-        reach.admits(Object { name: function.as_str(), tags: Some(&tags) })
+        reach.admits(Object { name: function.as_str(), tags: tags.as_ref() })
     }
 }

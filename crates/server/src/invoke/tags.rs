@@ -7,12 +7,12 @@ use super::invoker::Invoker;
 use crate::app::Result;
 
 impl Invoker {
-    /// From memory for a function that is called; none of one that is not there.
-    pub async fn tags_of(&self, org: &OrgName, function: &Name) -> Result<Tags> {
+    /// From memory for a function that is called; not known of one that is not there.
+    pub async fn tags_of(&self, org: &OrgName, function: &Name) -> Result<Option<Tags>> {
         if let Some(callable) = self.callables.get(org.as_str(), function.as_str()) {
-            return Ok(callable.tags.clone());
+            return Ok(Some(callable.tags.clone()));
         }
         let found = self.store.by_name::<Function>(org, function).await?;
-        Ok(found.map(|function| function.meta.tags).unwrap_or_default())
+        Ok(found.map(|function| function.meta.tags))
     }
 }

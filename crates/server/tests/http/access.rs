@@ -187,6 +187,11 @@ async fn runs_are_things_of_their_function() {
     call(&iam, Method::POST, &run("theirs"), json!({})).await.expect(403);
     assert_eq!(get(&iam, "/v1/runs").await.expect(200).names(), [""; 0]);
     call(&iam, Method::DELETE, "/v1/deadletters/x", Value::Null).await.expect(403);
+    // Of a function that is gone, nobody knows whether it was tagged so.
+    let prod = json!({"tags": [{"key": "stage", "value": "prod"}]});
+    let all = rule("one", &["*"], &["runs"]);
+    may(&iam, json!([all, when(deny(rule("one", &["*"], &["runs"])), prod)])).await;
+    call(&iam, Method::POST, &run("gone"), json!({})).await.expect(403);
 }
 
 #[tokio::test]
