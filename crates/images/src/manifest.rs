@@ -244,7 +244,8 @@ fn edited(mut config: Config, edits: &Edits) -> Config {
 /// A document as it is stored. Maps of the library have no order of their own, but the same
 /// document must always be the same bytes.
 pub(crate) fn bytes(document: &impl serde::Serialize) -> Result<Vec<u8>> {
-    let sorted = serde_json::to_value(document).map_err(invalid)?;
+    let mut sorted = serde_json::to_value(document).map_err(invalid)?;
+    sorted.sort_all_objects();
     serde_json::to_vec(&sorted).map_err(invalid)
 }
 

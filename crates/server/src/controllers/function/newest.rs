@@ -217,7 +217,9 @@ fn version(function: &Resource<Function>, image: &ImageStatus) -> FunctionVersio
 fn hash(version: &FunctionVersionSpec) -> String {
     let FunctionVersionSpec { language, image_url, image_digest, spec, .. } = version;
     let spec = FunctionSpec { engine: None, placement: None, ..spec.clone() };
-    let parts = json!([language, image_url, image_digest, spec]);
+    let mut parts = json!([language, image_url, image_digest, spec]);
+    // Maps have the order they were written in, which is no part of it either.
+    parts.sort_all_objects();
     let digest = Sha256::digest(parts.to_string().as_bytes());
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
