@@ -89,7 +89,10 @@ impl CanI {
         } else {
             let yes = if allowed { "yes" } else { "no" };
             match answer["reason"].as_str() {
-                Some(reason) => printer::line(&format!("{yes}: {reason}")),
+                Some(reason) => {
+                    let reason = reason.strip_prefix("denied: ").unwrap_or(reason);
+                    printer::line(&format!("{yes}: {reason}"));
+                }
                 None => printer::line(yes),
             }
         }

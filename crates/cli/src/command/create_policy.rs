@@ -1,6 +1,6 @@
 //! `dispatch iam create policy`: one rule.
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use serde_json::{Value, json};
 
 use crate::complete;
@@ -17,7 +17,7 @@ Examples:
 
 /// One rule: the subjects may do the actions to the resources
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, group(ArgGroup::new("part_of_the_week").multiple(true)))]
 pub struct CreatePolicy {
     pub name: String,
     /// User, service account, group:NAME or *
