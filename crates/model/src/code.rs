@@ -59,7 +59,7 @@ codes! {
         "Sign in with `dispatch login`, or check the key and the clock of the service account."
     IAM002 "Not allowed"
         "No rule of a policy allows it, one denies it, or it would give what its author lacks."
-        "`dispatch auth can-i ACTION RESOURCE --explain` names the rule; an administrator can add one."
+        "`dispatch auth can-i ACTION RESOURCE --explain` names the rule; an administrator adds one."
     IAM003 "No sign-in by browser"
         "The server knows no OpenID Connect provider, so that browsers cannot sign in."
         "Use a service account: `dispatch login --service-account NAME --jwt-private-key FILE`."

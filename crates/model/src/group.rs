@@ -1,5 +1,5 @@
-//! Groups: several subjects under one name, which rules of policies call `group:NAME`. Besides those
-//! listed, whoever an identity provider says is in a group of the name is in it.
+//! Groups: several subjects under one name, which rules of policies call `group:NAME`. Besides
+//! those listed, whoever an identity provider says is in a group of the name is in it.
 
 use serde::{Deserialize, Serialize};
 

@@ -44,7 +44,7 @@ pub(crate) fn check_count(field: &str, count: usize, least: usize) -> Result<(),
     Err(Violation::new(field, rule))
 }
 
-/// Whether a list has `least` to [`MAX_RULES`] entries, none of them empty or too long to be a name.
+/// Whether a list has `least` to [`MAX_RULES`] entries, none of them empty or longer than a name.
 pub(crate) fn check_list(field: &str, values: &[String], least: usize) -> Result<(), Violation> {
     check_count(field, values.len(), least)?;
     for value in values {

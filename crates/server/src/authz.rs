@@ -184,7 +184,7 @@ impl Authorizer {
             }
     }
 
-    /// Refuses a change of policies, roles, groups or accounts that would give what its author lacks.
+    /// Refuses a change of policies, roles, groups or accounts that gives what its author lacks.
     ///
     /// # Errors
     /// [`Error::Beyond`], which names it.

@@ -16,7 +16,10 @@ pub enum Error {
     /// No or bad credentials.
     #[error("{message}")]
     Unauthenticated { message: String },
-    #[error("{subject} may not {action} {} in organization {org}", thing(resource, name.as_deref()))]
+    #[error(
+        "{subject} may not {action} {} in organization {org}",
+        thing(resource, name.as_deref())
+    )]
     Forbidden {
         subject: String,
         action: &'static str,

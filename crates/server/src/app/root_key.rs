@@ -16,16 +16,16 @@ impl App {
     /// Makes a new root key, and seals everything anew in the background.
     pub async fn root_key_rotate(&self, caller: &Caller) -> Result<wire::RootKeys> {
         self.authorizer.authorize_global(caller, Action::Update, IAM)?;
-        self.seal.rotate(&self.store).await?;
         self.tell(caller.act("rotate").entry(None, IAM, "rootkey")).await?;
+        self.seal.rotate(&self.store).await?;
         self.root_keys().await
     }
 
     /// Forgets the old root keys, once nothing needs them.
     pub async fn root_key_drop_old(&self, caller: &Caller) -> Result<wire::RootKeys> {
         self.authorizer.authorize_global(caller, Action::Update, IAM)?;
-        self.seal.drop_old(&self.store).await?;
         self.tell(caller.act("drop").entry(None, IAM, "rootkey")).await?;
+        self.seal.drop_old(&self.store).await?;
         self.root_keys().await
     }
 

@@ -40,7 +40,8 @@ pub struct Iam {
 
 impl Iam {
     /// The accounts acme/admin, who may do everything everywhere, acme/one, acme/rest and
-    /// acme/denied, who may do nothing, and other/eve, who may do everything in her own organization.
+    /// acme/denied, who may do nothing, and other/eve, who may do everything in her own
+    /// organization.
     pub async fn start() -> Self {
         let settings = format!(
             "[auth]\nmode = \"required\"\n[bootstrap]\nuser = \"{BOOT}\"\npublic_key = \"{}\"\n",
