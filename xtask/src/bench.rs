@@ -4,6 +4,7 @@
 //! what it starts run on the first core, the load on the second.
 
 mod access;
+mod authentication;
 mod baseline;
 mod engines;
 mod fleet;
@@ -64,6 +65,7 @@ const MEASURES: &[(&str, Measure)] = &[
     ("organizations", organizations::measure),
     ("placement", placement::measure),
     ("access", access::measure),
+    ("authentication", authentication::measure),
     ("engines", engines::overhead),
     ("images-rebuild", images::rebuild),
     ("images-update", images::update),

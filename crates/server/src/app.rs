@@ -74,6 +74,8 @@ pub struct App {
     pub contents: Arc<Contents>,
     pub metrics: Arc<Metrics>,
     pub limits: Limits,
+    /// Held by whoever changes policies, roles, groups and accounts: see [`App::granting`].
+    pub granting: tokio::sync::Mutex<()>,
     /// What new organizations may use at most, where they say nothing else.
     pub quotas: Quota,
     /// Told whenever policies, organizations or keys changed.

@@ -179,6 +179,7 @@ impl Authn {
 
     fn principal_of(&self, token: &str) -> Result<Principal> {
         let issuer = token::issuer(token).ok_or_else(|| refused("the token is not a JWT"))?;
+        token::refuse_critical(token).map_err(|why| refused(&why))?;
         let verify = |key: &PublicKey| {
             token::verify(token, key, &self.settings).map_err(|why| refused(&why))
         };
@@ -193,9 +194,7 @@ impl Authn {
             verify(&one_time.key)?;
             return Ok(Principal::Bootstrap { name: issuer });
         }
-        // One answer for an unknown account and a wrong key: it tells nobody which accounts exist.
-        let account = known.keys.get(&issuer);
-        let account = account.ok_or_else(|| refused("the token's signature is wrong"))?;
+        let account = known.keys.get(&issuer).ok_or_else(|| refused(token::WRONG))?;
         verify(&account.key)?;
         Ok(Principal::ServiceAccount { org: account.org.clone(), name: account.name.clone() })
     }

@@ -82,12 +82,16 @@ macro_rules! update_labels {
     }};
 }
 
+/// Lets one change after the other count towards the limits of an organization. Taken before any row
+/// of a resource, and [`CHANGE_LOCK`] after them, so that nobody waits in a circle.
+const QUOTA_LOCK: &str = "SELECT pg_advisory_xact_lock(7355610, hashtext($1))";
+
 /// What is used, before a change, of the limits it counts towards. From here on nobody else makes
 /// one.
 macro_rules! used_before {
     ($store:expr, $tx:ident, $row:expr, $limits:expr) => {{
         if !$limits.is_empty() && !$store.is_sqlite() {
-            sqlx::query(CHANGE_LOCK).execute(&mut *$tx).await?;
+            sqlx::query(QUOTA_LOCK).bind(&$row.org).execute(&mut *$tx).await?;
         }
         quota::used(&mut *$tx, &$limits, &$row.org).await?
     }};
@@ -288,11 +292,24 @@ impl Store {
                 .bind(row.id)
                 .execute(&mut *tx)
                 .await?;
-            let gone = sqlx::query("DELETE FROM resource WHERE id = $1")
+            // What somebody asked for was asked of what they saw; controllers take it as it is.
+            let gone = sqlx::query("DELETE FROM resource WHERE id = $1 AND ($2 OR revision = $3)")
                 .bind(row.id)
+                .bind(told.is_none())
+                .bind(row.revision)
                 .execute(&mut *tx)
                 .await?
                 .rows_affected();
+            if gone == 0 {
+                let current: Option<(i64,)> =
+                    sqlx::query_as("SELECT revision FROM resource WHERE id = $1")
+                        .bind(row.id)
+                        .fetch_optional(&mut *tx)
+                        .await?;
+                if let Some((current,)) = current {
+                    return Err(Error::Stale { current });
+                }
+            }
             if K::KIND == ResourceKind::Secret {
                 sqlx::query("DELETE FROM secret_version WHERE secret = $1")
                     .bind(row.id)

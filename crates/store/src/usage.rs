@@ -83,6 +83,9 @@ impl Store {
             return Ok(());
         }
         let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        // Servers that add to the same rows take them in the same order.
+        let mut deltas: Vec<&UsageDelta> = deltas.iter().collect();
+        deltas.sort_unstable_by_key(|delta| (&delta.org, delta.hour, &delta.function));
         write!(&self.0.database, |tx| {
             for delta in deltas {
                 sqlx::query(ADD)

@@ -65,6 +65,14 @@ impl Client {
         Self { credentials, ..self.clone() }
     }
 
+    /// The bearer token it signs in with; a service account's is made anew. Secret.
+    ///
+    /// # Errors
+    /// When the private key cannot sign.
+    pub fn bearer(&self) -> Result<Option<String>> {
+        self.credentials.bearer()
+    }
+
     /// Where the server is.
     pub fn base(&self) -> &str {
         &self.base

@@ -10,6 +10,8 @@ use anyhow::{Context, Result, bail};
 pub struct Http {
     stream: BufReader<TcpStream>,
     host: String,
+    /// More headers, each with the end of its line.
+    headers: String,
 }
 
 /// What came back, and after what time.
@@ -25,15 +27,26 @@ impl Http {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(60)))?;
-        Ok(Self { stream: BufReader::new(stream), host: address.to_owned() })
+        Ok(Self {
+            stream: BufReader::new(stream),
+            host: address.to_owned(),
+            headers: String::new(),
+        })
+    }
+
+    /// Signs in with every call from now on.
+    pub fn bearer(mut self, token: &str) -> Self {
+        self.headers = format!("authorization: Bearer {token}\r\n");
+        self
     }
 
     pub fn call(&mut self, method: &str, path: &str, body: &str) -> Result<Answer> {
         let request = format!(
             "{method} {path} HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\n\
-             content-length: {}\r\n\r\n{body}",
+             content-length: {}\r\n{}\r\n{body}",
             self.host,
-            body.len()
+            body.len(),
+            self.headers
         );
         let began = Instant::now();
         self.stream.get_mut().write_all(request.as_bytes())?;

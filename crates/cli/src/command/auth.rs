@@ -20,6 +20,10 @@ Examples:
   dispatch auth can-i get runs --as ci
   dispatch auth can-i --list";
 
+const TOKEN_EXAMPLES: &str = "\
+Examples:
+  curl -H \"Authorization: Bearer $(dispatch auth token)\" https://dispatch.example.org/v1/function";
+
 #[derive(Debug, Args)]
 pub struct Auth {
     #[command(subcommand)]
@@ -31,6 +35,9 @@ enum AuthCommand {
     /// Whether one may do something: yes (exit 0) or no (exit 1)
     #[command(after_help = EXAMPLES)]
     CanI(CanI),
+    /// Print the token a command would sign in with, for other clients: a secret, good for an hour
+    #[command(after_help = TOKEN_EXAMPLES)]
+    Token,
 }
 
 #[derive(Debug, Args)]
@@ -68,7 +75,7 @@ struct CanI {
 
 impl Auth {
     pub async fn run(self, context: &Context) -> Result<()> {
-        let AuthCommand::CanI(question) = self.command;
+        let AuthCommand::CanI(question) = self.command else { return token(context) };
         let client = match &question.of_organization {
             Some(organization) => context.session.client.of_organization(organization),
             None => context.session.client.clone(),
@@ -78,6 +85,16 @@ impl Auth {
             false => question.ask(context, &client).await,
         }
     }
+}
+
+/// Prints the token of the context, or of the flags.
+fn token(context: &Context) -> Result<()> {
+    let token = context.session.client.bearer()?.ok_or_else(|| {
+        let fix = "`dispatch login --service-account NAME --jwt-private-key FILE`, or those flags";
+        wrong("nothing is there to sign in with by a token", fix)
+    })?;
+    printer::line(&token);
+    Ok(())
 }
 
 impl CanI {

@@ -65,6 +65,7 @@ fn is_own(key: &str, value: &Value) -> bool {
 }
 
 /// What of a resource is worth comparing: no fields the server fills, and of the source its digest.
+/// In one order, whoever wrote it.
 fn shown(body: &Value) -> Map<String, Value> {
     let fields = body.as_object().cloned().unwrap_or_default();
     let mut kept: Map<String, Value> =
@@ -72,6 +73,8 @@ fn shown(body: &Value) -> Map<String, Value> {
     if let Some(digest) = source_digest(body) {
         kept.insert("sourceDigest".to_owned(), Value::String(digest));
     }
+    kept.sort_keys();
+    kept.values_mut().for_each(Value::sort_all_objects);
     kept
 }
 

@@ -17,6 +17,8 @@ impl App {
     /// organization that exists, is enough, as in v1. One of more names a thing, whose tags are not
     /// looked at: a rule that allows only what has some does not count.
     pub fn may_request(&self, caller: &Caller, method: &str, path_and_query: &str) -> Result<()> {
+        // The address is the proxy's, and says nothing of who asks it.
+        let caller = &Caller { from: None, ..caller.clone() };
         let path = path_and_query.split(['?', '#']).next().unwrap_or_default();
         let mut segments = path.split('/').filter(|segment| !segment.is_empty()).skip(1);
         let Some(named) = segments.next() else {
@@ -55,6 +57,22 @@ impl App {
         self.authorizer.reload(&self.store).await.map_err(unread)?;
         self.access.send_replace(());
         Ok(())
+    }
+
+    /// One change of policies, roles, groups and accounts after the other: each is held against what
+    /// its author may give, and two that are each harmless may give together what neither may. What
+    /// other servers changed is read first; what they change at this moment is not seen.
+    pub(super) async fn granting(
+        &self,
+        caller: &Caller,
+        action: Action,
+    ) -> Result<tokio::sync::MutexGuard<'_, ()>> {
+        self.authorizer.authorize_some(caller, action, IAM)?;
+        let one = self.granting.lock().await;
+        if !self.store.is_sqlite() {
+            self.reload_policies().await?;
+        }
+        Ok(one)
     }
 
     /// Whether a caller of before is still who it was, and may still read some of a kind.

@@ -23,6 +23,13 @@ impl App {
         credential: &str,
         public_key: &str,
     ) -> Result<i64> {
+        let wrong = || Error::Unauthenticated {
+            message: "the bootstrap credential is wrong, was used or has expired".to_owned(),
+        };
+        // One that was printed and never used is good no more once there was another way in.
+        if !self.authn.takes_one_time() {
+            return Err(wrong());
+        }
         check_public_key(public_key)
             .map_err(|error| Violation::new("publicKey", format!("{error:#}")))?;
         let actor = Actor { kind: "one-time-credential".to_owned(), ..Actor::default() };
@@ -35,10 +42,7 @@ impl App {
             ..Entry::default()
         });
         let claimed = one_time::claim(&self.store, &told, credential, public_key).await;
-        let Some(expires_ms) = claimed.map_err(Error::internal)? else {
-            let message = "the bootstrap credential is wrong, was used or has expired".to_owned();
-            return Err(Error::Unauthenticated { message });
-        };
+        let expires_ms = claimed.map_err(Error::internal)?.ok_or_else(wrong)?;
         self.bootstrap_changed().await?;
         Ok(expires_ms)
     }

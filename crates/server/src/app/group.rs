@@ -17,6 +17,7 @@ impl App {
         caller: &Caller,
         shape: wire::Group,
     ) -> Result<Resource<Group>> {
+        let _granting = self.granting(caller, Action::Create).await?;
         let group = self.admitted(caller, &shape, State::Ready)?;
         let name = group.meta.name.as_str();
         let change = Change::Group { name, before: None, after: Some(&group.spec) };
@@ -45,6 +46,7 @@ impl App {
         shape: wire::Group,
         precondition: Precondition,
     ) -> Result<Resource<Group>> {
+        let _granting = self.granting(caller, Action::Update).await?;
         self.authorizer.authorize_some(caller, Action::Update, IAM)?;
         check_same_name(&shape.name, name)?;
         let (tags, spec) = (shape.tags()?, shape.spec()?);
@@ -68,6 +70,7 @@ impl App {
         name: &str,
         how: Deletion,
     ) -> Result<Resource<Group>> {
+        let _granting = self.granting(caller, Action::Delete).await?;
         let group = self.found::<Group>(caller, Action::Delete, name).await?;
         let change = Change::Group { name, before: Some(&group.spec), after: None };
         self.authorizer.authorize_grant(caller, change)?;

@@ -9,6 +9,7 @@ use dispatch_wire::ToModel as _;
 use super::resource::{check, check_same_name};
 use super::{App, Caller, Deletion, Error, Precondition, Result};
 use crate::authz::{Action, IAM, reaches};
+use crate::invoke::engine_maker::operators;
 
 impl App {
     pub async fn organization_create(
@@ -84,6 +85,7 @@ impl App {
         let (_, found) = self.organization(name).await?;
         self.may(caller, Action::Delete, &found)?;
         check(how.precondition, &found)?;
+        self.refuse_operators(&found).await?;
         if found.meta.state == State::Deleting {
             // Whoever marked it may have come no further.
             self.shut_out(&found.meta.org).await?;
@@ -91,6 +93,11 @@ impl App {
         }
         if how.all {
             return self.organization_close(caller, &found, how).await;
+        }
+        if self.store.organization_holds(&found.meta.org).await?.is_empty() {
+            // What ends from here on is not recorded; the runs of before go in short steps.
+            self.invoker.close(&found.meta.org);
+            self.store.run_delete_all(&found.meta.org).await?;
         }
         let told = self.told(caller.act("delete"), Some(&found), None);
         let removed = self.store.audited(&told).organization_remove(&found).await;
@@ -120,15 +127,6 @@ impl App {
         how: Deletion,
     ) -> Result<Resource<Organization>> {
         let (org, name) = (&found.meta.org, found.meta.name.clone());
-        let engines = self.store.list::<Engine>(org, &ListQuery::default()).await?.items;
-        if !engines.is_empty() {
-            let names: Vec<_> = engines.iter().map(|e| e.meta.name.to_string()).collect();
-            let users = format!(
-                "the installation itself: its engines ({}) lie there, with the secrets they use",
-                names.join(", ")
-            );
-            return Err(Error::InUse { kind: Organization::KIND, name, users });
-        }
         let mark = |found: &mut Resource<Organization>| {
             found.meta.state = State::Deleting;
             found.meta.reason = Vec::new();
@@ -138,6 +136,21 @@ impl App {
         let marked = self.change(act, org, name.as_str(), how.precondition, mark).await?;
         self.shut_out(org).await?;
         Ok(marked)
+    }
+
+    /// Engines are the installation's, and so is the organization their rows lie in.
+    async fn refuse_operators(&self, found: &Resource<Organization>) -> Result<()> {
+        let org = &found.meta.org;
+        let engines = self.store.list::<Engine>(org, &ListQuery::default()).await?.items;
+        if engines.is_empty() && *org != operators() {
+            return Ok(());
+        }
+        let names: Vec<_> = engines.iter().map(|e| e.meta.name.to_string()).collect();
+        let users = format!(
+            "the installation itself: its engines ({}) lie there, with the secrets they use",
+            names.join(", ")
+        );
+        Err(Error::InUse { kind: Organization::KIND, name: found.meta.name.clone(), users })
     }
 
     async fn shut_out(&self, org: &OrgName) -> Result<()> {

@@ -18,6 +18,7 @@ impl App {
         caller: &Caller,
         shape: wire::Policy,
     ) -> Result<Resource<Policy>> {
+        let _granting = self.granting(caller, Action::Create).await?;
         self.may_change_policy(caller, Action::Create, shape.global)?;
         let policy = self.admitted(caller, &shape, State::Ready)?;
         self.check_rules(&caller.org, &policy.spec).await?;
@@ -47,6 +48,7 @@ impl App {
         shape: wire::Policy,
         precondition: Precondition,
     ) -> Result<Resource<Policy>> {
+        let _granting = self.granting(caller, Action::Update).await?;
         self.may_change_policy(caller, Action::Update, shape.global)?;
         check_same_name(&shape.name, name)?;
         let (tags, spec) = (shape.tags()?, shape.spec()?);
@@ -72,6 +74,7 @@ impl App {
         name: &str,
         how: Deletion,
     ) -> Result<Resource<Policy>> {
+        let _granting = self.granting(caller, Action::Delete).await?;
         let policy = self.found::<Policy>(caller, Action::Delete, name).await?;
         self.may_change_policy(caller, Action::Delete, policy.spec.global)?;
         let change = Change::Policy { before: Some(&policy.spec), after: None };

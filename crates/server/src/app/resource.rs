@@ -261,8 +261,15 @@ impl App {
     /// Deletes a resource at once, of a kind no controller looks after.
     pub(super) async fn remove<K: Kind>(&self, act: Act<'_>, resource: &Resource<K>) -> Result<()> {
         let told = self.told(act, Some(resource), None);
-        self.store.audited(&told).remove(resource).await?;
-        Ok(())
+        let removed = self.store.audited(&told).remove(resource).await;
+        removed.map(drop).map_err(|error| match error {
+            // The rights to delete it were those to what it was.
+            dispatch_store::Error::Stale { .. } => {
+                let (kind, name) = (K::KIND.words(), &resource.meta.name);
+                Error::Busy(format!("{kind} {name} was changed meanwhile: try again"))
+            }
+            other => other.into(),
+        })
     }
 
     /// Who uses a resource, as the sentence `used by function hello, function world`.

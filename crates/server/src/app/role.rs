@@ -17,6 +17,7 @@ const TOKEN: &str = "built-in:";
 
 impl App {
     pub async fn role_create(&self, caller: &Caller, shape: wire::Role) -> Result<Resource<Role>> {
+        let _granting = self.granting(caller, Action::Create).await?;
         let role = self.admitted(caller, &shape, State::Ready)?;
         check_own(role.meta.name.as_str())?;
         // Policies can name it already, if it was there once.
@@ -73,6 +74,7 @@ impl App {
         shape: wire::Role,
         precondition: Precondition,
     ) -> Result<Resource<Role>> {
+        let _granting = self.granting(caller, Action::Update).await?;
         self.authorizer.authorize_some(caller, Action::Update, IAM)?;
         check_same_name(&shape.name, name)?;
         check_own(name)?;
@@ -97,6 +99,7 @@ impl App {
         name: &str,
         how: Deletion,
     ) -> Result<Resource<Role>> {
+        let _granting = self.granting(caller, Action::Delete).await?;
         self.authorizer.authorize_some(caller, Action::Delete, IAM)?;
         check_own(name)?;
         let role = self.found::<Role>(caller, Action::Delete, name).await?;

@@ -96,6 +96,8 @@ impl App {
         }
         runs.sort_by_key(|run: &Run| std::cmp::Reverse(run.id));
         runs.dedup_by_key(|run| run.id);
+        let reach = self.authorizer.reach(caller, Action::Get, super::run::RESOURCE);
+        self.keep_seen(org, &reach, &mut runs).await?;
         let readers = runs.iter().filter_map(|run| wire::SecretReader::of_run(run, name.as_str()));
         Ok(readers.take(MAX_READERS as usize).collect())
     }

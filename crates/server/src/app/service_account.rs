@@ -18,6 +18,7 @@ impl App {
         caller: &Caller,
         shape: wire::ServiceAccount,
     ) -> Result<Resource<ServiceAccount>> {
+        let _granting = self.granting(caller, Action::Create).await?;
         let account = self.admitted(caller, &shape, State::Ready)?;
         check_key(&account.spec.public_key)?;
         let change = Change::Account { name: account.meta.name.as_str() };
@@ -50,6 +51,7 @@ impl App {
         shape: wire::ServiceAccount,
         precondition: Precondition,
     ) -> Result<Resource<ServiceAccount>> {
+        let _granting = self.granting(caller, Action::Update).await?;
         self.authorizer.authorize_some(caller, Action::Update, IAM)?;
         check_same_name(&shape.name, name)?;
         let (tags, spec) = (shape.tags()?, shape.spec()?);
@@ -74,6 +76,7 @@ impl App {
         name: &str,
         how: Deletion,
     ) -> Result<Resource<ServiceAccount>> {
+        let _granting = self.granting(caller, Action::Delete).await?;
         let account = self.found::<ServiceAccount>(caller, Action::Delete, name).await?;
         check(how.precondition, &account)?;
         self.remove(caller.act("delete"), &account).await?;

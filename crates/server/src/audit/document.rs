@@ -40,7 +40,7 @@ fn one<K: Kind>(resource: &Resource<K>, status: bool) -> RawJson {
     if status {
         all["status"] = serde_json::to_value(&resource.status).unwrap_or_default();
     }
-    for part in ["spec", "status"] {
+    for part in ["tags", "spec", "status"] {
         if let Some(value) = all.get_mut(part) {
             mask(value);
         }
@@ -61,13 +61,25 @@ fn mask(value: &mut Value) {
     }
 }
 
-/// A URL without the user and password in it; `None` when there are none.
+/// A text without what may be the user and password of a URL in it: rather too much is masked than
+/// too little, for passwords hold slashes, and some texts hold several URLs. `None` when there are
+/// none.
 fn without_password(text: &str) -> Option<String> {
     let (scheme, rest) = text.split_once("://")?;
-    let end = rest.find(['/', '?', '#', ' ']).unwrap_or(rest.len());
-    let (authority, path) = rest.split_at(end);
-    let (_, host) = authority.rsplit_once('@')?;
-    Some(format!("{scheme}://{MASKED}@{host}{path}"))
+    let (_, host) = rest.rsplit_once('@')?;
+    Some(format!("{scheme}://{MASKED}@{host}"))
+}
+
+/// Variables of a function's environment whose values are masked besides, by a part of their name.
+const SECRET_VARIABLE: [&str; 8] = ["secret", "pass", "pwd", "key", "auth", "sas", "dsn", "cookie"];
+
+fn mask_environment(variables: &mut Map<String, Value>) {
+    for (name, value) in variables {
+        let name = name.to_ascii_lowercase();
+        if SECRET_VARIABLE.iter().any(|word| name.contains(word)) {
+            *value = MASKED.into();
+        }
+    }
 }
 
 fn mask_fields(fields: &mut Map<String, Value>) {
@@ -75,6 +87,9 @@ fn mask_fields(fields: &mut Map<String, Value>) {
         let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
         let plain = plain.to_ascii_lowercase();
         let secret = SECRET.iter().any(|word| plain.contains(word));
+        if let ("environment", Value::Object(variables)) = (plain.as_str(), &mut *value) {
+            mask_environment(variables);
+        }
         match value {
             Value::String(_) | Value::Object(_) | Value::Array(_) if secret => {
                 *value = MASKED.into();

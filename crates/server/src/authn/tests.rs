@@ -152,7 +152,7 @@ fn a_key_of_each_kind_proves_its_own_algorithm_and_no_other() {
             let forged = Header::new(Algorithm::HS256);
             let forged = jsonwebtoken::encode(&forged, &claims, &secret).unwrap();
             let said = token::verify(&forged, &key, &settings).unwrap_err();
-            assert!(said.contains("must be signed with"), "{said}");
+            assert_eq!(said, token::WRONG);
         }
     }
 }
@@ -177,7 +177,7 @@ fn what_a_header_points_to_is_not_followed() {
     let critical = json!({"alg": "RS256", "crit": ["b64"], "b64": false});
     let encode = |part: &serde_json::Value| URL_SAFE_NO_PAD.encode(part.to_string());
     let token = format!("{}.{}.AAAA", encode(&critical), encode(&claims));
-    assert!(token::verify(&token, &key, &settings).unwrap_err().contains("crit"));
+    assert!(token::refuse_critical(&token).unwrap_err().contains("crit"));
 }
 
 #[test]

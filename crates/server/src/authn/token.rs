@@ -3,8 +3,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::Validation;
 use jsonwebtoken::errors::ErrorKind;
-use jsonwebtoken::{Algorithm, Validation};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -15,6 +15,9 @@ use super::key::PublicKey;
 const MAX_TOKEN: usize = 8 << 10;
 /// How far clocks may differ, in seconds.
 const LEEWAY_S: u64 = 60;
+/// One answer for an unknown account, a wrong key and another algorithm: it tells nobody which
+/// accounts exist.
+pub const WRONG: &str = "the token's signature is wrong";
 /// As much of an audience as an error repeats, in characters.
 const MAX_SHOWN: usize = 64;
 
@@ -50,21 +53,22 @@ pub fn issuer(token: &str) -> Option<String> {
 }
 
 /// Proves a token against a key; the error is for the caller.
+///
+/// Nothing of what it says of the key may be said of an account that is not there: see [`WRONG`].
 pub fn verify(token: &str, key: &PublicKey, settings: &Settings) -> Result<(), String> {
-    refuse_critical(token)?;
     let mut validation = Validation::new(key.algorithm);
     validation.leeway = LEEWAY_S;
     validation.validate_nbf = true;
     validation.validate_aud = false;
     validation.set_required_spec_claims(&["exp", "iss"]);
     let decoded = jsonwebtoken::decode::<Claims>(token, &key.key, &validation);
-    let claims = decoded.map_err(|error| unproven(error.kind(), key.algorithm))?.claims;
+    let claims = decoded.map_err(|error| unproven(error.kind()))?.claims;
     check_life(&claims, settings.max_token_lifetime_s)?;
     check_audience(&claims.aud, settings)
 }
 
 /// A header may say that it must not be ignored what nobody here knows (RFC 7515, 4.1.11).
-fn refuse_critical(token: &str) -> Result<(), String> {
+pub fn refuse_critical(token: &str) -> Result<(), String> {
     #[derive(Deserialize)]
     struct Critical {
         #[serde(default)]
@@ -77,13 +81,13 @@ fn refuse_critical(token: &str) -> Result<(), String> {
     }
 }
 
-fn unproven(kind: &ErrorKind, algorithm: Algorithm) -> String {
+fn unproven(kind: &ErrorKind) -> String {
     match kind {
         ErrorKind::ExpiredSignature => "the token has expired".to_owned(),
         ErrorKind::ImmatureSignature => "the token is not valid yet".to_owned(),
         ErrorKind::MissingRequiredClaim(claim) => format!("the token has no {claim}"),
-        ErrorKind::InvalidAlgorithm => format!("the token must be signed with {algorithm:?}"),
-        _ => "the token's signature is wrong".to_owned(),
+        // Which algorithm it had to be would tell that there is such an account.
+        _ => WRONG.to_owned(),
     }
 }
 

@@ -229,6 +229,7 @@ async fn build(
         contents,
         metrics,
         limits,
+        granting: tokio::sync::Mutex::default(),
         quotas: config.quotas.quota()?,
         access,
         stop,

@@ -125,7 +125,10 @@ impl Contents {
         let secret =
             secret.ok_or_else(|| Error::refused(format!("secret {name} does not exist")))?;
         let opened = self.secrets.values(&secret).await;
-        let opened = opened.map_err(|error| Error::refused(error.to_string()))?;
+        let opened = opened.map_err(|error| match error.is_final {
+            true => Error::refused(error.to_string()),
+            false => Error::Unavailable(error.to_string()),
+        })?;
         let value = |key: &str| opened.values.get(key).map(|text| text.to_string());
         match (value("token"), value("username"), value("password")) {
             (Some(token), ..) => Ok(Credentials::Token(token)),

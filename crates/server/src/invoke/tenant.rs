@@ -90,8 +90,12 @@ impl Tenant {
         let interval = NS_PER_S / per_second.clamp(1, NS_PER_S);
         let burst = quota.runs_burst.unwrap_or(per_second.min(NS_PER_S));
         let tolerance = interval.saturating_mul(burst.saturating_sub(1));
-        self.rate.interval_ns.store(interval, Ordering::Relaxed);
-        self.rate.tolerance_ns.store(tolerance, Ordering::Relaxed);
+        let before = self.rate.interval_ns.swap(interval, Ordering::Relaxed);
+        let changed = self.rate.tolerance_ns.swap(tolerance, Ordering::Relaxed) != tolerance;
+        if changed || before != interval {
+            // What was saved up or owed was so at another rate.
+            self.rate.empty_ns.store(0, Ordering::Relaxed);
+        }
         set(&self.rate.per_second, quota.runs_per_second);
     }
 
@@ -106,6 +110,12 @@ impl Tenant {
 
     pub fn in_flight(&self) -> u64 {
         self.in_flight.load(Ordering::SeqCst)
+    }
+
+    /// Whether nothing would be lost if it were made anew: nothing is under way, and what it may
+    /// begin is what one may that never began anything.
+    pub fn is_rested(&self, now_ns: u64) -> bool {
+        self.in_flight() == 0 && self.rate.empty_ns.load(Ordering::Relaxed) <= now_ns
     }
 
     /// The most runs at the same time since this was asked before.
@@ -247,6 +257,19 @@ mod tests {
         assert!(at(5_150).is_err());
         assert!((0..3).all(|_| at(9_000).is_ok()), "no more than a burst is saved up");
         assert!(at(9_000).is_err());
+    }
+
+    #[test]
+    fn another_rate_begins_anew_and_the_same_goes_on() {
+        let slow = Quota { runs_per_second: Some(1), runs_burst: Some(1_000), ..Quota::default() };
+        let tenant = tenant(slow.clone());
+        assert!((0..1_000).all(|_| tenant.admit(1, MS, 0).is_ok()));
+        tenant.limit(&slow);
+        assert!(tenant.admit(1, MS, 0).is_err(), "to be read again frees nothing");
+        assert!(!tenant.is_rested(MS), "nor may it be forgotten");
+        assert!(tenant.is_rested(2_000 * NS_PER_S));
+        tenant.limit(&Quota { runs_per_second: Some(1_000), ..Quota::default() });
+        assert!(tenant.admit(1, MS, 0).is_ok(), "what was owed at the old rate is not owed now");
     }
 
     #[test]

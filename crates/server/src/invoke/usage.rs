@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::invoker::Invoker;
 use super::meter::{Meter, hour_now};
+use super::placing::now_ns;
 use super::tenant::Tenant;
 use crate::app::Result;
 
@@ -40,7 +41,7 @@ pub struct Usage {
     tenants: DashMap<OrgName, Arc<Tenant>>,
     meters: DashMap<(OrgName, Name), Arc<Meter>>,
     /// Those that were closed while something of them was under way.
-    closed: DashMap<OrgName, Arc<Tenant>>,
+    closed: DashMap<OrgName, Vec<Arc<Tenant>>>,
 }
 
 impl Usage {
@@ -95,17 +96,19 @@ impl Usage {
     pub fn close(&self, org: &OrgName) {
         if let Some((_, tenant)) = self.tenants.remove(org) {
             tenant.close();
-            self.closed.insert(org.clone(), tenant);
+            self.closed.entry(org.clone()).or_default().push(tenant);
         }
         self.meters.retain(|(of, _), _| of != org);
-        self.closed.retain(|_, tenant| tenant.in_flight() > 0);
+        self.closed.retain(|_, all| {
+            all.retain(|tenant| tenant.in_flight() > 0);
+            !all.is_empty()
+        });
     }
 
     pub fn under_way(&self, org: &OrgName) -> u64 {
-        let count = |tenants: &DashMap<OrgName, Arc<Tenant>>| {
-            tenants.get(org).map_or(0, |tenant| tenant.in_flight())
-        };
-        count(&self.tenants) + count(&self.closed)
+        let open = self.tenants.get(org).map_or(0, |tenant| tenant.in_flight());
+        let closed = self.closed.get(org);
+        open + closed.map_or(0, |all| all.iter().map(|tenant| tenant.in_flight()).sum())
     }
 
     /// Stores what was used, and reads what all servers have used of what is limited by the day.
@@ -115,7 +118,8 @@ impl Usage {
         self.read_memory(store, hour.div_euclid(DAY)).await?;
         // What nobody runs any more leaves the memory.
         self.meters.retain(|_, meter| Arc::strong_count(meter) > 1 || !meter.is_idle());
-        self.tenants.retain(|_, tenant| Arc::strong_count(tenant) > 1);
+        let now = now_ns();
+        self.tenants.retain(|_, tenant| Arc::strong_count(tenant) > 1 || !tenant.is_rested(now));
         told
     }
 

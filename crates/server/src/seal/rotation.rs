@@ -45,7 +45,13 @@ impl Seal {
     /// dropped. Returns how many contents were another's. Safe to repeat when it was interrupted:
     /// until the end the database remembers the other keys, and asks for them.
     pub async fn adopt(&self, store: &Store) -> anyhow::Result<u64> {
-        if self.is_adopted(store).await? {
+        let first = self.keys()[0].id().to_owned();
+        let own = own_sealed(store).await?;
+        // Another server may have sealed with its old first key since the database was adopted.
+        if self.is_adopted(store).await?
+            && own.iter().all(|(_, own)| own.root_key_id == first)
+            && store.sealed_otherwise(&first).await? == 0
+        {
             return Ok(0);
         }
         self.remember(store).await?;
@@ -83,9 +89,9 @@ impl Seal {
             });
             let keys = made.await.map_err(app::Error::internal)?;
             self.keys.store(Arc::new(keys.map_err(app::Error::internal)?));
-            // Nothing can be sealed with it yet: whoever seals waits for the lock.
-            self.remember(store).await.map_err(app::Error::internal)?;
         }
+        // Nothing can be sealed with it yet: whoever seals waits for the lock.
+        self.remember(store).await.map_err(app::Error::internal)?;
         let total = store.sealed_otherwise(self.keys()[0].id()).await?;
         let (state, started_ms) = (RotationState::Running, now_ms());
         let begun = Rotation { state, total, resealed: 0, started_ms, finished_ms: None };
@@ -105,6 +111,12 @@ impl Seal {
                  away there",
             ));
         };
+        if !store.is_sqlite() {
+            return Err(conflict(
+                "servers that share a database each have their own root.key, and one of them may \
+                 still seal with an old key: stop them, and take the old lines away by hand",
+            ));
+        }
         let _changing = self.changing.write().await;
         let keys = self.keys();
         if keys.len() == 1 {

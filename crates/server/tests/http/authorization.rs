@@ -155,12 +155,12 @@ const ACTIONS: [&str; 4] = ["get", "create", "update", "delete"];
 const ROLES: [(&str, &str, &str); 9] = [
     ("admin", "*", "*"),
     ("operator", "*", "baseimage image imagepolicy engine"),
-    ("operator", "get", "function runs api application"),
+    ("operator", "get", "function runs api application usage"),
     ("operator", "delete", "runs"),
     ("developer", "*", "function runs image secret api application"),
     ("developer", "get", "baseimage imagepolicy engine"),
     ("invoker", "get create", "runs"),
-    ("viewer", "get", "baseimage image imagepolicy engine function runs api application"),
+    ("viewer", "get", "baseimage image imagepolicy engine function runs api application usage"),
     ("nobody", "", ""),
 ];
 
