@@ -31,6 +31,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if postgres {
         shell::say("testing the API again, on PostgreSQL");
         let mut again = tests(arguments, postgres, &["--test=http"]);
+        // These wait for the server most of the time, so that more of them fit beside each other.
+        let threads = 2 * std::thread::available_parallelism().map_or(1, usize::from);
+        again.env("RUST_TEST_THREADS", threads.to_string());
         shell::run(again.env("DISPATCH_TEST_DATABASE", "postgres"))?;
     }
     ordinary::run(arguments.filter.as_deref())?;

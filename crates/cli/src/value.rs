@@ -76,7 +76,7 @@ pub fn days(text: &str) -> Result<Days, String> {
     let one = |text: &str| {
         let text = text.to_lowercase();
         let fits = |day: &&&str| text.len() >= 3 && day.starts_with(&text);
-        DAYS.iter().enumerate().find(|(_, day)| fits(&day)).map(|(at, _)| at).ok_or_else(rule)
+        DAYS.iter().enumerate().find(|(_, day)| fits(day)).map(|(at, _)| at).ok_or_else(rule)
     };
     let mut days = Vec::new();
     for part in text.split(',') {

@@ -82,8 +82,8 @@ macro_rules! update_labels {
     }};
 }
 
-/// Lets one change after the other count towards the limits of an organization. Taken before any row
-/// of a resource, and [`CHANGE_LOCK`] after them, so that nobody waits in a circle.
+/// Lets one change after the other count towards the limits of an organization. Taken before any
+/// row of a resource, and [`CHANGE_LOCK`] after them, so that nobody waits in a circle.
 const QUOTA_LOCK: &str = "SELECT pg_advisory_xact_lock(7355610, hashtext($1))";
 
 /// What is used, before a change, of the limits it counts towards. From here on nobody else makes

@@ -22,9 +22,9 @@ enum At {
     Version { secret: Uuid, number: i64 },
 }
 
-/// How the id of a root key stands in a stored spec: first in what is sealed. Quotes within texts are
-/// escaped there, and what people name keys and values of is never an object, so that nothing else
-/// can look like it.
+/// How the id of a root key stands in a stored spec: first in what is sealed. Quotes within texts
+/// are escaped there, and what people name keys and values of is never an object, so that nothing
+/// else can look like it.
 fn pattern(key: &str) -> String {
     format!("%\"sealed\":{{\"root_key_id\":\"{key}\"%")
 }

@@ -22,7 +22,7 @@ Examples:
 
 const TOKEN_EXAMPLES: &str = "\
 Examples:
-  curl -H \"Authorization: Bearer $(dispatch auth token)\" https://dispatch.example.org/v1/function";
+  curl -H \"Authorization: Bearer $(dispatch auth token)\" https://dispatch.example.org/v1/image";
 
 #[derive(Debug, Args)]
 pub struct Auth {

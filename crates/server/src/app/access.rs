@@ -59,9 +59,9 @@ impl App {
         Ok(())
     }
 
-    /// One change of policies, roles, groups and accounts after the other: each is held against what
-    /// its author may give, and two that are each harmless may give together what neither may. What
-    /// other servers changed is read first; what they change at this moment is not seen.
+    /// One change of policies, roles, groups and accounts after the other: each is held against
+    /// what its author may give, and two that are each harmless may give together what neither
+    /// may. What other servers changed is read first; what they change at this moment is not seen.
     pub(super) async fn granting(
         &self,
         caller: &Caller,

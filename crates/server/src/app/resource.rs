@@ -261,15 +261,20 @@ impl App {
     /// Deletes a resource at once, of a kind no controller looks after.
     pub(super) async fn remove<K: Kind>(&self, act: Act<'_>, resource: &Resource<K>) -> Result<()> {
         let told = self.told(act, Some(resource), None);
-        let removed = self.store.audited(&told).remove(resource).await;
-        removed.map(drop).map_err(|error| match error {
-            // The rights to delete it were those to what it was.
-            dispatch_store::Error::Stale { .. } => {
-                let (kind, name) = (K::KIND.words(), &resource.meta.name);
-                Error::Busy(format!("{kind} {name} was changed meanwhile: try again"))
+        let mut now = resource.clone();
+        for _ in 0..ATTEMPTS {
+            match self.store.audited(&told).remove(&now).await {
+                Err(dispatch_store::Error::Stale { .. }) => {}
+                removed => return Ok(removed.map(drop)?),
             }
-            other => other.into(),
-        })
+            now = self.find(&resource.meta.org, resource.meta.name.as_str()).await?;
+            // The right to delete it was the right to what it was. How it is may change.
+            if now.spec != resource.spec || now.meta.tags != resource.meta.tags {
+                break;
+            }
+        }
+        let (kind, name) = (K::KIND.words(), &resource.meta.name);
+        Err(Error::Busy(format!("{kind} {name} was changed meanwhile: try again")))
     }
 
     /// Who uses a resource, as the sentence `used by function hello, function world`.

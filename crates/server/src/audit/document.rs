@@ -109,14 +109,16 @@ mod tests {
             "registry_password": "canary", "settings": {"API-Key": "canary", "url": "http://x"},
             "list": [{"sealed": {"ciphertext": "canary"}}], "secrets": ["db"],
             "max_token_lifetime_s": 5, "clientSecret": ["canary"],
-            "environment": {"DB_PASSWORD": "canary", "DB": "postgres://me:canary@db:5432/x?y=z@"},
+            "environment": {"DB_PASSWORD": "canary", "DB": "postgres://me:canary@db:5432/x?y=z@",
+                "STRIPE_KEY": "canary", "KAFKA": "SASL://a:canary,SASL://u:can/ary@b"},
         });
         mask(&mut value);
-        assert!(!value.to_string().contains("canary"), "{value}");
+        let text = value.to_string();
+        assert!(!text.contains("canary") && !text.contains("ary@"), "{value}");
         assert_eq!(value["secrets"][0], "db");
         assert_eq!(value["settings"]["url"], "http://x");
         assert_eq!(value["max_token_lifetime_s"], 5);
         assert_eq!(value["list"][0]["sealed"], MASKED);
-        assert_eq!(value["environment"]["DB"], "postgres://(masked)@db:5432/x?y=z@");
+        assert_eq!(value["environment"]["DB"], "postgres://(masked)@");
     }
 }

@@ -267,7 +267,10 @@ async fn nobody_gives_what_they_lack() {
 #[tokio::test]
 async fn nobody_gets_more_by_way_of_roles_groups_and_accounts() {
     let iam = Iam::start().await;
-    let role = |actions: &[&str], resources: &[&str]| json!({"name": "r", "permissions": [{"actions": actions, "resources": resources}]});
+    let role = |actions: &[&str], resources: &[&str]| {
+        let permission = json!({"actions": actions, "resources": resources});
+        json!({"name": "r", "permissions": [permission]})
+    };
     let group = |members: &[&str]| json!({"name": "g", "members": members});
     admin(&iam, Method::POST, "/v1/iam/role", role(&["get"], &["iam"])).await.expect(201);
     admin(&iam, Method::POST, "/v1/iam/group", group(&[])).await.expect(201);
