@@ -2,6 +2,7 @@
 
 use dispatch_model::engine::Engine;
 use dispatch_model::organization::Organization;
+use dispatch_model::policy::Policy;
 use dispatch_model::{Kind as _, ListQuery, Name, OrgName, Page, Resource, State};
 use dispatch_wire as wire;
 use dispatch_wire::ToModel as _;
@@ -92,6 +93,7 @@ impl App {
             return Ok(found);
         }
         if how.all {
+            self.refuse_global_policies(&found).await?;
             return self.organization_close(caller, &found, how).await;
         }
         if self.store.organization_holds(&found.meta.org).await?.is_empty() {
@@ -148,6 +150,22 @@ impl App {
         let names: Vec<_> = engines.iter().map(|e| e.meta.name.to_string()).collect();
         let users = format!(
             "the installation itself: its engines ({}) lie there, with the secrets they use",
+            names.join(", ")
+        );
+        Err(Error::InUse { kind: Organization::KIND, name: found.meta.name.clone(), users })
+    }
+
+    /// With rules that hold everywhere would go what they deny, and perhaps the last who may do
+    /// anything at all.
+    async fn refuse_global_policies(&self, found: &Resource<Organization>) -> Result<()> {
+        let policies = self.store.list::<Policy>(&found.meta.org, &ListQuery::default()).await?;
+        let global = policies.items.iter().filter(|policy| policy.spec.global);
+        let names: Vec<_> = global.map(|policy| policy.meta.name.to_string()).collect();
+        if names.is_empty() {
+            return Ok(());
+        }
+        let users = format!(
+            "policies that hold in every organization and lie there ({}): delete them first",
             names.join(", ")
         );
         Err(Error::InUse { kind: Organization::KIND, name: found.meta.name.clone(), users })

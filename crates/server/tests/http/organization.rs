@@ -15,6 +15,7 @@ fn source() -> String {
 
 /// Every kind of thing there is, by its noun.
 fn things() -> Vec<(&'static str, Value)> {
+    let permissions = json!([{"actions": ["get"], "resources": ["function"]}]);
     let rules = json!([{"name": "r", "effect": "deny", "match": {"package": "x"}}]);
     vec![
         ("secret", json!({"name": "s", "secrets": {"k": "v"}})),
@@ -29,6 +30,8 @@ fn things() -> Vec<(&'static str, Value)> {
         ("function", json!({"name": "g", "image": "wasm", "source": source()})),
         ("api", json!({"name": "f", "function": "f", "uris": ["/f"], "methods": ["POST"]})),
         ("imagepolicy", json!({"name": "p", "mode": "warn", "rules": rules})),
+        ("iam/role", json!({"name": "r", "permissions": permissions})),
+        ("iam/group", json!({"name": "g", "members": ["ada"]})),
     ]
 }
 
@@ -39,7 +42,7 @@ async fn fill(iam: &Iam) {
     iam.call(BOOT, None, Method::POST, "/v1/iam/organization", &made).await.expect(201);
     iam.account("doomed/admin").await;
     let all = json!([crate::iam::rule("admin", &["*"], &["*"])]);
-    iam.policy("doomed", "admin", true, all).await;
+    iam.policy("doomed", "admin", false, all).await;
     for (noun, thing) in things() {
         let path = format!("/v1/{noun}");
         let made = iam.call("doomed/admin", None, Method::POST, &path, &thing).await;
@@ -103,6 +106,7 @@ async fn everything_in_it_goes_and_one_of_the_name_finds_nothing_of_before() {
         "runs",
         "deadletters",
         "iam/policy",
+        "iam/group",
         "iam/serviceaccount",
         "usage",
         "package",
@@ -118,12 +122,25 @@ async fn everything_in_it_goes_and_one_of_the_name_finds_nothing_of_before() {
 #[tokio::test]
 async fn the_operators_organization_stays() {
     let iam = Iam::start().await;
-    let path = "/v1/iam/organization/dispatch?all=true";
-    let error = iam.call(BOOT, None, Method::DELETE, path, &Value::Null).await.expect(409).error();
-    assert!(error.message.contains("its engines (process, wasm) lie there"), "{error:?}");
+    for path in ["/v1/iam/organization/dispatch?all=true", "/v1/iam/organization/dispatch"] {
+        let answer = iam.call(BOOT, None, Method::DELETE, path, &Value::Null).await;
+        let error = answer.expect(409).error();
+        assert!(error.message.contains("its engines (process, wasm) lie there"), "{error:?}");
+    }
     let path = "/v1/iam/organization/dispatch";
     let there = iam.call(BOOT, None, Method::GET, path, &Value::Null).await.expect(200).json();
     assert_eq!(there["status"], "READY");
+}
+
+#[tokio::test]
+async fn one_whose_policies_hold_everywhere_stays_until_they_are_gone() {
+    let iam = Iam::start().await;
+    let path = "/v1/iam/organization/acme?all=true";
+    let error = iam.call(BOOT, None, Method::DELETE, path, &Value::Null).await.expect(409).error();
+    assert!(error.message.contains("lie there (admin): delete them first"), "{error:?}");
+    let policy = "/v1/iam/policy/admin";
+    iam.call(BOOT, Some("acme"), Method::DELETE, policy, &Value::Null).await.expect(200);
+    iam.call(BOOT, None, Method::DELETE, path, &Value::Null).await.expect(200);
 }
 
 #[tokio::test]
