@@ -245,6 +245,8 @@ impl Actor<'_> {
         }
         let shape = self.shape("function", "f");
         self.call(Method::POST, "/v1/function", &shape).await.expect(201);
+        let shape = self.shape("iam/policy", "f");
+        self.call(Method::POST, "/v1/iam/policy", &shape).await.expect(201);
         let api = json!({"name": "f", "function": "f", "uris": ["/f"], "methods": ["POST"]});
         self.call(Method::POST, "/v1/api", &api).await.expect(200);
         for path in ["/v1/function/f", "/v1/api/f"] {
