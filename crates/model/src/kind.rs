@@ -18,11 +18,12 @@ pub enum ResourceKind {
     ServiceAccount,
     Role,
     Group,
+    Session,
     Engine,
 }
 
 impl ResourceKind {
-    pub const ALL: [ResourceKind; 14] = [
+    pub const ALL: [ResourceKind; 15] = [
         ResourceKind::BaseImage,
         ResourceKind::Image,
         ResourceKind::ImagePolicy,
@@ -36,6 +37,7 @@ impl ResourceKind {
         ResourceKind::ServiceAccount,
         ResourceKind::Role,
         ResourceKind::Group,
+        ResourceKind::Session,
         ResourceKind::Engine,
     ];
 
@@ -55,6 +57,7 @@ impl ResourceKind {
             ResourceKind::ServiceAccount => "ServiceAccount",
             ResourceKind::Role => "Role",
             ResourceKind::Group => "Group",
+            ResourceKind::Session => "Session",
             ResourceKind::Engine => "Engine",
         }
     }
@@ -75,6 +78,7 @@ impl ResourceKind {
             ResourceKind::ServiceAccount => "service account",
             ResourceKind::Role => "role",
             ResourceKind::Group => "group",
+            ResourceKind::Session => "session",
             ResourceKind::Engine => "engine",
         }
     }
@@ -95,6 +99,7 @@ impl ResourceKind {
             ResourceKind::ServiceAccount => "iam/serviceaccount",
             ResourceKind::Role => "iam/role",
             ResourceKind::Group => "iam/group",
+            ResourceKind::Session => "iam/session",
             ResourceKind::Engine => "engine",
         }
     }
@@ -106,7 +111,8 @@ impl ResourceKind {
             | ResourceKind::Policy
             | ResourceKind::ServiceAccount
             | ResourceKind::Role
-            | ResourceKind::Group => "iam",
+            | ResourceKind::Group
+            | ResourceKind::Session => "iam",
             other => other.path(),
         }
     }

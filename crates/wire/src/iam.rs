@@ -8,6 +8,8 @@ pub mod organization;
 pub mod policy;
 pub mod role;
 pub mod service_account;
+pub mod session;
+pub mod sign_in;
 
 pub use bootstrap::{BootstrapClaim, BootstrapUser};
 pub use can_i::{CanI, Decision, Right};
@@ -16,4 +18,8 @@ pub use group::Group;
 pub use organization::Organization;
 pub use policy::{Policy, Rule};
 pub use role::{Permission, Role};
-pub use service_account::ServiceAccount;
+pub use service_account::{ServiceAccount, Trust};
+pub use session::{Membership, Session};
+pub use sign_in::{
+    DeviceCode, DeviceSignIn, DeviceWaiting, IdentityProvider, SignIn, SignedIn, SignedOut,
+};

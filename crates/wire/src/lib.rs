@@ -43,8 +43,9 @@ pub use error::ErrorBody;
 pub use function::Function;
 pub use function_version::{FunctionVersion, Rollout};
 pub use iam::{
-    BootstrapClaim, BootstrapUser, CanI, Group, Organization, Policy, Right, Role, Rule,
-    ServiceAccount,
+    BootstrapClaim, BootstrapUser, CanI, DeviceCode, DeviceSignIn, DeviceWaiting, Group,
+    IdentityProvider, Membership, Organization, Policy, Right, Role, Rule, ServiceAccount, Session,
+    SignIn, SignedIn, SignedOut, Trust,
 };
 pub use image::Image;
 pub use image_policy::ImagePolicy;
