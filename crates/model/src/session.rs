@@ -90,4 +90,12 @@ impl SessionSpec {
             Holder::User { name, .. } | Holder::ServiceAccount { name } => name,
         }
     }
+
+    /// What kind of caller its holder is, in a word.
+    pub fn holder_kind(&self) -> &'static str {
+        match &self.holder {
+            Holder::User { .. } => "user",
+            Holder::ServiceAccount { .. } => "service-account",
+        }
+    }
 }

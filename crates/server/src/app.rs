@@ -17,6 +17,7 @@ use crate::content::Contents;
 use crate::invoke::{EngineMaker, Engines, Invoker};
 use crate::seal::Seal;
 use crate::secrets::Secrets;
+use crate::signin::SignIns;
 use crate::telemetry::Metrics;
 
 pub mod access;
@@ -52,6 +53,9 @@ mod run_access;
 pub mod secret;
 pub mod secret_version;
 pub mod service_account;
+pub mod session;
+pub mod session_upkeep;
+pub mod sign_in;
 pub mod usage;
 pub mod vulnerability;
 pub mod watch;
@@ -66,6 +70,7 @@ pub struct App {
     pub authn: Arc<Authn>,
     pub authorizer: Arc<Authorizer>,
     pub seal: Arc<Seal>,
+    pub sign_ins: SignIns,
     pub audit: Arc<Audit>,
     pub secrets: Arc<Secrets>,
     pub invoker: Arc<Invoker>,

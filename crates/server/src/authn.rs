@@ -1,4 +1,5 @@
-//! Who calls: service accounts by signed tokens, the bootstrap user (of the configuration, or by a
+//! Who calls: service accounts by signed tokens, whoever holds a session by its token or its cookie,
+//! the bootstrap user (of the configuration, or by a
 //! key that took the place of the one-time credential), or the user of this machine.
 //!
 //! Local mode: while the API listens on loopback only, `auth.mode` is `auto` and there has never
@@ -7,17 +8,21 @@
 //! must be this machine, and no other site may be behind the request. A token
 //! that does not check out is never taken for the local user.
 
+mod address;
 mod bootstrap;
+pub mod cookie;
 mod key;
 mod keys;
 mod local;
 pub mod one_time;
+pub mod sessions;
 mod token;
 
 pub use bootstrap::Bootstrap;
 pub use key::check as check_public_key;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -25,14 +30,16 @@ use dispatch_model::OrgName;
 use dispatch_model::organization::DEFAULT_ORGANIZATION;
 use dispatch_store::Store;
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use crate::app::caller::Token;
 use crate::app::{Caller, Error, Principal, Result};
 use crate::authz::Authorizer;
+use address::Proxies;
 use key::PublicKey;
 use keys::Keys;
 use one_time::OneTime;
+use sessions::Sessions;
 
 /// The header that names the organization a request is for.
 pub const ORGANIZATION_HEADER: &str = "x-dispatch-org";
@@ -59,6 +66,46 @@ pub struct Settings {
     pub audience: String,
     /// Whether they must say.
     pub require_audience: bool,
+    /// A file with the identity providers; none when empty.
+    pub providers_file: PathBuf,
+    /// Where browsers reach the API: `https://HOST`. Empty: where it listens.
+    pub public_url: String,
+    /// Longest life of a session, in seconds.
+    pub session_s: u64,
+    /// How often a session's provider is asked whether it still vouches for its holder.
+    pub confirm_s: u64,
+    /// How long a session holds without that; also the longest life of one that nobody can be asked
+    /// about.
+    pub unconfirmed_s: u64,
+    /// Addresses and ranges of proxies whose `X-Forwarded-For` is believed.
+    pub proxies: Vec<String>,
+}
+
+/// Shortest time between two questions to a provider about one session.
+const LEAST_CONFIRM_S: u64 = 10;
+
+impl Settings {
+    /// # Errors
+    /// The setting that cannot be.
+    pub fn check(&self) -> anyhow::Result<()> {
+        if self.session_s == 0 || self.unconfirmed_s == 0 {
+            anyhow::bail!("auth.session_s and auth.unconfirmed_s must be 1 or more");
+        }
+        if self.confirm_s < LEAST_CONFIRM_S || self.confirm_s > self.unconfirmed_s {
+            anyhow::bail!("auth.confirm_s must be {LEAST_CONFIRM_S} to auth.unconfirmed_s");
+        }
+        let url = &self.public_url;
+        let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+        if !url.is_empty()
+            && !host
+                .is_some_and(|host| !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ']))
+        {
+            anyhow::bail!(
+                "auth.public_url {url:?} must be https://HOST or https://HOST:PORT, without a path"
+            );
+        }
+        Ok(())
+    }
 }
 
 impl Default for Settings {
@@ -68,6 +115,12 @@ impl Default for Settings {
             max_token_lifetime_s: 86_400,
             audience: "dispatch".to_owned(),
             require_audience: false,
+            providers_file: PathBuf::new(),
+            public_url: String::new(),
+            session_s: 43_200,
+            confirm_s: 600,
+            unconfirmed_s: 3_600,
+            proxies: Vec::new(),
         }
     }
 }
@@ -80,7 +133,11 @@ pub struct Authn {
     /// One reload at a time: an older reading must not land on a newer one.
     reloading: tokio::sync::Mutex<()>,
     bootstrap: Option<Bootstrap>,
+    pub sessions: Sessions,
+    proxies: Proxies,
     on_loopback: bool,
+    /// Where browsers reach the API, without a slash at its end.
+    public_url: String,
 }
 
 /// Whose tokens can be proven.
@@ -105,8 +162,23 @@ impl Authn {
     ) -> anyhow::Result<Arc<Self>> {
         let known = ArcSwap::from_pointee(Known::read(store).await?);
         let on_loopback = api.ip().is_loopback();
-        let reloading = tokio::sync::Mutex::default();
-        Ok(Arc::new(Self { settings, authorizer, known, reloading, bootstrap, on_loopback }))
+        let sessions = Sessions::load(store, settings.unconfirmed_s).await?;
+        let proxies = Proxies::parse(&settings.proxies)?;
+        let public_url = match settings.public_url.as_str() {
+            "" => format!("http://{api}"),
+            given => given.to_owned(),
+        };
+        Ok(Arc::new(Self {
+            settings,
+            authorizer,
+            known,
+            reloading: tokio::sync::Mutex::default(),
+            bootstrap,
+            sessions,
+            proxies,
+            on_loopback,
+            public_url,
+        }))
     }
 
     /// Reads all keys again.
@@ -114,6 +186,41 @@ impl Authn {
         let _one = self.reloading.lock().await;
         self.known.store(Arc::new(Known::read(store).await?));
         Ok(())
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Where browsers reach the API: `https://HOST`.
+    pub fn public_url(&self) -> &str {
+        &self.public_url
+    }
+
+    /// The address a request comes from.
+    pub fn address(&self, headers: &HeaderMap, peer: SocketAddr) -> IpAddr {
+        self.proxies.client(headers, peer)
+    }
+
+    /// Whether a service account trusts what an identity provider's token says.
+    pub fn trusts(
+        &self,
+        account: &str,
+        provider: &str,
+        values: impl Fn(&str) -> Vec<String>,
+    ) -> bool {
+        let known = self.known.load();
+        let account = known.keys.get(account);
+        let trust = account.into_iter().flat_map(|account| &account.trust);
+        trust.filter(|trust| trust.provider == provider).any(|trust| trust.claims.fit(&values))
+    }
+
+    /// The providers a service account trusts.
+    pub fn trusted_by(&self, account: &str) -> Vec<String> {
+        let known = self.known.load();
+        let account = known.keys.get(account);
+        let trust = account.into_iter().flat_map(|account| &account.trust);
+        trust.map(|trust| trust.provider.clone()).collect()
     }
 
     /// Whether the user of this machine needs no credentials now.
@@ -139,26 +246,52 @@ impl Authn {
     pub fn authenticate(
         &self,
         headers: &HeaderMap,
+        method: &Method,
         peer: SocketAddr,
         request_id: Arc<str>,
     ) -> Result<Caller> {
-        let token = bearer(headers)?;
-        let principal = match token {
-            Some(token) => self.principal_of(token)?,
-            None => self.local(headers, peer)?,
+        let token = self.token(headers, method)?;
+        let asked = asked(headers);
+        // Who calls is said first: what is wrong with the rest is not for everybody.
+        let org = asked.as_ref().ok().and_then(Option::as_ref);
+        let (principal, groups) = match token {
+            Some(token) => self.proven(token, org)?,
+            None => (self.local(headers, peer)?, Vec::new()),
         };
-        let org = match single(headers, &ORGANIZATION)?.filter(|value| !value.is_empty()) {
-            Some(value) => {
-                let text = value.to_str().unwrap_or("\u{fffd}");
-                OrgName::new(text).map_err(|mut violation| {
-                    violation.field = "X-Dispatch-Org".to_owned();
-                    violation
-                })?
-            }
-            None => home(&principal),
-        };
-        let (groups, from) = (Vec::new(), Some(peer.ip().to_canonical()));
+        let org = asked?.unwrap_or_else(|| home(&principal));
+        let from = Some(self.address(headers, peer));
         Ok(Caller { org, principal, groups, from, token: token.map(Token::new), request_id })
+    }
+
+    /// What a request signs in with: a bearer token, or else a cookie.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] for credentials of another form, and for a cookie that another
+    /// web site may have made a browser send.
+    pub fn token<'a>(&self, headers: &'a HeaderMap, method: &Method) -> Result<Option<&'a str>> {
+        if let Some(token) = bearer(headers)? {
+            return Ok(Some(token));
+        }
+        let cookie = cookie::value(headers, &[cookie::NAME, cookie::SECURE_NAME]);
+        let cookie = cookie.map_err(|why| refused(&why))?;
+        if cookie.is_some() {
+            cookie::check_site(headers, method, &self.public_url).map_err(refused)?;
+        }
+        Ok(cookie)
+    }
+
+    /// Looks up a session that another server may have begun just now.
+    pub async fn meet(&self, store: &Store, headers: &HeaderMap, method: &Method) -> Result<()> {
+        if store.is_sqlite() {
+            return Ok(());
+        }
+        let Ok(Some(token)) = self.token(headers, method) else { return Ok(()) };
+        if let Some(id) = self.sessions.may_be_new(token)
+            && let Some(session) = store.by_id(id).await?
+        {
+            self.sessions.put(session);
+        }
+        Ok(())
     }
 
     /// Whether a caller of before would be let in again as the same.
@@ -167,17 +300,39 @@ impl Authn {
     /// [`Error::Unauthenticated`]: the account or its key is gone, or the token has expired.
     pub fn confirm(&self, caller: &Caller) -> Result<()> {
         let now = match &caller.token {
-            Some(token) => self.principal_of(token.text())?,
-            None => self.local_admin()?,
+            Some(token) => self.proven(token.text(), Some(&caller.org))?,
+            None => (self.local_admin()?, Vec::new()),
         };
-        if now == caller.principal {
+        if now.0 == caller.principal && now.1 == caller.groups {
             Ok(())
         } else {
             Err(refused("the account is another one now"))
         }
     }
 
-    fn principal_of(&self, token: &str) -> Result<Principal> {
+    /// Who holds a token, in a request for an organization, and in which groups.
+    fn proven(&self, token: &str, org: Option<&OrgName>) -> Result<(Principal, Vec<String>)> {
+        if !token.starts_with(sessions::PREFIX) {
+            return Ok((self.signer_of(token)?, Vec::new()));
+        }
+        let session = self.sessions.find(token).map_err(refused)?;
+        let (principal, groups) = sessions::principal(&session, org);
+        if let Principal::ServiceAccount { org, name } = &principal
+            && !self.still_trusts(&format!("{org}/{name}"), &session.spec.provider)
+        {
+            return Err(refused(sessions::OVER));
+        }
+        Ok((principal, groups))
+    }
+
+    /// Whether an account is still there, and still trusts a provider at all.
+    fn still_trusts(&self, account: &str, provider: &str) -> bool {
+        let known = self.known.load();
+        let account = known.keys.get(account);
+        account.is_some_and(|account| account.trust.iter().any(|own| own.provider == provider))
+    }
+
+    fn signer_of(&self, token: &str) -> Result<Principal> {
         let issuer = token::issuer(token).ok_or_else(|| refused("the token is not a JWT"))?;
         token::refuse_critical(token).map_err(|why| refused(&why))?;
         let verify = |key: &PublicKey| {
@@ -195,7 +350,7 @@ impl Authn {
             return Ok(Principal::Bootstrap { name: issuer });
         }
         let account = known.keys.get(&issuer).ok_or_else(|| refused(token::WRONG))?;
-        verify(&account.key)?;
+        verify(account.key.as_ref().ok_or_else(|| refused(token::WRONG))?)?;
         Ok(Principal::ServiceAccount { org: account.org.clone(), name: account.name.clone() })
     }
 
@@ -216,6 +371,19 @@ impl Authn {
 fn home(principal: &Principal) -> OrgName {
     let home = principal.home().cloned();
     home.unwrap_or_else(|| OrgName::trusted(DEFAULT_ORGANIZATION))
+}
+
+/// The organization a request says it is for.
+fn asked(headers: &HeaderMap) -> Result<Option<OrgName>> {
+    let Some(value) = single(headers, &ORGANIZATION)?.filter(|value| !value.is_empty()) else {
+        return Ok(None);
+    };
+    let text = value.to_str().unwrap_or("\u{fffd}");
+    let name = OrgName::new(text).map_err(|mut violation| {
+        violation.field = "X-Dispatch-Org".to_owned();
+        violation
+    })?;
+    Ok(Some(name))
 }
 
 /// The bearer token of a request.

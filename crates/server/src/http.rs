@@ -22,6 +22,7 @@ pub mod image_upkeep;
 pub mod measure;
 pub mod openapi;
 mod operations;
+mod origin;
 pub mod package;
 pub mod query;
 pub mod refused;

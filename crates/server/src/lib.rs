@@ -3,7 +3,8 @@
 //! Rooms: `boot` starts everything and alone names concrete drivers; `http` is the REST edge and
 //! sees `app` only; `app` authorises and changes the store; `controllers` make stored wishes
 //! true; `invoke` runs functions; `gateway` turns routes into runs; `authn` says who calls;
-//! `authz` says what they may; `seal` alone holds key material; `secrets` opens and reads secrets
+//! `authz` says what they may; `signin` lets people
+//! in by identity providers; `seal` alone holds key material; `secrets` opens and reads secrets
 //! wherever they are kept; `audit` keeps the log of who did what; `telemetry` counts and logs.
 
 pub mod app;
@@ -20,4 +21,5 @@ pub mod http;
 pub mod invoke;
 pub mod seal;
 pub mod secrets;
+pub mod signin;
 pub mod telemetry;

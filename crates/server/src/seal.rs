@@ -9,11 +9,13 @@ mod audit_key;
 mod envelope;
 mod root_key;
 mod rotation;
+mod sign_in_key;
 
 pub use audit_key::AuditKey;
 pub use envelope::{Error, Values};
 pub use root_key::{KeySource, rotate};
 pub use rotation::{Rotation, RotationState};
+pub use sign_in_key::SignInKey;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -33,9 +35,10 @@ use root_key::RootKey;
 const KEY_IDS: &str = "seal.root_key_id";
 /// The settings that hold values of the installation's own, sealed like secrets, and the names
 /// they are sealed under, which no secret can have.
-const OWN: [(&str, &str); 2] = [SIGNING_KEY, AUDIT_KEY];
+const OWN: [(&str, &str); 3] = [SIGNING_KEY, AUDIT_KEY, SIGN_IN_KEY];
 const SIGNING_KEY: (&str, &str) = ("images.signing_key", "images signing key");
 const AUDIT_KEY: (&str, &str) = ("audit.key", "audit key");
+const SIGN_IN_KEY: (&str, &str) = ("sign_in.key", "sign-in key");
 
 /// Seals and opens secrets.
 pub struct Seal {
@@ -115,6 +118,20 @@ impl Seal {
         }
         let value = self.own_value(store, AUDIT_KEY).await?;
         AuditKey::parse(&value.context("a setting that was just stored is there")?)
+    }
+
+    /// The key of sign-ins, which all servers share.
+    ///
+    /// # Errors
+    /// When the store does not answer, or it cannot be opened.
+    pub async fn sign_in_key(&self, store: &Store) -> anyhow::Result<SignInKey> {
+        if self.own_value(store, SIGN_IN_KEY).await?.is_none() {
+            let _sealing = self.sealing().await;
+            let sealed = self.sealed_own(SIGN_IN_KEY, &SignInKey::made())?;
+            store.setting_put_new(SIGN_IN_KEY.0, &sealed).await?;
+        }
+        let value = self.own_value(store, SIGN_IN_KEY).await?;
+        SignInKey::parse(&value.context("a setting that was just stored is there")?)
     }
 
     async fn own_value(

@@ -66,6 +66,14 @@ mod secret_source;
 mod secret_version;
 #[path = "http/servers.rs"]
 mod servers;
+#[path = "http/session.rs"]
+mod session;
+#[path = "http/sign_in.rs"]
+mod sign_in;
+#[path = "http/sign_in_attack.rs"]
+mod sign_in_attack;
+#[path = "http/sign_in_bed.rs"]
+mod sign_in_bed;
 #[path = "http/telemetry.rs"]
 mod telemetry;
 #[path = "http/usage.rs"]

@@ -87,12 +87,13 @@ async fn start(dir: &Path, database: &Database, options: &Options) -> Running {
 
 fn config(dir: &Path, database: &Database, options: &Options) -> anyhow::Result<Config> {
     let mut layers = Layers::default();
-    layers.toml(&options.settings)?;
-    layers.text("server", "data_dir", &dir.display().to_string())?;
-    layers.text("server", "database", database.url())?;
     for (section, key) in [("api", "listen"), ("gateway", "http"), ("gateway", "https")] {
         layers.text(section, key, "127.0.0.1:0")?;
     }
+    // A test may choose where it listens.
+    layers.toml(&options.settings)?;
+    layers.text("server", "data_dir", &dir.display().to_string())?;
+    layers.text("server", "database", database.url())?;
     // Sandboxes are made by the server's binary, which a test's own cannot stand in for.
     layers.text("process", "init_exe", &server_binary().display().to_string())?;
     layers.config()

@@ -50,13 +50,15 @@ pub enum Principal {
     Bootstrap { name: String },
     /// A service account of an organization.
     ServiceAccount { org: OrgName, name: String },
+    /// Somebody an identity provider vouches for, as a member of an organization.
+    User { org: OrgName, provider: String, name: String },
 }
 
 impl Principal {
     /// The organization whose policies may name it.
     pub fn home(&self) -> Option<&OrgName> {
         match self {
-            Principal::ServiceAccount { org, .. } => Some(org),
+            Principal::ServiceAccount { org, .. } | Principal::User { org, .. } => Some(org),
             Principal::LocalAdmin | Principal::Bootstrap { .. } => None,
         }
     }
@@ -67,6 +69,7 @@ impl Principal {
             Principal::LocalAdmin => "local-admin",
             Principal::Bootstrap { .. } => "bootstrap",
             Principal::ServiceAccount { .. } => "service-account",
+            Principal::User { .. } => "user",
         }
     }
 
@@ -75,7 +78,7 @@ impl Principal {
         match self {
             Principal::LocalAdmin => "local-admin",
             Principal::Bootstrap { name } => name,
-            Principal::ServiceAccount { name, .. } => name,
+            Principal::ServiceAccount { name, .. } | Principal::User { name, .. } => name,
         }
     }
 }

@@ -15,6 +15,7 @@ use dispatch_model::policy::{Effect, Policy};
 use dispatch_model::role::Role;
 use dispatch_model::secret::Secret;
 use dispatch_model::service_account::ServiceAccount;
+use dispatch_model::session::Session;
 use dispatch_model::{Kind, Name, OrgName, Tags};
 use dispatch_wire as wire;
 
@@ -121,6 +122,7 @@ impl App {
             (IAM, Some(("serviceaccount", name))) => {
                 self.tags_of::<ServiceAccount>(org, name).await
             }
+            (IAM, Some(("session", name))) => self.tags_of::<Session>(org, name).await,
             (IAM, Some(("organization", name))) => {
                 self.tags_of::<Organization>(&OrgName::trusted(name), name).await
             }

@@ -1,6 +1,8 @@
 //! The one error of use cases: few kinds, a documented code, one text for the caller and one for
 //! the log.
 
+use std::time::Duration;
+
 use dispatch_model::quota::{Exceeded, Limit};
 use dispatch_model::{Name, ResourceKind, Violation, code};
 
@@ -59,6 +61,12 @@ pub enum Error {
     /// What is asked for cannot be had now; the code says what is missing.
     #[error("{message}")]
     Unavailable { code: &'static str, message: String },
+    /// A sign-in that an identity provider, or what it says of somebody, did not let happen.
+    #[error("{message}")]
+    Identity { code: &'static str, message: String },
+    /// Too many sign-ins have failed.
+    #[error("too many sign-ins have failed: try again in {} s", seconds(*wait))]
+    Attempts { wait: Duration },
     /// The text goes to the log only; the caller gets the request id.
     #[error("internal error")]
     Internal(#[source] anyhow::Error),
@@ -70,6 +78,11 @@ fn thing(resource: &str, name: Option<&str>) -> String {
         Some(name) => format!("{resource} {name}"),
         None => resource.to_owned(),
     }
+}
+
+/// Whole seconds, rounded up.
+fn seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
 impl Error {
@@ -93,7 +106,10 @@ impl Error {
                 Limit::MemorySecondsPerDay => code::QUOTA003,
             },
             Error::Busy(_) => code::API008,
-            Error::Conflict { code, .. } | Error::Unavailable { code, .. } => code,
+            Error::Conflict { code, .. }
+            | Error::Unavailable { code, .. }
+            | Error::Identity { code, .. } => code,
+            Error::Attempts { .. } => code::IAM004,
             Error::Internal(_) => code::API009,
         }
     }
@@ -106,6 +122,7 @@ impl Error {
     pub fn retry_after_s(&self) -> Option<u64> {
         match self {
             Error::Quota(exceeded) => Some(quota::retry_after_s(exceeded)),
+            Error::Attempts { wait } => Some(seconds(*wait)),
             Error::Busy(_) | Error::Unavailable { .. } => Some(1),
             _ => None,
         }

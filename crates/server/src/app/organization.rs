@@ -3,7 +3,7 @@
 use dispatch_model::engine::Engine;
 use dispatch_model::organization::Organization;
 use dispatch_model::policy::Policy;
-use dispatch_model::{Kind as _, ListQuery, Name, OrgName, Page, Resource, State};
+use dispatch_model::{Kind as _, ListQuery, Name, OrgName, Page, Resource, ResourceKind, State};
 use dispatch_wire as wire;
 use dispatch_wire::ToModel as _;
 
@@ -96,7 +96,10 @@ impl App {
             self.refuse_global_policies(&found).await?;
             return self.organization_close(caller, &found, how).await;
         }
-        if self.store.organization_holds(&found.meta.org).await?.is_empty() {
+        let mut held = self.store.organization_holds(&found.meta.org).await?;
+        held.retain(|(kind, _)| *kind != ResourceKind::Session);
+        if held.is_empty() {
+            self.end_sessions_of(&found.meta.org).await?;
             // What ends from here on is not recorded; the runs of before go in short steps.
             self.invoker.close(&found.meta.org);
             self.store.run_delete_all(&found.meta.org).await?;

@@ -1,14 +1,14 @@
 //! Use cases of service accounts. Whoever holds an account's key is the account, so keys are given
-//! only by those who have its rights themselves.
+//! only by those who have its rights themselves; so is whom it trusts.
 
 use dispatch_access::Change;
-use dispatch_model::service_account::ServiceAccount;
+use dispatch_model::service_account::{ServiceAccount, ServiceAccountSpec};
 use dispatch_model::{ListQuery, Page, Resource, State, Violation};
 use dispatch_wire as wire;
 use dispatch_wire::ToModel as _;
 
 use super::resource::{check, check_same_name};
-use super::{App, Caller, Deletion, Precondition, Result};
+use super::{App, Caller, Deletion, Error, Precondition, Result};
 use crate::authn;
 use crate::authz::{Action, IAM};
 
@@ -20,7 +20,7 @@ impl App {
     ) -> Result<Resource<ServiceAccount>> {
         let _granting = self.granting(caller, Action::Create).await?;
         let account = self.admitted(caller, &shape, State::Ready)?;
-        check_key(&account.spec.public_key)?;
+        self.check_account(&account.spec)?;
         let change = Change::Account { name: account.meta.name.as_str() };
         self.authorizer.authorize_grant(caller, change)?;
         let account = self.insert(caller, account).await?;
@@ -55,9 +55,10 @@ impl App {
         self.authorizer.authorize_some(caller, Action::Update, IAM)?;
         check_same_name(&shape.name, name)?;
         let (tags, spec) = (shape.tags()?, shape.spec()?);
-        check_key(&spec.public_key)?;
+        self.check_account(&spec)?;
         let edit = |account: &mut Resource<ServiceAccount>| {
-            if account.spec.public_key != spec.public_key {
+            // A new key, or a new issuer, is whoever has it.
+            if account.spec.public_key != spec.public_key || account.spec.trust != spec.trust {
                 self.authorizer.authorize_grant(caller, Change::Account { name })?;
             }
             account.meta.tags = tags.clone();
@@ -85,7 +86,21 @@ impl App {
     }
 }
 
-fn check_key(public_key: &str) -> Result<()> {
-    let wrong = |error: anyhow::Error| Violation::new("publicKey", format!("{error:#}"));
-    Ok(authn::check_public_key(public_key).map_err(wrong)?)
+impl App {
+    fn check_account(&self, spec: &ServiceAccountSpec) -> Result<()> {
+        for (i, trust) in spec.trust.iter().enumerate() {
+            let named = self.provider(&trust.provider);
+            named.map_err(|error| match error {
+                Error::Invalid(Violation { rule, .. }) => {
+                    Violation::new(format!("trust[{i}].provider"), rule).into()
+                }
+                other => other,
+            })?;
+        }
+        if spec.public_key.is_empty() {
+            return Ok(());
+        }
+        let wrong = |error: anyhow::Error| Violation::new("publicKey", format!("{error:#}"));
+        Ok(authn::check_public_key(&spec.public_key).map_err(wrong)?)
+    }
 }

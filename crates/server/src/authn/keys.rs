@@ -1,9 +1,9 @@
-//! The public keys of all service accounts.
+//! The service accounts: their public keys, and whom they trust.
 
 use std::collections::{HashMap, HashSet};
 
 use dispatch_model::organization::Organization;
-use dispatch_model::service_account::ServiceAccount;
+use dispatch_model::service_account::{ServiceAccount, Trust};
 use dispatch_model::{ListQuery, OrgName, State};
 use dispatch_store::Store;
 
@@ -13,7 +13,10 @@ use super::key::PublicKey;
 pub struct Account {
     pub org: OrgName,
     pub name: String,
-    pub key: PublicKey,
+    /// None for one that only trusts.
+    pub key: Option<PublicKey>,
+    /// Whose tokens sign in as it.
+    pub trust: Vec<Trust>,
 }
 
 /// All accounts, by the issuer their tokens name (`ORG/NAME`).
@@ -30,11 +33,17 @@ impl Keys {
         let mut keys = HashMap::with_capacity(accounts.len());
         for account in accounts.into_iter().filter(|a| !going.contains(&a.meta.org)) {
             let (org, name) = (account.meta.org, account.meta.name.to_string());
-            match PublicKey::read(&account.spec.public_key) {
-                Ok(key) => {
-                    keys.insert(format!("{org}/{name}"), Account { org, name, key });
+            let (text, trust) = (account.spec.public_key, account.spec.trust);
+            let key = match PublicKey::read(&text) {
+                Ok(key) => Some(key),
+                Err(error) if !text.is_empty() => {
+                    tracing::error!(%org, name, %error, "a stored key is unusable");
+                    None
                 }
-                Err(error) => tracing::error!(%org, name, %error, "a stored key is unusable"),
+                Err(_) => None,
+            };
+            if key.is_some() || !trust.is_empty() {
+                keys.insert(format!("{org}/{name}"), Account { org, name, key, trust });
             }
         }
         Ok(Self(keys))

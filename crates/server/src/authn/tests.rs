@@ -22,7 +22,7 @@ async fn fixture(mode: Mode, api: &str) -> Fixture {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}/t.db", folder.path().display());
     let store = Store::open(&url, dispatch_store::Options::default()).await.unwrap();
-    let spec = ServiceAccountSpec { public_key: STANDARD.encode(PUBLIC), domain: None };
+    let spec = ServiceAccountSpec { public_key: STANDARD.encode(PUBLIC), ..Default::default() };
     let (org, name) = (OrgName::new("acme").unwrap(), Name::new("ci").unwrap());
     let account: Resource<ServiceAccount> =
         Resource::new(org, name, Tags::new(), State::Ready, spec);
@@ -46,7 +46,7 @@ impl Fixture {
             .iter()
             .map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap()));
         let peer = "127.0.0.1:4000".parse().unwrap();
-        self.authn.authenticate(&map.collect(), peer, "id".into())
+        self.authn.authenticate(&map.collect(), &http::Method::GET, peer, "id".into())
     }
 
     fn bearer(&self, claims: &serde_json::Value) -> Result<Caller> {
@@ -216,7 +216,10 @@ async fn a_header_that_is_there_twice_counts_for_nothing() {
             headers.append(name, value.parse().unwrap());
         }
         let peer = "127.0.0.1:4000".parse().unwrap();
-        let refused = fixture.authn.authenticate(&headers, peer, "id".into()).unwrap_err();
+        let refused = fixture
+            .authn
+            .authenticate(&headers, &http::Method::GET, peer, "id".into())
+            .unwrap_err();
         assert!(refused.to_string().contains("more than once"), "{refused}");
     }
 }

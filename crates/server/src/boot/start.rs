@@ -18,7 +18,7 @@ use tower::ServiceExt as _;
 use super::engines::{Made, Sources};
 use super::lock::{Lock, lock};
 use super::{Running, engines, first, housekeeping, secret_stores};
-use crate::app::App;
+use crate::app::{App, session_upkeep};
 use crate::audit::Audit;
 use crate::authn::{Authn, Bootstrap};
 use crate::authz::Authorizer;
@@ -31,6 +31,7 @@ use crate::http::router::{router, without_trailing_slash};
 use crate::invoke::{EngineMaker, Invoker, RunMetrics, usage};
 use crate::seal::Seal;
 use crate::secrets::{SecretMetrics, Secrets};
+use crate::signin::{Attempts, Providers, SignInMetrics, SignIns, Used};
 use crate::telemetry::Metrics;
 
 /// What all of a process needs before anything else: one provider of cryptography.
@@ -66,7 +67,8 @@ pub(super) async fn start_with(
     let built = build(&config, addresses[0], engines).await?;
     let credential = first::credential(&built.app.store, &built.app.authn, &config).await?;
     let new = built.app.authn.takes_one_time();
-    if !new && !built.app.authn.can_sign_in() {
+    let providers = &built.app.sign_ins.providers;
+    if !new && providers.is_empty() && !built.app.authn.can_sign_in() {
         bail!(
             "nobody could sign in to the API on {}: configure bootstrap.user and \
              bootstrap.public_key, or set up the first account on 127.0.0.1. Without them only \
@@ -82,6 +84,8 @@ pub(super) async fn start_with(
     running.tasks.spawn(housekeeping::run(running.app.clone(), log, running.stop.clone()));
     running.tasks.spawn(running.app.audit.clone().run(running.stop.clone()));
     running.tasks.spawn(housekeeping::follow_access(running.app.clone(), running.stop.clone()));
+    running.tasks.spawn(session_upkeep::follow(running.app.clone(), running.stop.clone()));
+    running.tasks.spawn(session_upkeep::keep(running.app.clone(), running.stop.clone()));
     let (invoker, usage) = (running.app.invoker.clone(), config.usage.clone());
     running.tasks.spawn(usage::keep(invoker, usage, running.stop.clone()));
     running.listeners.push(serve_api(running.app.clone(), api, running.stop.clone()));
@@ -165,6 +169,15 @@ async fn build(
     let bootstrap =
         Bootstrap::load(&data_dir, &config.bootstrap.user, &config.bootstrap.public_key)?;
     let auth = config.auth.clone();
+    auth.check()?;
+    let types = dispatch_adapters::identity::types();
+    let sign_ins = SignIns {
+        providers: Providers::open(&auth.providers_file, &types)?,
+        attempts: Attempts::default(),
+        key: seal.sign_in_key(&store).await?,
+        used: Used::default(),
+        metrics: metrics.register(SignInMetrics::register),
+    };
     let authn = Authn::load(&store, authorizer.clone(), auth, bootstrap, api).await?;
     let owner = rustix::process::geteuid().is_root().then_some(config.process.image_uid);
     let images = Kept::open(&config.images, &data_dir, owner, &store)?;
@@ -221,6 +234,7 @@ async fn build(
         authn,
         authorizer,
         seal,
+        sign_ins,
         audit,
         secrets,
         invoker,

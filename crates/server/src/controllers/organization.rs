@@ -25,6 +25,7 @@ use dispatch_model::resource::now_ms;
 use dispatch_model::role::Role;
 use dispatch_model::secret::Secret;
 use dispatch_model::service_account::ServiceAccount;
+use dispatch_model::session::Session;
 use dispatch_model::{Kind, ListQuery, Name, OrgName, Resource, ResourceKind, State};
 use dispatch_store::{Change, Op, Store};
 use tokio::time::Instant;
@@ -136,6 +137,7 @@ impl Organizations {
         self.take::<Role>(org).await?;
         self.take::<Group>(org).await?;
         self.take::<ServiceAccount>(org).await?;
+        self.take::<Session>(org).await?;
         Ok(Vec::new())
     }
 

@@ -45,6 +45,8 @@ impl Shape for wire::Rollout {}
 impl Shape for wire::Secret {}
 impl Shape for wire::SecretRollback {}
 impl Shape for wire::ServiceAccount {}
+impl Shape for wire::DeviceSignIn {}
+impl Shape for wire::SignIn {}
 
 impl Shape for wire::Function {
     fn limit(limits: &Limits) -> (u64, &'static str) {

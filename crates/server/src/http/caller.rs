@@ -20,7 +20,8 @@ impl FromRequestParts<Arc<App>> for Caller {
             Error::internal(anyhow::anyhow!("the listener gives no address of the peer"))
         })?;
         let RequestId(id) = parts.extensions.get().cloned().unwrap_or_else(RequestId::made);
-        let caller = app.authn.authenticate(&parts.headers, peer, id)?;
+        app.authn.meet(&app.store, &parts.headers, &parts.method).await?;
+        let caller = app.authn.authenticate(&parts.headers, &parts.method, peer, id)?;
         if let Some(known) = parts.extensions.get::<Known>() {
             known.tell(&caller);
         }

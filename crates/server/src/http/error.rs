@@ -34,7 +34,13 @@ fn status(error: &Error) -> StatusCode {
         Error::Exists { .. } | Error::InUse { .. } | Error::Conflict { .. } => StatusCode::CONFLICT,
         Error::Stale { .. } => StatusCode::PRECONDITION_FAILED,
         Error::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-        Error::Quota(_) | Error::Busy(_) => StatusCode::TOO_MANY_REQUESTS,
+        Error::Quota(_) | Error::Busy(_) | Error::Attempts { .. } => StatusCode::TOO_MANY_REQUESTS,
+        Error::Identity { code, .. } => match *code {
+            code::IDENTITY001 | code::IDENTITY005 | code::IDENTITY009 => StatusCode::UNAUTHORIZED,
+            code::IDENTITY006 => StatusCode::FORBIDDEN,
+            code::IDENTITY008 => StatusCode::BAD_REQUEST,
+            _ => StatusCode::BAD_GATEWAY,
+        },
         Error::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
         Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
     }
@@ -53,6 +59,10 @@ pub fn plain(status: StatusCode, error_code: &str, message: impl Into<String>) -
 }
 
 impl Failure {
+    pub fn status_of(error: &Error) -> u16 {
+        status(error).as_u16()
+    }
+
     /// What the client reads.
     pub fn body(&self) -> ErrorBody {
         let error = &self.0;

@@ -2,23 +2,26 @@
 
 pub mod bootstrap;
 pub mod can_i;
+mod cookies;
 pub mod group;
+pub mod oauth2;
 pub mod organization;
+mod page;
 pub mod policy;
 pub mod role;
 pub mod service_account;
+pub mod session;
+mod target;
 
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use dispatch_model::code;
-use dispatch_wire::ErrorBody;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::error::{ApiResult, Failure, plain};
+use super::error::{ApiResult, Failure};
 use super::openapi::Problems;
 use crate::app::{App, Caller, Error};
 use crate::authn::ORGANIZATION_HEADER;
@@ -32,9 +35,9 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .merge(group::routes())
         .merge(can_i::routes())
         .merge(service_account::routes())
+        .merge(session::routes())
+        .merge(oauth2::routes())
         .routes(routes!(auth))
-        .routes(routes!(oauth2_start))
-        .routes(routes!(redirect))
 }
 
 /// Whether the request a proxy describes would be allowed: its path in
@@ -66,26 +69,4 @@ async fn auth(
     let org = HeaderValue::from_str(caller.org.as_str()).map_err(Error::internal)?;
     let header = HeaderName::from_static(ORGANIZATION_HEADER);
     Ok((StatusCode::ACCEPTED, [(header, org)]).into_response())
-}
-
-/// Begins the sign-in of a browser. Without a provider of identities there is none.
-#[utoipa::path(get, path = "/v1/iam/oauth2/start", tag = "iam", operation_id = "iam_oauth2_start",
-    params(("rd" = Option<String>, Query, description = "Where to go after it.")),
-    responses((status = 501, body = ErrorBody)), security(()))]
-async fn oauth2_start() -> Response {
-    no_browsers()
-}
-
-/// Hands the session of a signed-in browser to the CLI. Without sign-in there is no session.
-#[utoipa::path(get, path = "/v1/iam/redirect", tag = "iam", operation_id = "iam_redirect",
-    params(("redirect" = Option<String>, Query, description = "Where the CLI waits for it.")),
-    responses((status = 501, body = ErrorBody)), security(()))]
-async fn redirect() -> Response {
-    no_browsers()
-}
-
-fn no_browsers() -> Response {
-    let message = "browsers cannot sign in here, for the server knows no OpenID Connect provider; \
-                   sign in with a service account";
-    plain(StatusCode::NOT_IMPLEMENTED, code::IAM003, message)
 }

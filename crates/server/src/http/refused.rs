@@ -36,7 +36,7 @@ impl Refusal {
     /// Of an error that is one.
     pub fn of(error: &Error) -> Option<Self> {
         let action = match error {
-            Error::Unauthenticated { .. } | Error::Beyond { .. } => None,
+            Error::Unauthenticated { .. } | Error::Beyond { .. } | Error::Identity { .. } => None,
             Error::Forbidden { action, .. } => Some(*action),
             _ => return None,
         };
@@ -63,7 +63,9 @@ pub async fn layer(State(app): State<Arc<App>>, mut request: Request, next: Next
         method: request.method().clone(),
         uri: request.uri().clone(),
         route: extensions.get().cloned(),
-        from: extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip()),
+        from: extensions
+            .get::<ConnectInfo<SocketAddr>>()
+            .map(|peer| app.authn.address(request.headers(), peer.0)),
         organization: request.headers().get(ORGANIZATION_HEADER).cloned(),
         request_id: extensions.get().cloned(),
     };

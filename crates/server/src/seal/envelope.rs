@@ -76,12 +76,19 @@ fn cipher(key: &[u8; 32]) -> XChaCha20Poly1305 {
 }
 
 fn encrypt(key: &[u8; 32], plain: &[u8], aad: &[u8]) -> Result<(String, String), Error> {
+    let sealed = encrypt_bytes(key, plain, aad)?;
+    let (nonce, ciphertext) = sealed.split_at(NONCE);
+    Ok((STANDARD.encode(nonce), STANDARD.encode(ciphertext)))
+}
+
+/// A nonce, and after it the ciphertext.
+pub fn encrypt_bytes(key: &[u8; 32], plain: &[u8], aad: &[u8]) -> Result<Vec<u8>, Error> {
     let mut nonce = [0; NONCE];
     rand::rng().fill_bytes(&mut nonce);
     let payload = Payload { msg: plain, aad };
     let ciphertext =
         cipher(key).encrypt(&XNonce::from(nonce), payload).map_err(|_| Error::Damaged)?;
-    Ok((STANDARD.encode(nonce), STANDARD.encode(ciphertext)))
+    Ok([nonce.as_slice(), &ciphertext].concat())
 }
 
 fn decrypt(
@@ -91,9 +98,17 @@ fn decrypt(
     aad: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, Error> {
     let decode = |text: &str| STANDARD.decode(text).map_err(|_| Error::Damaged);
-    let nonce: [u8; NONCE] = decode(nonce)?.try_into().map_err(|_| Error::Damaged)?;
-    let ciphertext = decode(ciphertext)?;
-    let payload = Payload { msg: &ciphertext, aad };
-    let plain = cipher(key).decrypt(&XNonce::from(nonce), payload);
+    decrypt_bytes(key, &[decode(nonce)?, decode(ciphertext)?].concat(), aad)
+}
+
+/// What [`encrypt_bytes`] made.
+pub fn decrypt_bytes(
+    key: &[u8; 32],
+    sealed: &[u8],
+    aad: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let (nonce, ciphertext) = sealed.split_first_chunk::<NONCE>().ok_or(Error::Damaged)?;
+    let payload = Payload { msg: ciphertext, aad };
+    let plain = cipher(key).decrypt(&XNonce::from(*nonce), payload);
     plain.map(Zeroizing::new).map_err(|_| Error::Damaged)
 }

@@ -30,6 +30,16 @@ const TABLE: &[(&str, Asks, &str, u16)] = &[
     ("version", Nothing, "", 200),
     ("iam_redirect", Nothing, "", 501),
     ("iam_oauth2_start", Nothing, "", 501),
+    ("iam_oauth2_password", Nothing, "", 501),
+    ("iam_oauth2_callback", Nothing, "", 401),
+    // A session of its own is what none of these has.
+    ("iam_oauth2_logout", SigningIn, "", 404),
+    ("identity_provider_list", Nothing, "", 200),
+    ("session_create", Nothing, "", 400),
+    ("session_device", Nothing, "", 400),
+    ("session_list", SigningIn, "", 200),
+    ("session_get", Right("get", "iam"), "x", 404),
+    ("session_delete", Right("delete", "iam"), "x", 404),
     ("iam_auth", SigningIn, "", 202),
     // Asks for a credential that is no caller's.
     ("bootstrap_claim", Nothing, "", 401),
@@ -204,6 +214,7 @@ fn body(path: &str, method: &Method) -> Value {
         "policy" => json!({"rules": [rule("x", &["create"], &["iam"])]}),
         "role" => json!({"permissions": [{"actions": ["get"], "resources": ["function"]}]}),
         "group" => json!({"members": ["ada"]}),
+        "session" => return json!({"provider": "none"}),
         _ => json!({}),
     };
     if *method == Method::POST {

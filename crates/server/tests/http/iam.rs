@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use dispatch_testkit::{Answer, Options, Server, send};
+use dispatch_testkit::{Answer, Database, Options, Server, send};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -33,6 +33,15 @@ pub fn rule(subject: &str, actions: &[&str], resources: &[&str]) -> Value {
     json!({"subjects": [subject], "actions": actions, "resources": resources})
 }
 
+/// Of a server where everybody signs in.
+pub fn settings(more: &str) -> String {
+    format!(
+        "[bootstrap]\nuser = \"{BOOT}\"\npublic_key = \"{}\"\n\
+         [auth]\nmode = \"required\"\n{more}",
+        public_key()
+    )
+}
+
 pub struct Iam {
     pub server: Server,
     tokens: Mutex<HashMap<String, String>>,
@@ -43,11 +52,17 @@ impl Iam {
     /// acme/denied, who may do nothing, and other/eve, who may do everything in her own
     /// organization.
     pub async fn start() -> Self {
-        let settings = format!(
-            "[auth]\nmode = \"required\"\n[bootstrap]\nuser = \"{BOOT}\"\npublic_key = \"{}\"\n",
-            public_key()
-        );
-        let server = Server::start_with(Options { settings }).await;
+        Self::start_with("").await
+    }
+
+    /// The same with more settings of `[auth]`, and what may follow them.
+    pub async fn start_with(more: &str) -> Self {
+        Self::start_on(Database::chosen().await, more).await
+    }
+
+    pub async fn start_on(database: Database, more: &str) -> Self {
+        let options = Options { settings: settings(more) };
+        let server = Server::start_on(database, options).await;
         let iam = Self { server, tokens: Mutex::default() };
         for org in ["acme", "other"] {
             let made = json!({"name": org});

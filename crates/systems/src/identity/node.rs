@@ -21,9 +21,9 @@ pub struct Node {
 }
 
 impl Node {
-    /// Runs a script with the package's folder and the port as arguments. None, plainly said,
+    /// Runs a script with the package's folder, the port, and what more it takes as arguments. None, plainly said,
     /// where the package is not there.
-    pub fn start(package: &str, script: &str) -> Option<Self> {
+    pub fn start(package: &str, script: &str, more: &[&str]) -> Option<Self> {
         if !has(&["node"]) {
             return None;
         }
@@ -37,7 +37,7 @@ impl Node {
         fs::write(&file, script).expect("a script");
         let address = free_address();
         let mut command = Group::command("node");
-        command.arg(&file).arg(&folder).arg(address.port().to_string());
+        command.arg(&file).arg(&folder).arg(address.port().to_string()).args(more);
         command.env_remove("NODE_OPTIONS");
         let output = File::create(&log).expect("a log");
         command.stdout(Stdio::from(output.try_clone().expect("a log"))).stderr(output);

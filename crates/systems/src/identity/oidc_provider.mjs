@@ -1,7 +1,7 @@
 // A certified OpenID provider with accounts of a test: anybody signs in with any password.
 import { generateKeyPairSync } from 'node:crypto';
 
-const [folder, port] = process.argv.slice(2);
+const [folder, port, ...back] = process.argv.slice(2);
 const { Provider } = await import(`file://${folder}/lib/index.js`);
 const issuer = `http://127.0.0.1:${port}`;
 
@@ -11,8 +11,10 @@ const key = (kid, use, ...made) => {
 };
 const client = (client_id, more) => ({
   client_id,
-  redirect_uris: ['https://dispatch.example/back'],
-  post_logout_redirect_uris: ['https://dispatch.example/out'],
+  redirect_uris: ['https://dispatch.example/back', ...back],
+  post_logout_redirect_uris: [
+    'https://dispatch.example/out', ...back.map((url) => new URL('/', url).href),
+  ],
   grant_types: [
     'authorization_code', 'refresh_token', 'urn:ietf:params:oauth:grant-type:device_code',
   ],

@@ -18,7 +18,12 @@ pub struct OidcProvider(Node);
 impl OidcProvider {
     /// None, plainly said, where it is not here.
     pub fn start() -> Option<Self> {
-        Node::start("oidc-provider", include_str!("oidc_provider.mjs")).map(Self)
+        Self::start_for(&[])
+    }
+
+    /// One that also sends browsers back to these addresses.
+    pub fn start_for(back: &[&str]) -> Option<Self> {
+        Node::start("oidc-provider", include_str!("oidc_provider.mjs"), back).map(Self)
     }
 
     pub fn issuer(&self) -> &str {

@@ -9,7 +9,7 @@ pub struct TokenForge(Node);
 impl TokenForge {
     /// None, plainly said, where it is not here.
     pub fn start() -> Option<Self> {
-        Node::start("oauth2-mock-server", include_str!("token_forge.mjs")).map(Self)
+        Node::start("oauth2-mock-server", include_str!("token_forge.mjs"), &[]).map(Self)
     }
 
     pub fn issuer(&self) -> &str {

@@ -63,15 +63,15 @@ impl FromModel for Session {
             organization: membership.organization.to_string(),
             groups: membership.groups.clone(),
         });
-        let (subject_kind, display_name, email) = match &spec.holder {
+        let (display_name, email) = match &spec.holder {
             Holder::User { display_name, email, .. } => {
-                ("user", Some(display_name.clone()), email.clone())
+                (Some(display_name.clone()), email.clone())
             }
-            Holder::ServiceAccount { .. } => ("service-account", None, None),
+            Holder::ServiceAccount { .. } => (None, None),
         };
         Session {
             subject: spec.name().to_owned(),
-            subject_kind: subject_kind.to_owned(),
+            subject_kind: spec.holder_kind().to_owned(),
             display_name,
             email,
             provider: spec.provider.clone(),

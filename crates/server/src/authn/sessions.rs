@@ -1,0 +1,248 @@
+//! The sessions of this installation, in memory: whoever shows the token of one is its holder.
+//!
+//! A token is `dispatch_session_` and the base64url of the session's id and a secret; only a digest
+//! of the secret is stored. What other servers begin and end comes by the change log; a token that
+//! is younger than that could take is looked up.
+
+use std::sync::Arc;
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use dashmap::DashMap;
+use dispatch_driver::identity::SecretText;
+use dispatch_model::resource::now_ms;
+use dispatch_model::session::{Holder, Membership, Session};
+use dispatch_model::{ListQuery, OrgName, Resource};
+use dispatch_store::Store;
+use rand::RngCore as _;
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+use crate::app::Principal;
+
+/// What tokens begin with, so that searches for leaked ones find them.
+pub const PREFIX: &str = "dispatch_session_";
+/// One answer for all that is no session's token.
+pub const OVER: &str = "the session has ended: sign in again";
+
+const ID_BYTES: usize = 16;
+const SECRET_BYTES: usize = 32;
+/// Within this a change of another server has come here.
+const NEWS_MS: i64 = 10_000;
+
+/// A token that was just made.
+pub struct NewToken {
+    /// Secret.
+    pub text: SecretText,
+    pub digest: String,
+}
+
+impl NewToken {
+    pub fn of(id: Uuid) -> Self {
+        let mut bytes = [0; ID_BYTES + SECRET_BYTES];
+        rand::rng().fill_bytes(&mut bytes);
+        bytes[..ID_BYTES].copy_from_slice(id.as_bytes());
+        let text = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes));
+        Self { text: SecretText::new(text), digest: digest(&bytes[ID_BYTES..]) }
+    }
+}
+
+fn digest(secret: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(Sha256::digest(secret))
+}
+
+/// The id and the secret of a token.
+fn parts(token: &str) -> Option<(Uuid, [u8; SECRET_BYTES])> {
+    let bytes = URL_SAFE_NO_PAD.decode(token.strip_prefix(PREFIX)?).ok()?;
+    let (id, secret) = bytes.split_first_chunk::<ID_BYTES>()?;
+    Some((Uuid::from_bytes(*id), secret.try_into().ok()?))
+}
+
+/// The session a token says it is of; nothing is proven.
+pub fn id_of(token: &str) -> Option<Uuid> {
+    parts(token).map(|(id, _)| id)
+}
+
+pub struct Sessions {
+    live: DashMap<Uuid, Arc<Resource<Session>>>,
+    /// How long one holds that its provider was to confirm and has not.
+    unconfirmed_ms: i64,
+}
+
+impl Sessions {
+    pub async fn load(store: &Store, unconfirmed_s: u64) -> anyhow::Result<Self> {
+        let unconfirmed_ms = i64::try_from(unconfirmed_s)?.saturating_mul(1_000);
+        let sessions = Self { live: DashMap::new(), unconfirmed_ms };
+        sessions.reload(store).await?;
+        Ok(sessions)
+    }
+
+    /// Reads all again.
+    pub async fn reload(&self, store: &Store) -> anyhow::Result<()> {
+        let all = store.list_all::<Session>(&ListQuery::default()).await?.items;
+        let stored: std::collections::HashSet<Uuid> = all.iter().map(|s| s.meta.id).collect();
+        for session in all {
+            self.put(session);
+        }
+        // One that was begun here since it was read is younger than what was read.
+        let read_ms = now_ms() - NEWS_MS;
+        self.live.retain(|id, live| stored.contains(id) || live.meta.created_ms > read_ms);
+        Ok(())
+    }
+
+    pub fn put(&self, session: Resource<Session>) {
+        self.live.insert(session.meta.id, Arc::new(session));
+    }
+
+    pub fn remove(&self, id: Uuid) {
+        self.live.remove(&id);
+    }
+
+    pub fn get(&self, id: Uuid) -> Option<Arc<Resource<Session>>> {
+        self.live.get(&id).map(|live| live.clone())
+    }
+
+    pub fn all(&self) -> Vec<Arc<Resource<Session>>> {
+        self.live.iter().map(|live| live.clone()).collect()
+    }
+
+    /// Whether a token may be of a session that another server has begun just now.
+    pub fn may_be_new(&self, token: &str) -> Option<Uuid> {
+        let id = id_of(token)?;
+        let (seconds, _) = id.get_timestamp()?.to_unix();
+        let age_ms = now_ms().saturating_sub(i64::try_from(seconds).ok()?.saturating_mul(1_000));
+        (age_ms.abs() < NEWS_MS && !self.live.contains_key(&id)).then_some(id)
+    }
+
+    /// The session of a token.
+    ///
+    /// # Errors
+    /// What is wrong with it, for its holder.
+    pub fn find(&self, token: &str) -> Result<Arc<Resource<Session>>, &'static str> {
+        let (id, secret) = parts(token).ok_or(OVER)?;
+        let session = self.get(id).ok_or(OVER)?;
+        let same = verify_slices_are_equal(
+            digest(&secret).as_bytes(),
+            session.spec.token_digest.as_bytes(),
+        );
+        let now = now_ms();
+        if same.is_err() || session.spec.expires_ms <= now {
+            return Err(OVER);
+        }
+        let status = &session.status;
+        if status.confirm_ms.is_some() && now - status.confirmed_ms > self.unconfirmed_ms {
+            return Err("the identity provider has not confirmed the session for too long");
+        }
+        Ok(session)
+    }
+}
+
+/// Who its holder is in a request for an organization, and in which groups: of those it is a member
+/// of that one, else the first.
+pub fn principal(session: &Resource<Session>, org: Option<&OrgName>) -> (Principal, Vec<String>) {
+    let home = session.meta.org.clone();
+    let name = session.spec.name().to_owned();
+    if let Holder::ServiceAccount { .. } = &session.spec.holder {
+        return (Principal::ServiceAccount { org: home, name }, Vec::new());
+    }
+    let provider = session.spec.provider.clone();
+    let memberships = &session.status.memberships;
+    let asked = memberships.iter().find(|own| Some(&own.organization) == org);
+    match asked.or(memberships.first()) {
+        Some(Membership { organization, groups }) => {
+            let org = organization.clone();
+            (Principal::User { org, provider, name }, groups.clone())
+        }
+        None => (Principal::User { org: home, provider, name }, Vec::new()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dispatch_model::session::{SessionClient, SessionSpec, SessionStatus};
+    use dispatch_model::{Name, State, Tags};
+
+    fn sessions() -> Sessions {
+        Sessions { live: DashMap::new(), unconfirmed_ms: 60_000 }
+    }
+
+    fn session() -> (Resource<Session>, NewToken) {
+        let spec = SessionSpec {
+            holder: Holder::User {
+                name: "ada@acme.example".into(),
+                display_name: "Ada".into(),
+                email: None,
+            },
+            provider: "corp".into(),
+            subject: "1".into(),
+            client: SessionClient::Browser,
+            from: None,
+            token_digest: String::new(),
+            expires_ms: now_ms() + 60_000,
+        };
+        let (org, name) = (OrgName::trusted("acme"), Name::trusted("s"));
+        let mut made = Resource::<Session>::new(org, name, Tags::new(), State::Ready, spec);
+        let member = |org: &str, group: &str| Membership {
+            organization: OrgName::trusted(org),
+            groups: vec![group.to_owned()],
+        };
+        made.status = SessionStatus {
+            memberships: vec![member("acme", "dev"), member("other", "ops")],
+            confirmed_ms: now_ms(),
+            ..SessionStatus::default()
+        };
+        let token = NewToken::of(made.meta.id);
+        made.spec.token_digest.clone_from(&token.digest);
+        (made, token)
+    }
+
+    #[test]
+    fn only_the_token_of_a_session_that_lasts_is_one() {
+        let (sessions, (made, token)) = (sessions(), session());
+        let text = token.text.reveal();
+        assert_eq!(sessions.find(text).unwrap_err(), OVER, "not begun");
+        sessions.put(made.clone());
+        assert_eq!(sessions.find(text).unwrap().meta.id, made.meta.id);
+        let other = NewToken::of(made.meta.id);
+        assert_eq!(sessions.find(other.text.reveal()).unwrap_err(), OVER, "another secret");
+        for wrong in ["", PREFIX, "dispatch_session_AAAA", &text[..text.len() - 1]] {
+            assert_eq!(sessions.find(wrong).unwrap_err(), OVER, "{wrong}");
+        }
+        let mut late = made.clone();
+        late.spec.expires_ms = now_ms() - 1;
+        sessions.put(late);
+        assert_eq!(sessions.find(text).unwrap_err(), OVER, "expired");
+        let mut unheard = made.clone();
+        unheard.status.confirm_ms = Some(now_ms());
+        unheard.status.confirmed_ms = now_ms() - 60_001;
+        sessions.put(unheard);
+        assert!(sessions.find(text).unwrap_err().contains("confirmed"));
+        sessions.remove(made.meta.id);
+        assert_eq!(sessions.find(text).unwrap_err(), OVER, "revoked");
+    }
+
+    #[test]
+    fn a_user_is_a_member_of_what_the_request_is_for_or_of_the_first() {
+        let (made, _) = session();
+        let seen = |org: Option<&str>| {
+            let (principal, groups) = principal(&made, org.map(OrgName::trusted).as_ref());
+            format!("{} {}", principal.home().unwrap(), groups.join(","))
+        };
+        assert_eq!(seen(None), "acme dev");
+        assert_eq!(seen(Some("other")), "other ops");
+        assert_eq!(seen(Some("strange")), "acme dev");
+    }
+
+    #[test]
+    fn only_what_says_it_is_new_is_looked_up() {
+        let (sessions, (made, token)) = (sessions(), session());
+        assert_eq!(sessions.may_be_new(token.text.reveal()), Some(made.meta.id));
+        let old = Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, 1_600_000_000, 0));
+        assert_eq!(sessions.may_be_new(NewToken::of(old).text.reveal()), None);
+        assert_eq!(sessions.may_be_new(NewToken::of(Uuid::new_v4()).text.reveal()), None);
+        sessions.put(made);
+        assert_eq!(sessions.may_be_new(token.text.reveal()), None, "it is known");
+    }
+}
