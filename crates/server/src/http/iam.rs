@@ -16,7 +16,7 @@ mod target;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -65,7 +65,11 @@ async fn auth(
     })?;
     let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let (path, method) = (text("x-auth-request-redirect"), text("x-original-method"));
-    app.may_request(&caller, if method.is_empty() { "GET" } else { method }, path)?;
+    let method = if method.is_empty() { "GET" } else { method };
+    // The question itself only reads: what counts for a cookie is what is asked about.
+    let asked = Method::from_bytes(method.as_bytes()).unwrap_or(Method::POST);
+    app.authn.token(&headers, &asked)?;
+    app.may_request(&caller, method, path)?;
     let org = HeaderValue::from_str(caller.org.as_str()).map_err(Error::internal)?;
     let header = HeaderName::from_static(ORGANIZATION_HEADER);
     Ok((StatusCode::ACCEPTED, [(header, org)]).into_response())

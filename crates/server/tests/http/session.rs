@@ -65,7 +65,7 @@ async fn a_session_lasts_as_long_as_its_provider_vouches_for_it() {
     let Some(mut bed) = Bed::start().await else { return };
     let ((ann, session), (bob, _)) = (bed.ann().await, bed.session_of("bob").await);
     let app = bed.iam.server.running().app.clone();
-    let id = session["id"].as_str().unwrap().parse().unwrap();
+    let id: uuid::Uuid = session["id"].as_str().unwrap().parse().unwrap();
     let before = app.authn.sessions.get(id).expect("it is there");
     assert!(before.status.confirm_ms.is_some(), "the provider can be asked");
     app.confirm_session(&before).await;
@@ -73,10 +73,12 @@ async fn a_session_lasts_as_long_as_its_provider_vouches_for_it() {
     assert!(after.status.confirmed_ms > before.status.confirmed_ms);
     assert_eq!(after.status.memberships, before.status.memberships);
     bed.by(&ann, "", Method::GET, "/v1/function").await.expect(200);
-    // What it was confirmed by is replaced: with what it was before, the provider ends all.
-    let mut stale = (*after).clone();
-    stale.status.sealed.clone_from(&before.status.sealed);
-    app.confirm_session(&stale).await;
+    // What the provider does not know, or no more, ends it.
+    let unknown = json!({"refresh": "of-nobody"});
+    let mut forgotten = (*after).clone();
+    let sealed = app.sign_ins.key.seal(&format!("session {id}"), &unknown).unwrap();
+    forgotten.status.sealed = Some(sealed);
+    app.confirm_session(&forgotten).await;
     bed.by(&ann, "", Method::GET, "/v1/function").await.expect(401);
     // A provider that does not answer takes nothing away, for a while.
     bed.stop_corp();

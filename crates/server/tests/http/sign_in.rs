@@ -37,8 +37,9 @@ async fn a_browser_signs_in_and_out() {
     assert_eq!(shown(&functions), json!([]));
     let secrets = shown(&browser.open(&format!("{}/v1/secret", bed.url)).await);
     assert_eq!(secrets["errorCode"], "IAM002", "{secrets}");
-    // The provider knows the browser: nothing is asked any more.
+    // The provider knows the browser, and asks only whether she agrees.
     let page = browser.open(&bed.start_url("")).await;
+    let page = browser.send(&page, &[]).await;
     let Page::Here { html, .. } = &page else { panic!("{page:?}") };
     assert!(html.contains("You are signed in"), "{html}");
     let out = browser.send(&page, &[]).await;
@@ -61,7 +62,7 @@ async fn a_command_gets_a_session_by_a_code_that_is_good_once() {
     assert_eq!(answer["session"]["client"], "command-line");
     bed.by(token, "", Method::GET, "/v1/function").await.expect(200);
     bed.by(token, "acme", Method::GET, "/v1/secret").await.expect(403);
-    bed.by(token, "", Method::POST, "/v1/function").await.expect(403);
+    bed.by(token, "", Method::DELETE, "/v1/function/f").await.expect(403);
     // She is a member of other too, where no rule names her; and of nothing else.
     bed.by(token, "other", Method::GET, "/v1/function").await.expect(403);
     bed.by(token, "dispatch", Method::GET, "/v1/function").await.expect(403);

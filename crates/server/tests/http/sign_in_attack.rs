@@ -171,6 +171,17 @@ async fn another_web_site_cannot_act_with_a_cookie() {
     let smuggled = bed.iam.server.request(Method::GET, "/v1/function").header("cookie", &cookie);
     let smuggled = smuggled.header("x-dispatch-org", "acme").header("x-dispatch-org", "other");
     send(smuggled).await.expect(401);
+    // A proxy's question is about the request it describes.
+    let ask = async |method: &str, origin: &str| {
+        let request = bed.iam.server.request(Method::GET, "/v1/iam/auth").header("cookie", &cookie);
+        let request = request.header("x-auth-request-redirect", "/v1");
+        send(request.header("x-original-method", method).header("origin", origin)).await
+    };
+    let allowed = ask("POST", &bed.url).await.expect(202);
+    assert_eq!(allowed.headers["x-dispatch-org"], "acme");
+    ask("POST", "https://evil.example").await.expect(401);
+    ask("DELETE", "null").await.expect(401);
+    ask("GET", "https://evil.example").await.expect(202);
     attempt(Method::DELETE, &[("origin", &bed.url)]).await.expect(200);
     attempt(Method::GET, &[]).await.expect(401);
 }

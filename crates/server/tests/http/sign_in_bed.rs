@@ -213,7 +213,7 @@ bindDn = "{}"
 bindPassword = "{}"
 [[books.rules]]
 organization = "acme"
-claims = {{ groups = ["developers"] }}
+claims = {{ groups = ["posix"] }}
 "#,
         directory.secure,
         directory.authority.display(),
