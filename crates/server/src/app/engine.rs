@@ -3,7 +3,6 @@
 
 use dispatch_model::engine::{Engine, EngineSpec};
 use dispatch_model::function::Function;
-use dispatch_model::list::MAX_LIMIT;
 use dispatch_model::{Kind as _, ListQuery, Name, OrgName, Page, Resource, State, Violation};
 use dispatch_placement::Breaker;
 use dispatch_store::{ON, Store};
@@ -83,20 +82,8 @@ impl App {
             page.items = page.items.into_iter().map(|engine| self.shown(engine)).collect();
             return Ok(page);
         }
-        // A page is cut from those that are open, so that neither its length nor its token tells
-        // of the others.
-        let limit = query.limit.map(|limit| limit.clamp(1, MAX_LIMIT) as usize);
-        let query = ListQuery { limit: None, ..query.clone() };
-        let all = self.store.list::<Engine>(&operators(), &query).await?.items;
-        let open = all.into_iter().filter_map(|engine| self.seen_by(caller, engine));
-        let mut items: Vec<_> = open.filter(|engine| reaches(&reach, engine)).collect();
-        let mut continue_token = None;
-        if let Some(limit) = limit.filter(|limit| items.len() > *limit) {
-            items.truncate(limit);
-            let last = items.last().map(|last| dispatch_store::token_after(last, query.sort));
-            continue_token = last.transpose()?;
-        }
-        Ok(Page { items, continue_token })
+        let seen = |engine| self.seen_by(caller, engine).filter(|engine| reaches(&reach, engine));
+        self.list_seen(Some(&operators()), query, seen).await
     }
 
     /// Replaces all that may be changed, but for a cordon or a draining that is not named. A type

@@ -48,11 +48,10 @@ impl App {
         query: &ListQuery,
     ) -> Result<Page<Resource<Organization>>> {
         let reach = self.authorizer.authorize_some(caller, Action::Get, IAM)?;
-        let mut page = self.store.list_all::<Organization>(query).await?;
-        page.items.retain(|found| {
+        let sees = |found: &Resource<Organization>| {
             self.authorizer.sees_organization(caller, &found.meta.org) && reaches(&reach, found)
-        });
-        Ok(page)
+        };
+        self.list_seen(None, query, |found| sees(&found).then_some(found)).await
     }
 
     pub async fn organization_update(

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use dispatch_access::Reach;
+use dispatch_model::list::MAX_LIMIT;
 use dispatch_model::organization::Organization;
 use dispatch_model::{
     Kind, ListQuery, Name, OrgName, Page, Resource, ResourceKind, State, Violation,
@@ -169,7 +171,7 @@ impl App {
         self.store.by_name::<K>(org, &checked).await?.ok_or_else(missing)
     }
 
-    /// Those the caller may read. A page may hold fewer than its limit.
+    /// Those the caller may read.
     pub(super) async fn list<K: Kind>(
         &self,
         caller: &Caller,
@@ -177,9 +179,45 @@ impl App {
     ) -> Result<Page<Resource<K>>> {
         let resource = K::KIND.policy_resource();
         let reach = self.authorizer.authorize_some(caller, Action::Get, resource)?;
-        let mut page = self.store.list::<K>(&caller.org, query).await?;
-        page.items.retain(|item| reaches(&reach, item));
-        Ok(page)
+        match reach {
+            Reach::All => Ok(self.store.list::<K>(&caller.org, query).await?),
+            _ => {
+                let seen = |item| reaches(&reach, &item).then_some(item);
+                self.list_seen(Some(&caller.org), query, seen).await
+            }
+        }
+    }
+
+    /// A page is cut from those that are seen, so that neither its length nor its token tells of
+    /// the others.
+    pub(super) async fn list_seen<K: Kind>(
+        &self,
+        org: Option<&OrgName>,
+        query: &ListQuery,
+        mut seen: impl FnMut(Resource<K>) -> Option<Resource<K>>,
+    ) -> Result<Page<Resource<K>>> {
+        let limit = query.limit.map(|limit| limit.clamp(1, MAX_LIMIT) as usize);
+        let mut query = query.clone();
+        query.limit = limit.map(|_| MAX_LIMIT);
+        let (mut items, mut more) = (Vec::new(), false);
+        loop {
+            let page = match org {
+                Some(org) => self.store.list::<K>(org, &query).await?,
+                None => self.store.list_all::<K>(&query).await?,
+            };
+            items.extend(page.items.into_iter().filter_map(&mut seen));
+            if let Some(limit) = limit.filter(|limit| items.len() > *limit) {
+                items.truncate(limit);
+                more = true;
+            }
+            query.continue_token = page.continue_token;
+            if more || query.continue_token.is_none() {
+                break;
+            }
+        }
+        let last = items.last().filter(|_| more);
+        let last = last.map(|last| dispatch_store::token_after(last, query.sort));
+        Ok(Page { continue_token: last.transpose()?, items })
     }
 
     /// Changes a resource: reads it, lets `edit` change it, and stores it if nobody was faster;

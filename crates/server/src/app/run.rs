@@ -37,7 +37,7 @@ impl App {
     ) -> Result<Run> {
         let reach = self.authorizer.authorize_some(caller, Action::Create, RESOURCE)?;
         let request = request(caller, shape, function, idempotency_key)?;
-        self.may_run(caller, &reach, Action::Create, &request.function).await?;
+        self.may_run(caller, &reach, Action::Create, &request.function, None).await?;
         match request.blocking {
             true => self.invoker.run(request).await,
             false => self.invoker.accept(request).await,
@@ -47,7 +47,8 @@ impl App {
     pub async fn run_get(&self, caller: &Caller, id: &str) -> Result<Run> {
         let reach = self.authorizer.authorize_some(caller, Action::Get, RESOURCE)?;
         let run = self.run_find(&caller.org, id).await?;
-        self.may_run(caller, &reach, Action::Get, &run.function_name).await?;
+        self.may_run(caller, &reach, Action::Get, &run.function_name, Some(run.function_id))
+            .await?;
         Ok(run)
     }
 
@@ -71,7 +72,8 @@ impl App {
         let ended = self.invoker.wait_for(run, Duration::from_millis(MAX_TIMEOUT_MS)).await?;
         self.authn.confirm(caller)?;
         let reach = self.authorizer.authorize_some(caller, Action::Get, RESOURCE)?;
-        self.may_run(caller, &reach, Action::Get, &ended.function_name).await?;
+        self.may_run(caller, &reach, Action::Get, &ended.function_name, Some(ended.function_id))
+            .await?;
         Ok(ended)
     }
 
@@ -168,7 +170,7 @@ impl App {
         let missing = || Error::RunNotFound(id.to_owned());
         let uuid = Uuid::try_parse(id).map_err(|_| missing())?;
         let dead = self.store.dead_letter_get(&caller.org, uuid).await?.ok_or_else(missing)?;
-        self.may_run(caller, &reach, action, &dead.function_name).await?;
+        self.may_run(caller, &reach, action, &dead.function_name, Some(dead.function_id)).await?;
         Ok(dead)
     }
 

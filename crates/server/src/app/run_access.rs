@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use dispatch_access::{Object, Reach};
 use dispatch_model::{Name, OrgName, Run};
+use uuid::Uuid;
 
 use super::run::RESOURCE;
 use super::{App, Caller, Result};
@@ -12,19 +13,21 @@ use crate::authz::{Action, Authorizer};
 use crate::invoke::Invoker;
 
 impl App {
-    /// Whether an action is allowed on runs of a function. Its tags are looked up only where they
-    /// can matter. Of a function that is gone they are not known: that never helps.
+    /// Whether an action is allowed on runs of a function, of the one with that id if it is given.
+    /// Its tags are looked up only where they can matter. Of a function that is gone they are not
+    /// known: that never helps.
     pub(super) async fn may_run(
         &self,
         caller: &Caller,
         reach: &Reach,
         action: Action,
         function: &Name,
+        id: Option<Uuid>,
     ) -> Result<()> {
         if matches!(reach, Reach::All) {
             return Ok(());
         }
-        let tags = self.invoker.tags_of(&caller.org, function).await?;
+        let tags = self.invoker.tags_of_one(&caller.org, function, id).await?;
         let object = Object { name: function.as_str(), tags: tags.as_ref() };
         self.authorizer.authorize_object(caller, action, RESOURCE, object)
     }
@@ -39,16 +42,16 @@ impl App {
         if matches!(reach, Reach::All) {
             return Ok(());
         }
-        let mut seen: HashMap<Name, bool> = HashMap::new();
+        let mut seen: HashMap<Uuid, bool> = HashMap::new();
         for run in runs.iter() {
-            let function = &run.function_name;
-            if !seen.contains_key(function) {
-                let tags = self.invoker.tags_of(org, function).await?;
+            let (function, id) = (&run.function_name, run.function_id);
+            if !seen.contains_key(&id) {
+                let tags = self.invoker.tags_of_one(org, function, Some(id)).await?;
                 let object = Object { name: function.as_str(), tags: tags.as_ref() };
-                seen.insert(function.clone(), reach.admits(object));
+                seen.insert(id, reach.admits(object));
             }
         }
-        runs.retain(|run| seen.get(&run.function_name).copied().unwrap_or_default());
+        runs.retain(|run| seen.get(&run.function_id).copied().unwrap_or_default());
         Ok(())
     }
 
@@ -73,7 +76,8 @@ impl Sight {
         }
         let function = &run.function_name;
         // What cannot be looked up now is not shown; it is in the list.
-        let Ok(tags) = self.invoker.tags_of(&self.caller.org, function).await else { return false };
+        let (org, id) = (&self.caller.org, Some(run.function_id));
+        let Ok(tags) = self.invoker.tags_of_one(org, function, id).await else { return false };
         reach.admits(Object { name: function.as_str(), tags: tags.as_ref() })
     }
 }

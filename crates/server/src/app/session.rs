@@ -190,17 +190,28 @@ impl App {
         theirs.retain(|session| holder(session) == own);
         theirs.sort_unstable_by_key(|session| std::cmp::Reverse(session.meta.created_ms));
         for old in theirs.iter().skip(MOST) {
-            self.end_quietly(old).await;
+            if let Err(error) = self.end_quietly(old).await {
+                tracing::warn!(%error, "a session too many could not be deleted");
+            }
         }
     }
 
-    /// Ends a session that nobody asked to end. What fails is tried again by whoever looks next.
-    pub async fn end_quietly(&self, session: &Resource<Session>) {
-        if let Err(error) = self.store.remove(session).await {
-            tracing::debug!(%error, "a session that is over could not be deleted");
-        }
-        self.authn.sessions.remove(session.meta.id);
+    /// Ends a session that nobody asked to end, however it was changed meanwhile.
+    pub async fn end_quietly(&self, session: &Resource<Session>) -> Result<()> {
+        let id = session.meta.id;
+        self.authn.sessions.remove(id);
         self.access.send_replace(());
+        let mut now = session.clone();
+        loop {
+            match self.store.remove(&now).await {
+                Err(dispatch_store::Error::Stale { .. }) => {}
+                removed => return Ok(removed.map(drop)?),
+            }
+            match self.store.by_id::<Session>(id).await? {
+                Some(there) => now = there,
+                None => return Ok(()),
+            }
+        }
     }
 
     /// Ends all sessions that belong to an organization.
@@ -212,8 +223,7 @@ impl App {
                 return Ok(());
             }
             for session in page {
-                self.store.remove(&session).await?;
-                self.authn.sessions.remove(session.meta.id);
+                self.end_quietly(&session).await?;
             }
         }
     }
@@ -227,9 +237,11 @@ impl App {
         self.authorizer.authorize_organization(caller)?;
         let reach = self.authorizer.reach(caller, Action::Get, IAM);
         let own = self.own(caller);
-        let mut page = self.store.list::<Session>(&caller.org, query).await?;
-        page.items
-            .retain(|item| reaches(&reach, item) || own.as_ref().is_some_and(|o| same(o, item)));
+        let seen = |item: Resource<Session>| {
+            let its_own = own.as_ref().is_some_and(|own| same(own, &item));
+            (its_own || reaches(&reach, &item)).then_some(item)
+        };
+        let mut page = self.list_seen(Some(&caller.org), query, seen).await?;
         // One that belongs to another organization is its holder's all the same.
         if let Some(own) = own
             && own.meta.org != caller.org

@@ -63,6 +63,7 @@ pub async fn keep(app: Arc<App>, stop: CancellationToken) {
             _ = ticks.tick() => {}
         }
         let all = app.authn.sessions.all();
+        app.authn.sessions.forget_ended();
         app.sign_ins.metrics.there(all.len());
         let now = now_ms();
         let due = |session: &Resource<Session>| {
@@ -73,9 +74,12 @@ pub async fn keep(app: Arc<App>, stop: CancellationToken) {
         let work = futures::stream::iter(due).for_each_concurrent(AT_ONCE, |session| {
             let app = app.clone();
             async move {
-                match session.spec.expires_ms <= now {
+                let done = match session.spec.expires_ms <= now {
                     true => app.end_quietly(&session).await,
                     false => app.confirm_session(&session).await,
+                };
+                if let Err(error) = done {
+                    tracing::warn!(%error, "a session that is due was not looked after");
                 }
             }
         });
@@ -89,8 +93,8 @@ pub async fn keep(app: Arc<App>, stop: CancellationToken) {
 impl App {
     /// Asks a session's provider about its holder. One server asks: the one that first writes down
     /// when it is asked next.
-    pub async fn confirm_session(&self, session: &Resource<Session>) {
-        let Holder::User { .. } = &session.spec.holder else { return };
+    pub async fn confirm_session(&self, session: &Resource<Session>) -> Result<()> {
+        let Holder::User { .. } = &session.spec.holder else { return Ok(()) };
         let (id, name) = (session.meta.id, &session.spec.provider);
         let Some(provider) = self.sign_ins.providers.get(name) else {
             tracing::info!(provider = name, "a session of a provider that is no more ended");
@@ -100,7 +104,7 @@ impl App {
         let every_ms = i64::try_from(self.authn.settings().confirm_s).unwrap_or(600) * 1_000;
         claimed.status.confirm_ms = Some(now_ms() + every_ms);
         if self.store.update(&mut claimed).await.is_err() {
-            return;
+            return Ok(());
         }
         self.authn.sessions.put(claimed.clone());
         let token = self.proofs_of(session).refresh;
@@ -114,7 +118,7 @@ impl App {
             }
             Err(error) => {
                 tracing::warn!(provider = name, %error, "sessions cannot be confirmed");
-                return;
+                return Ok(());
             }
         };
         // Another name is somebody else to policies, and one nobody lets in is nobody.
@@ -122,7 +126,7 @@ impl App {
         let Some(memberships) = self.memberships(provider, &person).ok().filter(|_| same) else {
             return self.end_quietly(&claimed).await;
         };
-        let Ok((sealed, confirm_ms)) = self.proofs(id, &person, true) else { return };
+        let (sealed, confirm_ms) = self.proofs(id, &person, true)?;
         // It belongs to an organization its holder has left: a new one begins elsewhere.
         if memberships.iter().all(|own| own.organization != session.meta.org) {
             return self.end_quietly(&claimed).await;
@@ -136,5 +140,6 @@ impl App {
             self.authn.sessions.put(claimed);
             self.access.send_replace(());
         }
+        Ok(())
     }
 }

@@ -30,6 +30,8 @@ const ID_BYTES: usize = 16;
 const SECRET_BYTES: usize = 32;
 /// Within this a change of another server has come here.
 const NEWS_MS: i64 = 10_000;
+/// Longer than whoever has read a session takes to put it here.
+const LATEST_MS: i64 = 600_000;
 
 /// A token that was just made.
 pub struct NewToken {
@@ -66,6 +68,9 @@ pub fn id_of(token: &str) -> Option<Uuid> {
 
 pub struct Sessions {
     live: DashMap<Uuid, Arc<Resource<Session>>>,
+    /// Those that have ended, and when: whoever has read one before that, and is late, does not
+    /// bring it back.
+    ended: DashMap<Uuid, i64>,
     /// How long one holds that its provider was to confirm and has not.
     unconfirmed_ms: i64,
 }
@@ -73,7 +78,7 @@ pub struct Sessions {
 impl Sessions {
     pub async fn load(store: &Store, unconfirmed_s: u64) -> anyhow::Result<Self> {
         let unconfirmed_ms = i64::try_from(unconfirmed_s)?.saturating_mul(1_000);
-        let sessions = Self { live: DashMap::new(), unconfirmed_ms };
+        let sessions = Self { live: DashMap::new(), ended: DashMap::new(), unconfirmed_ms };
         sessions.reload(store).await?;
         Ok(sessions)
     }
@@ -92,11 +97,22 @@ impl Sessions {
     }
 
     pub fn put(&self, session: Resource<Session>) {
-        self.live.insert(session.meta.id, Arc::new(session));
+        let id = session.meta.id;
+        self.live.insert(id, Arc::new(session));
+        if self.ended.contains_key(&id) {
+            self.live.remove(&id);
+        }
     }
 
     pub fn remove(&self, id: Uuid) {
+        self.ended.insert(id, now_ms());
         self.live.remove(&id);
+    }
+
+    /// Forgets what ended so long ago that nobody is late with it.
+    pub fn forget_ended(&self) {
+        let late_ms = now_ms() - LATEST_MS;
+        self.ended.retain(|_, ended_ms| *ended_ms > late_ms);
     }
 
     pub fn get(&self, id: Uuid) -> Option<Arc<Resource<Session>>> {
@@ -165,7 +181,7 @@ mod tests {
     use dispatch_model::{Name, State, Tags};
 
     fn sessions() -> Sessions {
-        Sessions { live: DashMap::new(), unconfirmed_ms: 60_000 }
+        Sessions { live: DashMap::new(), ended: DashMap::new(), unconfirmed_ms: 60_000 }
     }
 
     fn session() -> (Resource<Session>, NewToken) {
@@ -221,6 +237,9 @@ mod tests {
         assert!(sessions.find(text).unwrap_err().contains("confirmed"));
         sessions.remove(made.meta.id);
         assert_eq!(sessions.find(text).unwrap_err(), OVER, "revoked");
+        sessions.put(made);
+        sessions.forget_ended();
+        assert_eq!(sessions.find(text).unwrap_err(), OVER, "who is late brings nothing back");
     }
 
     #[test]

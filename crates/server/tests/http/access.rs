@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use dispatch_testkit::{Answer, send};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use dispatch_testkit::{Answer, eventually, send};
 use futures::StreamExt as _;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -192,6 +194,40 @@ async fn runs_are_things_of_their_function() {
     let all = rule("one", &["*"], &["runs"]);
     may(&iam, json!([all, when(deny(rule("one", &["*"], &["runs"])), prod)])).await;
     call(&iam, Method::POST, &run("gone"), json!({})).await.expect(403);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn runs_of_a_function_that_was_are_not_those_of_one_that_has_its_name() {
+    let iam = Iam::start().await;
+    let base = json!({"name": "base", "dockerUrl": "host:wasm", "language": "wasm"});
+    admin(&iam, Method::POST, "/v1/baseimage", base).await.expect(201);
+    let image = json!({"name": "wasm", "baseImageName": "base"});
+    admin(&iam, Method::POST, "/v1/image", image).await.expect(201);
+    let source = STANDARD.encode(include_bytes!("../../../../examples/wasm/echo.wat"));
+    let make = async |application: &str| {
+        let function = json!({"name": "f", "image": "wasm", "source": source,
+            "tags": tags(&[("Application", application)])});
+        admin(&iam, Method::POST, "/v1/function", function).await.expect(201);
+        let run = json!({"functionName": "f", "blocking": true, "input": application});
+        eventually("it runs", async || {
+            let answer = admin(&iam, Method::POST, "/v1/runs", run.clone()).await;
+            (answer.status == 200).then(|| answer.json()).ok_or(answer.text)
+        })
+        .await
+    };
+    let before = make("vault").await;
+    admin(&iam, Method::DELETE, "/v1/function/f?keepRuns=true", Value::Null).await.expect(200);
+    eventually("it is gone", async || {
+        let answer = admin(&iam, Method::GET, "/v1/function/f", Value::Null).await;
+        (answer.status == 404).then_some(()).ok_or(answer.text)
+    })
+    .await;
+    let now = make("shop").await;
+    may(&iam, json!([in_shop(rule("one", &["get"], &["runs"]))])).await;
+    let id = |run: &Value| run["name"].as_str().unwrap().to_owned();
+    assert_eq!(get(&iam, "/v1/runs").await.expect(200).names(), [id(&now)]);
+    get(&iam, &format!("/v1/runs/{}", id(&now))).await.expect(200);
+    get(&iam, &format!("/v1/runs/{}", id(&before))).await.expect(403);
 }
 
 #[tokio::test]

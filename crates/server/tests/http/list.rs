@@ -1,7 +1,8 @@
 //! Lists: pages, order, selection.
 
 use dispatch_testkit::{Answer, Server};
-use serde_json::json;
+use reqwest::Method;
+use serde_json::{Value, json};
 
 async fn with_secrets(names: &[&str]) -> Server {
     let server = Server::start().await;
@@ -65,4 +66,48 @@ async fn bad_parameters_are_named() {
         assert_eq!(error.field.as_deref(), Some(field), "{query}: {error:?}");
     }
     server.get("/v1/secret/none?colour=red").await.expect(400);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_and_their_tokens_tell_nothing_of_what_one_may_not_see() {
+    use base64::Engine as _;
+    let iam = crate::iam::Iam::start().await;
+    for n in 0..6 {
+        let secret = json!({"name": format!("hidden{n}"), "secrets": {"k": "v"}});
+        iam.call("acme/admin", None, Method::POST, "/v1/secret", &secret).await.expect(201);
+        let secret = json!({"name": format!("open{n}"), "secrets": {"k": "v"}});
+        iam.call("acme/admin", None, Method::POST, "/v1/secret", &secret).await.expect(201);
+    }
+    let rule = crate::iam::rule("one", &["get"], &["secret/open*"]);
+    iam.policy("acme", "one", false, json!([rule])).await;
+    // Everybody sees their own organization alone, of those there are.
+    let organizations = crate::iam::rule("eve", &["*"], &["*"]);
+    iam.policy("other", "eve", false, json!([organizations])).await;
+    for (who, path, all) in [
+        (
+            "acme/one",
+            "/v1/secret",
+            ["open0", "open1", "open2", "open3", "open4", "open5"].as_slice(),
+        ),
+        ("other/eve", "/v1/iam/organization", ["other"].as_slice()),
+    ] {
+        for limit in [1, 2, 5, 100] {
+            let (mut seen, mut next) = (Vec::new(), String::new());
+            loop {
+                let page = format!("{path}?limit={limit}{next}");
+                let answer =
+                    iam.call(who, None, Method::GET, &page, &Value::Null).await.expect(200);
+                let names = answer.names();
+                assert!(!names.is_empty(), "{path}: a page of nothing tells that there is more");
+                seen.extend(names);
+                let Some(token) = answer.headers.get("x-dispatch-continue") else { break };
+                let token = token.to_str().unwrap();
+                let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(token).unwrap();
+                let last: Value = serde_json::from_slice(&bytes).unwrap();
+                assert_eq!(last["name"], *seen.last().unwrap(), "{path}");
+                next = format!("&continue={token}");
+            }
+            assert_eq!(seen, all, "{path} by {limit}");
+        }
+    }
 }

@@ -68,7 +68,7 @@ async fn a_session_lasts_as_long_as_its_provider_vouches_for_it() {
     let id: uuid::Uuid = session["id"].as_str().unwrap().parse().unwrap();
     let before = app.authn.sessions.get(id).expect("it is there");
     assert!(before.status.confirm_ms.is_some(), "the provider can be asked");
-    app.confirm_session(&before).await;
+    app.confirm_session(&before).await.unwrap();
     let after = app.authn.sessions.get(id).expect("it is there");
     assert!(after.status.confirmed_ms > before.status.confirmed_ms);
     assert_eq!(after.status.memberships, before.status.memberships);
@@ -78,12 +78,12 @@ async fn a_session_lasts_as_long_as_its_provider_vouches_for_it() {
     let mut forgotten = (*after).clone();
     let sealed = app.sign_ins.key.seal(&format!("session {id}"), &unknown).unwrap();
     forgotten.status.sealed = Some(sealed);
-    app.confirm_session(&forgotten).await;
+    app.confirm_session(&forgotten).await.unwrap();
     bed.by(&ann, "", Method::GET, "/v1/function").await.expect(401);
     // A provider that does not answer takes nothing away, for a while.
     bed.stop_corp();
     let of_bob = app.authn.sessions.all().into_iter().find(|s| s.spec.subject == "bob").unwrap();
-    app.confirm_session(&of_bob).await;
+    app.confirm_session(&of_bob).await.unwrap();
     bed.by(&bob, "", Method::GET, "/v1/iam/session").await.expect(200);
     let mut unheard = (*app.authn.sessions.get(of_bob.meta.id).unwrap()).clone();
     unheard.status.confirmed_ms -= 3_600_001;
