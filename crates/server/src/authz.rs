@@ -97,9 +97,10 @@ impl Authorizer {
         self.policies.load().has_organization(org)
     }
 
-    /// Refuses callers for an organization that does not exist.
+    /// Refuses callers for an organization that does not exist, or that they see nothing of: which
+    /// of the two does not show.
     pub fn authorize_organization(&self, caller: &Caller) -> Result<()> {
-        match self.has_organization(&caller.org) {
+        match self.has_organization(&caller.org) && self.sees_organization(caller, &caller.org) {
             true => Ok(()),
             false => Err(self.refused(caller, Action::Get, "(anything)", None)),
         }
@@ -241,7 +242,12 @@ impl Authorizer {
     ) -> Option<Explanation> {
         let Standing::Rules(principal) = Standing::of(caller) else { return None };
         let request = request(caller, &principal, action, resource);
-        Some(self.policies.load().explain(&Request { object, ..request }))
+        let mut explanation = self.policies.load().explain(&Request { object, ..request });
+        if !self.sees_organization(caller, &caller.org) {
+            // An organization one sees nothing of is explained like one that is not there.
+            explanation.near.clear();
+        }
+        Some(explanation)
     }
 
     /// Whether the caller may see that an organization exists: it is its own, or a rule there

@@ -74,6 +74,8 @@ mod sign_in;
 mod sign_in_attack;
 #[path = "http/sign_in_bed.rs"]
 mod sign_in_bed;
+#[path = "http/sign_in_chromium.rs"]
+mod sign_in_chromium;
 #[path = "http/telemetry.rs"]
 mod telemetry;
 #[path = "http/usage.rs"]

@@ -1,6 +1,7 @@
 //! Identity providers: real ones where a package carries them, and a browser that signs in there.
 
 pub mod browser;
+pub mod chromium;
 pub mod directory;
 pub mod domain;
 pub mod github;
@@ -9,3 +10,4 @@ pub mod oidc_provider;
 pub mod token_forge;
 
 pub use browser::Browser;
+pub use chromium::Chromium;

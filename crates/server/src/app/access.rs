@@ -14,7 +14,7 @@ const EXPIRY_LOOK: Duration = Duration::from_secs(10);
 
 impl App {
     /// A path of fewer than two segments names no resource: then being signed in, for an
-    /// organization that exists, is enough, as in v1. One of more names a thing, whose tags are not
+    /// organization one sees, is enough. One of more names a thing, whose tags are not
     /// looked at: a rule that allows only what has some does not count.
     pub fn may_request(&self, caller: &Caller, method: &str, path_and_query: &str) -> Result<()> {
         // The address is the proxy's, and says nothing of who asks it.

@@ -114,8 +114,30 @@ async fn all_that_one_may_do_is_listed() {
     assert_eq!(mine[2]["effect"], "deny");
     assert_eq!(list("acme/admin", None, &format!("{path}?as=one")).await.json(), mine);
     list("acme/one", None, &format!("{path}?as=rest")).await.expect(403);
-    // Rules of an organization are for its own.
-    assert_eq!(list("other/eve", Some("acme"), path).await.expect(200).json(), json!([]));
+    // Rules of an organization are for its own; others see nothing of it.
+    list("other/eve", Some("acme"), path).await.expect(403);
     let everywhere = list("acme/admin", Some("other"), path).await.expect(200).json();
     assert_eq!(everywhere[0]["policy"], "admin");
+}
+
+#[tokio::test]
+async fn nothing_tells_whether_another_organization_is_there() {
+    let iam = Iam::start().await;
+    for path in [
+        "/v1/iam/can-i?action=get&resource=function&explain=true",
+        "/v1/iam/rights",
+        "/v1/iam/auth",
+        "/v1/iam/session",
+        "/v1/function",
+    ] {
+        let ask = async |org: &str| {
+            let answer = iam.call("other/eve", Some(org), Method::GET, path, &Value::Null).await;
+            let mut body: Value = serde_json::from_str(&answer.text).unwrap_or_default();
+            if let Some(body) = body.as_object_mut() {
+                body.remove("requestId");
+            }
+            (answer.status, body.to_string().replace(org, "ORG"))
+        };
+        assert_eq!(ask("acme").await, ask("none").await, "{path}");
+    }
 }
