@@ -63,6 +63,9 @@ impl Mark {
     }
 }
 
+/// How far ahead of the clock the last entry's time may be.
+const AHEAD_MS: i64 = 3_600_000;
+
 /// An entry in its place, ready to be stored.
 pub(crate) struct Next {
     pub entry: Entry,
@@ -83,7 +86,9 @@ impl Next {
         let mut entry = told.entry.clone();
         entry.link = None;
         entry.seq = seq.max(last) + 1;
-        entry.time_ms = now_ms().max(time_ms);
+        // Never older than the one before; the head's time is not sealed, and a clock that was set
+        // far ahead for a moment must not hold all that comes.
+        entry.time_ms = now_ms().max(time_ms.min(now_ms() + AHEAD_MS));
         entry.count = entry.count.max(1);
         let body = entry.canonical()?;
         let place = Place { seq: entry.seq, link: before.then(&body) };

@@ -12,6 +12,9 @@ use crate::{Result, Store};
 
 /// Where what is left of the log begins.
 const CUT: &str = "audit.cut";
+/// All of a row.
+const COLUMNS: &str = "seq, time_ms, org, actor, action, resource, name, outcome, request_id, \
+    body, link, seal";
 /// Entries let go in one transaction.
 const STEP: i64 = 10_000;
 
@@ -77,10 +80,9 @@ impl Store {
     /// Rows after a number, in their order.
     pub async fn audit_rows(&self, after: i64, limit: u32) -> Result<Vec<AuditRow>> {
         Ok(read!(self, |pool| {
-            sqlx::query_as(
-                "SELECT seq, time_ms, org, actor, action, resource, name, outcome, request_id, \
-                 body, link, seal FROM audit WHERE seq > $1 ORDER BY seq LIMIT $2",
-            )
+            sqlx::query_as(sqlx::AssertSqlSafe(format!(
+                "SELECT {COLUMNS} FROM audit WHERE seq > $1 ORDER BY seq LIMIT $2"
+            )))
             .bind(after)
             .bind(i64::from(limit))
             .fetch_all(pool)
@@ -117,18 +119,24 @@ impl Store {
             .bind(before_ms)
             .fetch_optional(&mut *tx)
             .await?;
-            let last: Option<(i64, String)> = sqlx::query_as(
-                "SELECT seq, link FROM audit WHERE time_ms < $1 AND seq < $2 \
-                 ORDER BY seq DESC LIMIT 1",
-            )
+            // The last to go, and the one before it.
+            let last: Vec<AuditRow> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
+                "SELECT {COLUMNS} FROM audit WHERE time_ms < $1 AND seq < $2 \
+                 ORDER BY seq DESC LIMIT 2"
+            )))
             .bind(before_ms)
             .bind(oldest.map_or(0, |(oldest,)| oldest + STEP))
-            .fetch_optional(&mut *tx)
+            .fetch_all(&mut *tx)
             .await?;
-            match last {
+            let cut: Option<(String,)> =
+                sqlx::query_as("SELECT value FROM setting WHERE name = $1")
+                    .bind(CUT)
+                    .fetch_optional(&mut *tx)
+                    .await?;
+            match old(&last, cut.as_ref().map(|(text,)| text.as_str()), &*sealer) {
                 None => None,
-                Some((seq, link)) => {
-                    let place = Place { seq, link: Link::parse(&link).unwrap_or(Link::LOST) };
+                Some(place) => {
+                    let seq = place.seq;
                     let told = Told { entry: of_cut(place), sealer: sealer.clone() };
                     let last = append!(self, tx, &told);
                     let mark = Mark::new(place, before_ms, Purpose::Cut, &*sealer);
@@ -149,6 +157,27 @@ impl Store {
         let Some((gone, last)) = cut else { return Ok(0) };
         self.audit_written(Some(last), 1);
         Ok(gone)
+    }
+}
+
+/// The place of the last row to go, if it is as it was written: else somebody made an entry older
+/// than it is, and the log shall not let it go for them. Entries are never older than the one
+/// before, so that this holds for all before it.
+fn old(last: &[AuditRow], cut: Option<&str>, sealer: &dyn Sealer) -> Option<Place> {
+    let [last, more @ ..] = last else { return None };
+    let before = match more.first() {
+        Some(row) => Place { seq: row.seq, link: Link::parse(&row.link)? },
+        None => match cut {
+            Some(text) => Mark::read(text, Purpose::Cut, sealer)?.place(),
+            None => Place::START,
+        },
+    };
+    match last.follows(before, sealer) {
+        Ok(place) => Some(place),
+        Err((entry, why)) => {
+            tracing::error!(entry, why, "the audit log is not let go of: it was tampered with");
+            None
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use dispatch_model::audit::{Actor, Entry, Outcome, Place, Sealer};
 use dispatch_model::function::Function;
+use dispatch_model::resource::now_ms;
 use dispatch_store::testing::Faults;
 use dispatch_store::{AuditQuery, Error, Options, Store, Told};
 
@@ -187,6 +188,26 @@ on_both!(what_is_let_go_leaves_the_chain_whole, |store| {
         .await
         .unwrap();
     assert_eq!(walk(&store).await, Err(1), "the beginning cannot be made up");
+});
+
+on_both!(what_was_made_older_than_it_is_is_not_let_go, |store| {
+    begin(&store).await;
+    for called in ["f", "g", "h"] {
+        create(&store, called).await.unwrap();
+    }
+    store.tamper("UPDATE audit SET time_ms = 1 WHERE seq = 2").await.unwrap();
+    assert_eq!(store.audit_cut(1_000, Arc::new(KEY)).await.unwrap(), 0);
+    assert_eq!(walk(&store).await, Err(2), "and the edit shows");
+    store.tamper("UPDATE audit SET time_ms = 1").await.unwrap();
+    assert_eq!(store.audit_cut(1_000, Arc::new(KEY)).await.unwrap(), 0);
+    assert_eq!(said(&store, AuditQuery::default()).await.len(), 3);
+    // Nor does an end that was set far ahead hold what comes.
+    let ahead = "UPDATE setting SET value = replace(value, '\"timeMs\":', '\"timeMs\":9') \
+                 WHERE name = 'audit.head'";
+    store.tamper(ahead).await.unwrap();
+    create(&store, "i").await.unwrap();
+    let newest = store.audit_list(&AuditQuery { limit: 1, ..AuditQuery::default() }).await.unwrap();
+    assert!(newest[0].time_ms < now_ms() + 2 * 3_600_000, "{}", newest[0].time_ms);
 });
 
 /// What somebody does who can write to the database but has not the key; and the first entry that
