@@ -18,7 +18,7 @@ pub use flow::{
     Start, Started,
 };
 pub use secret_text::SecretText;
-pub use signed_in::{CLAIMS_BYTES, GROUPS, SignedIn, TEXT, plain};
+pub use signed_in::{CLAIMS_BYTES, GROUPS, SignedIn, TEXT, is_unseen, plain};
 
 /// Makes identity providers of one type.
 pub trait IdentityType: Send + Sync + 'static {

@@ -1,6 +1,7 @@
 //! Sessions: sign-ins that hold until they end, are revoked, or are not confirmed any more.
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::{OrgName, kind};
 
@@ -37,8 +38,9 @@ pub enum Holder {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         email: Option<String>,
     },
-    /// A service account of the organization the session belongs to.
-    ServiceAccount { name: String },
+    /// A service account of the organization the session belongs to. One that has its name later is
+    /// another.
+    ServiceAccount { name: String, id: Uuid },
 }
 
 /// What a session was begun with.
@@ -87,7 +89,7 @@ impl SessionSpec {
     /// The subject policies name.
     pub fn name(&self) -> &str {
         match &self.holder {
-            Holder::User { name, .. } | Holder::ServiceAccount { name } => name,
+            Holder::User { name, .. } | Holder::ServiceAccount { name, .. } => name,
         }
     }
 

@@ -28,9 +28,13 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use dispatch_model::OrgName;
 use dispatch_model::organization::DEFAULT_ORGANIZATION;
+use dispatch_model::service_account::Trust;
+use dispatch_model::session::Holder;
 use dispatch_store::Store;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
+
+use uuid::Uuid;
 
 use crate::app::caller::Token;
 use crate::app::{Caller, Error, Principal, Result};
@@ -202,30 +206,21 @@ impl Authn {
         self.proxies.client(headers, peer)
     }
 
-    /// Whether a service account trusts what an identity provider's token says.
-    pub fn trusts(
-        &self,
-        account: &str,
-        provider: &str,
-        values: impl Fn(&str) -> Vec<String>,
-    ) -> bool {
+    /// A service account that trusts tokens, by `ORG/NAME`: its id, and whom it trusts.
+    pub fn trusting(&self, account: &str) -> Option<(Uuid, Vec<Trust>)> {
         let known = self.known.load();
-        let account = known.keys.get(account);
-        let trust = account.into_iter().flat_map(|account| &account.trust);
-        trust.filter(|trust| trust.provider == provider).any(|trust| trust.claims.fit(&values))
-    }
-
-    /// The providers a service account trusts.
-    pub fn trusted_by(&self, account: &str) -> Vec<String> {
-        let known = self.known.load();
-        let account = known.keys.get(account);
-        let trust = account.into_iter().flat_map(|account| &account.trust);
-        trust.map(|trust| trust.provider.clone()).collect()
+        let account = known.keys.get(account)?;
+        Some((account.id, account.trust.clone()))
     }
 
     /// Whether the user of this machine needs no credentials now.
     pub fn is_local_mode(&self) -> bool {
-        self.settings.mode == Mode::Auto && self.on_loopback && !self.authorizer.was_configured()
+        // Whoever comes through a proxy comes from this machine, if that is on it.
+        let direct = self.settings.proxies.is_empty() && self.settings.public_url.is_empty();
+        self.settings.mode == Mode::Auto
+            && self.on_loopback
+            && direct
+            && !self.authorizer.was_configured()
     }
 
     /// Whether anybody at all could sign in.
@@ -272,7 +267,8 @@ impl Authn {
         if let Some(token) = bearer(headers)? {
             return Ok(Some(token));
         }
-        let cookie = cookie::value(headers, &[cookie::NAME, cookie::SECURE_NAME]);
+        // Only the one that no neighbouring host can set, where there is that.
+        let cookie = cookie::value(headers, cookie::name(&self.public_url));
         let cookie = cookie.map_err(|why| refused(&why))?;
         if cookie.is_some() {
             cookie::check_site(headers, method, &self.public_url).map_err(refused)?;
@@ -317,19 +313,15 @@ impl Authn {
         }
         let session = self.sessions.find(token).map_err(refused)?;
         let (principal, groups) = sessions::principal(&session, org);
-        if let Principal::ServiceAccount { org, name } = &principal
-            && !self.still_trusts(&format!("{org}/{name}"), &session.spec.provider)
-        {
-            return Err(refused(sessions::OVER));
+        if let Holder::ServiceAccount { name, id } = &session.spec.holder {
+            let known = self.known.load();
+            let account = known.keys.get(&format!("{}/{name}", session.meta.org));
+            // Who has its name now may be another.
+            if account.is_none_or(|account| account.id != *id) {
+                return Err(refused(sessions::OVER));
+            }
         }
         Ok((principal, groups))
-    }
-
-    /// Whether an account is still there, and still trusts a provider at all.
-    fn still_trusts(&self, account: &str, provider: &str) -> bool {
-        let known = self.known.load();
-        let account = known.keys.get(account);
-        account.is_some_and(|account| account.trust.iter().any(|own| own.provider == provider))
     }
 
     fn signer_of(&self, token: &str) -> Result<Principal> {

@@ -13,7 +13,7 @@ mod rule;
 pub use attempts::{Attempts, Door};
 pub use metrics::SignInMetrics;
 pub use opening::Opening;
-pub use pending::{Aim, Handed, PendingBrowser, PendingDevice, Proofs, Used};
+pub use pending::{Aim, Handed, Paced, PendingBrowser, PendingDevice, Proofs, Used};
 pub use providers::{Provider, Providers, Types};
 
 use crate::seal::SignInKey;
@@ -26,5 +26,7 @@ pub struct SignIns {
     pub key: SignInKey,
     /// Answers that were taken: none is taken twice.
     pub used: Used,
+    /// When devices last asked.
+    pub paced: Paced,
     pub metrics: SignInMetrics,
 }

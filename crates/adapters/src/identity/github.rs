@@ -127,10 +127,12 @@ impl Github {
         Ok(person.with_claims(claims))
     }
 
-    /// Groups of the organizations that count; somebody of none of these does not sign in.
+    /// Groups of the organizations that count; somebody of none of these does not sign in. Where
+    /// none is named there are no groups: anybody makes an organization of any name at GitHub.
     fn allowed(&self, mut groups: Groups) -> Result<Groups> {
         let allowed = &self.settings.organizations;
         if allowed.is_empty() {
+            groups.names.clear();
             return Ok(groups);
         }
         if !groups.organizations.iter().any(|member| allowed.contains(member)) {

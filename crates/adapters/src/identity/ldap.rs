@@ -99,6 +99,11 @@ impl Ldap {
             );
             return Ok(None);
         }
+        // A directory that gave up, or knows only where else, has not said that nobody is there.
+        if found.entries.is_empty() && !found.all {
+            let text = "the directory does not say whether the account is there";
+            return Err(Error::backend(code::IDENTITY002, Retry::Now, text));
+        }
         Ok(found.entries.into_iter().next())
     }
 

@@ -131,14 +131,19 @@ impl SignedIn {
     }
 }
 
+/// Whether a character shows nothing, or turns what stands beside it: formats, joiners, selectors
+/// of variants. Directories leave most of them out when they compare names (RFC 4518, 2.2).
+pub fn is_unseen(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+        | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+}
+
 /// Whether a text can name somebody: neither empty nor too long, nothing in it that hides or
 /// turns what stands beside it, no space at its ends.
 pub fn plain(text: &str) -> bool {
-    let unseen = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{2069}' | '\u{feff}')
-    };
+    let unseen = |c: char| c.is_control() || is_unseen(c);
     let length = text.chars().take(TEXT + 1).count();
     (1..=TEXT).contains(&length) && text.trim() == text && !text.chars().any(unseen)
 }

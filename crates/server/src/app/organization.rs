@@ -98,7 +98,7 @@ impl App {
         let mut held = self.store.organization_holds(&found.meta.org).await?;
         held.retain(|(kind, _)| *kind != ResourceKind::Session);
         if held.is_empty() {
-            self.end_sessions_of(&found.meta.org).await?;
+            self.end_sessions(&found.meta.org, |_| true).await?;
             // What ends from here on is not recorded; the runs of before go in short steps.
             self.invoker.close(&found.meta.org);
             self.store.run_delete_all(&found.meta.org).await?;

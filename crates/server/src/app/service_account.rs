@@ -3,6 +3,7 @@
 
 use dispatch_access::Change;
 use dispatch_model::service_account::{ServiceAccount, ServiceAccountSpec};
+use dispatch_model::session::{Holder, SessionSpec};
 use dispatch_model::{ListQuery, Page, Resource, State, Violation};
 use dispatch_wire as wire;
 use dispatch_wire::ToModel as _;
@@ -68,6 +69,8 @@ impl App {
         let account =
             self.change(caller.act("update"), &caller.org, name, precondition, edit).await?;
         self.reload_access().await?;
+        // Who signed in by what it trusted may not be trusted any more.
+        self.end_sessions_as(&account).await?;
         Ok(account)
     }
 
@@ -82,7 +85,13 @@ impl App {
         check(how.precondition, &account)?;
         self.remove(caller.act("delete"), &account).await?;
         self.reload_access().await?;
+        self.end_sessions_as(&account).await?;
         Ok(account)
+    }
+
+    async fn end_sessions_as(&self, account: &Resource<ServiceAccount>) -> Result<()> {
+        let its = |spec: &SessionSpec| matches!(&spec.holder, Holder::ServiceAccount { id, .. } if *id == account.meta.id);
+        self.end_sessions(&account.meta.org, its).await
     }
 }
 

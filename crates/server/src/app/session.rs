@@ -1,7 +1,7 @@
 //! Use cases of sessions: how one begins, who may see and end it.
 
 use dispatch_driver::identity::{Logout, SecretText, SignedIn};
-use dispatch_model::list::MAX_LIMIT;
+use dispatch_model::audit::{Actor, Entry};
 use dispatch_model::resource::now_ms;
 use dispatch_model::session::{Holder, Membership, Session, SessionSpec, SessionStatus};
 use dispatch_model::{ListQuery, Name, OrgName, Page, Resource, ResourceKind, State, Tags, code};
@@ -72,13 +72,13 @@ impl App {
         opening: Opening,
         provider: &Provider,
         person: &SignedIn,
-        account: &str,
+        (account, id): (&str, Uuid),
     ) -> Result<Began> {
         let (org, name) = account.split_once('/').ok_or_else(|| identity005(OVER))?;
         let org = OrgName::new(org)?;
         let principal = Principal::ServiceAccount { org: org.clone(), name: name.to_owned() };
         let caller = caller(org, principal, &opening);
-        let holder = Holder::ServiceAccount { name: name.to_owned() };
+        let holder = Holder::ServiceAccount { name: name.to_owned(), id };
         let until = person.expires_at.and_then(|at| {
             let since = at.duration_since(std::time::UNIX_EPOCH).ok()?;
             i64::try_from(since.as_millis()).ok()
@@ -190,10 +190,27 @@ impl App {
         theirs.retain(|session| holder(session) == own);
         theirs.sort_unstable_by_key(|session| std::cmp::Reverse(session.meta.created_ms));
         for old in theirs.iter().skip(MOST) {
-            if let Err(error) = self.end_quietly(old).await {
+            let why = format!("they have more than {MOST}");
+            if let Err(error) = self.end_for(old, &why).await {
                 tracing::warn!(%error, "a session too many could not be deleted");
             }
         }
+    }
+
+    /// Ends a session for a reason that its holder did not give; the audit log tells it.
+    pub(super) async fn end_for(&self, session: &Resource<Session>, why: &str) -> Result<()> {
+        let entry = Entry {
+            organization: Some(session.meta.org.to_string()),
+            actor: Actor::server(),
+            action: "delete".to_owned(),
+            resource: "session".to_owned(),
+            name: session.meta.name.to_string(),
+            ..Entry::default()
+        };
+        let subject = session.spec.name();
+        let told = self.audit.told(entry.saying(format!("of {subject}: {why}")));
+        self.store.audit_append(&[told]).await?;
+        self.end_quietly(session).await
     }
 
     /// Ends a session that nobody asked to end, however it was changed meanwhile.
@@ -214,18 +231,17 @@ impl App {
         }
     }
 
-    /// Ends all sessions that belong to an organization.
-    pub(super) async fn end_sessions_of(&self, org: &OrgName) -> Result<()> {
-        loop {
-            let query = ListQuery { limit: Some(MAX_LIMIT), ..ListQuery::default() };
-            let page = self.store.list::<Session>(org, &query).await?.items;
-            if page.is_empty() {
-                return Ok(());
-            }
-            for session in page {
-                self.end_quietly(&session).await?;
-            }
+    /// Ends sessions that belong to an organization.
+    pub(super) async fn end_sessions(
+        &self,
+        org: &OrgName,
+        which: impl Fn(&SessionSpec) -> bool,
+    ) -> Result<()> {
+        let all = self.store.list::<Session>(org, &ListQuery::default()).await?.items;
+        for session in all.iter().filter(|session| which(&session.spec)) {
+            self.end_quietly(session).await?;
         }
+        Ok(())
     }
 
     /// Those the caller may see: its own, and those of the organization it may read.

@@ -1,7 +1,9 @@
 //! What becomes of sessions by themselves: what other servers begin and end, the end of their life,
 //! and the question to their provider whether it still vouches for their holders.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use dispatch_driver::Fault;
@@ -41,16 +43,31 @@ async fn read(app: &App) -> Result<()> {
     let mut feed = Feed::new(app.store.clone(), None, &[ResourceKind::Session], None).await?;
     app.authn.sessions.reload(&app.store).await.map_err(super::Error::internal)?;
     loop {
+        // Answers under way are looked at again only when somebody may have lost something.
+        let mut lost = false;
         for change in feed.next().await? {
-            match change.op {
-                Op::Removed => app.authn.sessions.remove(change.id),
-                _ => match app.store.by_id::<Session>(change.id).await? {
-                    Some(session) => app.authn.sessions.put(session),
-                    None => app.authn.sessions.remove(change.id),
-                },
+            let there = match change.op {
+                Op::Removed => None,
+                _ => app.store.by_id::<Session>(change.id).await?,
+            };
+            let before = app.authn.sessions.get(change.id);
+            match there {
+                Some(session) => {
+                    let same = |old: &Resource<Session>| {
+                        old.status.memberships == session.status.memberships
+                    };
+                    lost |= before.is_some_and(|before| !same(&before));
+                    app.authn.sessions.put(session);
+                }
+                None => {
+                    lost |= before.is_some();
+                    app.authn.sessions.remove(change.id);
+                }
             }
         }
-        app.access.send_replace(());
+        if lost {
+            app.access.send_replace(());
+        }
     }
 }
 
@@ -70,41 +87,62 @@ pub async fn keep(app: Arc<App>, stop: CancellationToken) {
             session.spec.expires_ms <= now
                 || session.status.confirm_ms.is_some_and(|confirm| confirm <= now)
         };
-        let due: Vec<_> = all.into_iter().filter(|session| due(session)).collect();
-        let work = futures::stream::iter(due).for_each_concurrent(AT_ONCE, |session| {
-            let app = app.clone();
-            async move {
-                let done = match session.spec.expires_ms <= now {
-                    true => app.end_quietly(&session).await,
-                    false => app.confirm_session(&session).await,
-                };
-                if let Err(error) = done {
-                    tracing::warn!(%error, "a session that is due was not looked after");
-                }
-            }
-        });
+        let mut due_of: HashMap<String, Vec<_>> = HashMap::new();
+        for session in all.into_iter().filter(|session| due(session)) {
+            due_of.entry(session.spec.provider.clone()).or_default().push(session);
+        }
+        // One provider that does not answer keeps the sessions of no other waiting.
+        let work = due_of.into_values().map(|due| look_after(&app, due, now));
         tokio::select! {
             () = stop.cancelled() => return,
-            () = work => {}
+            _ = futures::future::join_all(work) => {}
         }
     }
 }
 
+/// The sessions of one provider that are due. Once it does not answer it is asked no more.
+async fn look_after(app: &App, due: Vec<Arc<Resource<Session>>>, now: i64) {
+    let away = AtomicBool::new(false);
+    let work = futures::stream::iter(due).for_each_concurrent(AT_ONCE, |session| {
+        let away = &away;
+        async move {
+            let done = match session.spec.expires_ms <= now {
+                true => app.end_quietly(&session).await.map(|()| true),
+                false if away.load(Ordering::Relaxed) => return,
+                false => app.confirm_session(&session).await,
+            };
+            match done {
+                Ok(answered) => drop(away.fetch_or(!answered, Ordering::Relaxed)),
+                Err(error) => tracing::warn!(%error, "a session that is due was not looked after"),
+            }
+        }
+    });
+    work.await;
+}
+
 impl App {
     /// Asks a session's provider about its holder. One server asks: the one that first writes down
-    /// when it is asked next.
-    pub async fn confirm_session(&self, session: &Resource<Session>) -> Result<()> {
-        let Holder::User { .. } = &session.spec.holder else { return Ok(()) };
+    /// when it is asked next. Returns whether the provider answered.
+    pub async fn confirm_session(&self, session: &Resource<Session>) -> Result<bool> {
+        let Holder::User { .. } = &session.spec.holder else { return Ok(true) };
         let (id, name) = (session.meta.id, &session.spec.provider);
         let Some(provider) = self.sign_ins.providers.get(name) else {
-            tracing::info!(provider = name, "a session of a provider that is no more ended");
-            return self.end_quietly(session).await;
+            return self
+                .end_for(session, &format!("there is no provider {name} any more"))
+                .await
+                .map(|()| true);
         };
         let mut claimed = session.clone();
         let every_ms = i64::try_from(self.authn.settings().confirm_s).unwrap_or(600) * 1_000;
         claimed.status.confirm_ms = Some(now_ms() + every_ms);
-        if self.store.update(&mut claimed).await.is_err() {
-            return Ok(());
+        match self.store.update(&mut claimed).await {
+            Ok(()) => {}
+            Err(dispatch_store::Error::Missing) => {
+                self.authn.sessions.remove(id);
+                return Ok(true);
+            }
+            Err(dispatch_store::Error::Stale { .. }) => return Ok(true),
+            Err(error) => return Err(error.into()),
         }
         self.authn.sessions.put(claimed.clone());
         let token = self.proofs_of(session).refresh;
@@ -112,25 +150,30 @@ impl App {
         let person = match provider.driver.refresh(refresh).await {
             Ok(person) => person,
             Err(error) if error.fault == Fault::Caller => {
-                let subject = session.spec.name();
-                tracing::info!(provider = name, subject, %error, "a session was not confirmed");
-                return self.end_quietly(&claimed).await;
+                return self
+                    .end_for(&claimed, &format!("{name} did not confirm it: {error}"))
+                    .await
+                    .map(|()| true);
             }
             Err(error) => {
                 tracing::warn!(provider = name, %error, "sessions cannot be confirmed");
-                return Ok(());
+                return Ok(false);
             }
         };
         // Another name is somebody else to policies, and one nobody lets in is nobody.
         let same = provider.subject(&person) == session.spec.name();
-        let Some(memberships) = self.memberships(provider, &person).ok().filter(|_| same) else {
-            return self.end_quietly(&claimed).await;
+        let Some(mut memberships) = self.memberships(provider, &person).ok().filter(|_| same)
+        else {
+            let why = "no rule lets them in any more, or their name is another";
+            return self.end_for(&claimed, why).await.map(|()| true);
         };
         let (sealed, confirm_ms) = self.proofs(id, &person, true)?;
         // It belongs to an organization its holder has left: a new one begins elsewhere.
         if memberships.iter().all(|own| own.organization != session.meta.org) {
-            return self.end_quietly(&claimed).await;
+            return self.end_for(&claimed, "they have left the organization").await.map(|()| true);
         }
+        // Whatever rules fit now: requests that name no organization stay where they were.
+        memberships.sort_by_key(|own| own.organization != session.meta.org);
         let status = &mut claimed.status;
         status.memberships = memberships;
         status.confirmed_ms = now_ms();
@@ -140,6 +183,6 @@ impl App {
             self.authn.sessions.put(claimed);
             self.access.send_replace(());
         }
-        Ok(())
+        Ok(true)
     }
 }

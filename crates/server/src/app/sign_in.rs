@@ -11,6 +11,7 @@ use dispatch_driver::identity::{
 };
 use dispatch_driver::{Error as DriverError, Fault};
 use dispatch_model::resource::now_ms;
+use dispatch_model::service_account::Trust;
 use dispatch_model::session::SessionClient;
 use dispatch_model::{Violation, code};
 use dispatch_wire as wire;
@@ -98,6 +99,10 @@ impl App {
     ) -> Result<Finished> {
         let pending = self.sign_ins.key.open::<PendingBrowser>(BROWSER, sealed);
         let pending = pending.ok_or_else(|| over("the sign-in was begun in another browser"))?;
+        // An answer to another question does not use this one up: any site can send one.
+        if answer.state.as_deref() != Some(pending.pending.state.reveal()) {
+            return Err(over("the answer belongs to another sign-in"));
+        }
         if !self.sign_ins.used.first(sealed) {
             return Err(over("the sign-in was finished before"));
         }
@@ -198,13 +203,13 @@ impl App {
         name: &str,
         password: &SecretText,
     ) -> Result<SignedIn> {
-        let door = Door::new(opening.from, &provider.name, name);
+        let door = Door::password(opening.from, &provider.name, name);
         self.enter(provider, door)?;
         let bound = provider.driver.bind(name, password).await;
         match &bound {
             Ok(_) => self.sign_ins.attempts.succeeded(door),
-            Err(error) if error.fault == Fault::Caller => self.sign_ins.attempts.failed(door),
-            Err(_) => {}
+            Err(error) if error.fault == Fault::Caller => {}
+            Err(_) => self.sign_ins.attempts.undecided(door),
         }
         bound.map_err(|error| self.failed(provider, &error))
     }
@@ -230,9 +235,7 @@ impl App {
     ) -> Result<wire::DeviceCode> {
         let provider = self.provider(provider)?;
         // Each asks the provider for something, so that they are counted like failures.
-        let door = Door::new(opening.from, &provider.name, ANY_DEVICE);
-        self.enter(provider, door)?;
-        self.sign_ins.attempts.failed(door);
+        self.enter(provider, Door::signed(opening.from, &provider.name, ANY_DEVICE))?;
         let started = provider.driver.device_start().await;
         let started = started.map_err(|error| self.failed(provider, &error))?;
         let DeviceStarted {
@@ -243,7 +246,8 @@ impl App {
             interval,
             pending,
         } = started;
-        let device = self.sign_ins.key.seal(DEVICE, &PendingDevice { pending });
+        let sealed = PendingDevice { pending, interval_s: interval.as_secs() };
+        let device = self.sign_ins.key.seal(DEVICE, &sealed);
         Ok(wire::DeviceCode {
             device: device.map_err(Error::internal)?,
             user_code,
@@ -256,9 +260,13 @@ impl App {
 
     async fn sign_in_device(&self, opening: Opening, device: &str) -> Result<Device> {
         let pending = self.sign_ins.key.open::<PendingDevice>(DEVICE, device);
-        let pending =
-            pending.ok_or_else(|| over("the device's sign-in was not begun here"))?.pending;
+        let pending = pending.ok_or_else(|| over("the device's sign-in was not begun here"))?;
+        let PendingDevice { pending, interval_s } = pending;
         let provider = self.provider(&pending.provider)?;
+        // Providers throttle the whole client when one device asks too often.
+        if !self.sign_ins.paced.may(device, Duration::from_secs(interval_s)) {
+            return Ok(Device::Waiting { slower: false });
+        }
         match provider.driver.device_poll(&pending).await {
             Ok(DevicePoll::Waiting { slower }) => Ok(Device::Waiting { slower }),
             Ok(DevicePoll::SignedIn(person)) => {
@@ -266,12 +274,10 @@ impl App {
                 if !self.sign_ins.used.first(device) {
                     return Err(over("the sign-in was finished before"));
                 }
+                let from = opening.from;
                 let began = self.begin_session(opening, provider, &person).await?;
-                self.sign_ins.attempts.succeeded(Door::new(
-                    from_of(&began),
-                    &provider.name,
-                    ANY_DEVICE,
-                ));
+                let door = Door::signed(from, &provider.name, ANY_DEVICE);
+                self.sign_ins.attempts.succeeded(door);
                 Ok(Device::Began(began))
             }
             Err(error) => Err(self.failed(provider, &error)),
@@ -290,35 +296,33 @@ impl App {
                 self.authn.settings().audience
             ),
         };
-        let door = Door::new(opening.from, "(token)", account);
-        if let Err(wait) = self.sign_ins.attempts.check(door) {
-            return Err(Error::Attempts { wait });
-        }
+        let door = Door::signed(opening.from, "(token)", account);
+        self.sign_ins.attempts.enter(door).map_err(|wait| Error::Attempts { wait })?;
         let audience = &self.authn.settings().audience;
-        for name in self.authn.trusted_by(account) {
+        let (id, trusted) = self.authn.trusting(account).unwrap_or_default();
+        for Trust { provider: name, claims } in trusted {
             let Some(provider) = self.sign_ins.providers.get(&name) else { continue };
             match provider.driver.verify_token(token, audience).await {
-                Ok(person)
-                    if self
-                        .authn
-                        .trusts(account, &name, |claim| Provider::claim(&person, claim)) =>
-                {
+                Ok(person) if claims.fit(|claim| Provider::claim(&person, claim)) => {
                     self.sign_ins.attempts.succeeded(door);
+                    let account = (account, id);
                     return self.begin_account(opening, provider, &person, account).await;
                 }
                 Ok(_) => tracing::info!(provider = name, account, "a token's claims do not fit"),
                 Err(error) if error.fault == Fault::Caller => {
                     tracing::info!(provider = name, account, %error, "a token was refused");
                 }
-                Err(error) => return Err(self.failed(provider, &error)),
+                Err(error) => {
+                    self.sign_ins.attempts.undecided(door);
+                    return Err(self.failed(provider, &error));
+                }
             }
         }
-        self.sign_ins.attempts.failed(door);
         Err(wrong())
     }
 
     fn enter(&self, provider: &Provider, door: Door) -> Result<()> {
-        self.sign_ins.attempts.check(door).map_err(|wait| {
+        self.sign_ins.attempts.enter(door).map_err(|wait| {
             self.sign_ins.metrics.ended(&provider.name, "limited");
             Error::Attempts { wait }
         })
@@ -351,11 +355,6 @@ impl App {
         }
         Error::Identity { code, message: error.message.clone() }
     }
-}
-
-fn from_of(began: &Began) -> std::net::IpAddr {
-    let from = began.session.spec.from.as_deref().and_then(|from| from.parse().ok());
-    from.unwrap_or(std::net::IpAddr::from([0, 0, 0, 0]))
 }
 
 /// The error of a sign-in that cannot be finished any more.

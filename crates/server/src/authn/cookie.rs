@@ -9,19 +9,31 @@ use http::{HeaderMap, Method};
 pub const NAME: &str = "dispatch_session";
 pub const SECURE_NAME: &str = "__Host-dispatch_session";
 
-/// The value of the first cookie of one of these names.
+/// The name it has for browsers that reach the server there.
+pub fn name(public: &str) -> &'static str {
+    if public.starts_with("https://") { SECURE_NAME } else { NAME }
+}
+
+/// The value of the cookie of a name.
 ///
 /// # Errors
-/// When there are several of them: which would hold must not depend on their order.
-pub fn value<'a>(headers: &'a HeaderMap, names: &[&str]) -> Result<Option<&'a str>, String> {
+/// When there are several of it: which would hold must not depend on their order.
+pub fn value<'a>(headers: &'a HeaderMap, wanted: &str) -> Result<Option<&'a str>, String> {
     let all = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
     let pairs = all.flat_map(|value| value.split(';')).filter_map(|pair| pair.split_once('='));
-    let mut found = pairs.filter(|(name, _)| names.contains(&name.trim()));
+    let mut found = pairs.filter(|(name, _)| name.trim() == wanted);
     let first = found.next();
     match found.next() {
         None => Ok(first.map(|(_, value)| value.trim())),
         Some((name, _)) => Err(format!("the cookie {} is there more than once", name.trim())),
     }
+}
+
+/// Whether another site has made the browser send a request, be it by a link. Browsers say so; what
+/// a person or a program opens is of no site.
+pub fn is_of_another_site(headers: &HeaderMap) -> bool {
+    let site = headers.get("sec-fetch-site").map(|value| value.to_str().unwrap_or("\u{fffd}"));
+    site.is_some_and(|site| !matches!(site, "same-origin" | "none"))
 }
 
 /// Whether a request with a cookie may be what it says: it only reads, or no other site is behind
@@ -35,8 +47,7 @@ pub fn check_site(headers: &HeaderMap, method: &Method, public: &str) -> Result<
         let value: Option<&http::HeaderValue> = headers.get(name);
         value.map(|value| value.to_str().unwrap_or("\u{fffd}"))
     };
-    let site = headers.get("sec-fetch-site").map(|value| value.to_str().unwrap_or("\u{fffd}"));
-    if site.is_some_and(|site| !matches!(site, "same-origin" | "none")) {
+    if is_of_another_site(headers) {
         return Err(OTHER);
     }
     match text(ORIGIN) {
@@ -63,16 +74,15 @@ mod tests {
 
     #[test]
     fn one_cookie_of_its_name_counts() {
-        let seen = |pairs: &[_]| {
-            value(&headers(pairs), &[NAME, SECURE_NAME]).map(|v| v.map(str::to_owned))
-        };
+        let seen = |pairs: &[_]| value(&headers(pairs), NAME).map(|v| v.map(str::to_owned));
         assert_eq!(seen(&[]), Ok(None));
         assert_eq!(seen(&[("cookie", "unset")]), Ok(None), "v1's CLI sends this");
         assert_eq!(seen(&[("cookie", "a=b; dispatch_session=x; c")]), Ok(Some("x".to_owned())));
-        let split = [("cookie", "a=b"), ("cookie", "__Host-dispatch_session=y")];
+        let split = [("cookie", "a=b"), ("cookie", "dispatch_session=y")];
         assert_eq!(seen(&split), Ok(Some("y".to_owned())));
+        assert_eq!(seen(&[("cookie", "__Host-dispatch_session=y")]), Ok(None));
+        assert_eq!(name("https://d.example"), SECURE_NAME);
         assert!(seen(&[("cookie", "dispatch_session=x; dispatch_session=y")]).is_err());
-        assert!(seen(&[("cookie", "dispatch_session=x; __Host-dispatch_session=x")]).is_err());
     }
 
     #[test]

@@ -6,11 +6,13 @@ use dispatch_model::organization::Organization;
 use dispatch_model::service_account::{ServiceAccount, Trust};
 use dispatch_model::{ListQuery, OrgName, State};
 use dispatch_store::Store;
+use uuid::Uuid;
 
 use super::key::PublicKey;
 
 /// A service account that can sign in.
 pub struct Account {
+    pub id: Uuid,
     pub org: OrgName,
     pub name: String,
     /// None for one that only trusts.
@@ -33,6 +35,7 @@ impl Keys {
         let mut keys = HashMap::with_capacity(accounts.len());
         for account in accounts.into_iter().filter(|a| !going.contains(&a.meta.org)) {
             let (org, name) = (account.meta.org, account.meta.name.to_string());
+            let id = account.meta.id;
             let (text, trust) = (account.spec.public_key, account.spec.trust);
             let key = match PublicKey::read(&text) {
                 Ok(key) => Some(key),
@@ -43,7 +46,7 @@ impl Keys {
                 Err(_) => None,
             };
             if key.is_some() || !trust.is_empty() {
-                keys.insert(format!("{org}/{name}"), Account { org, name, key, trust });
+                keys.insert(format!("{org}/{name}"), Account { id, org, name, key, trust });
             }
         }
         Ok(Self(keys))

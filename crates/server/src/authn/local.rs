@@ -21,6 +21,11 @@ pub fn check(headers: &HeaderMap, peer: SocketAddr) -> Result<(), &'static str> 
         tracing::warn!(host, "refused a local request by its Host header");
         return Err("the Host header must name this machine: localhost, 127.0.0.1 or [::1]");
     }
+    if let Some(name) = ["x-forwarded-for", "forwarded"].iter().find(|n| headers.contains_key(**n))
+    {
+        tracing::warn!(name, "refused a local request that a proxy has passed on");
+        return Err("requests that come through a proxy must sign in: set auth.public_url");
+    }
     let site = headers.get("sec-fetch-site").and_then(|value| value.to_str().ok());
     if site.is_some_and(|site| !matches!(site, "same-origin" | "none")) {
         return Err("requests of other web sites are refused");
@@ -70,6 +75,8 @@ mod tests {
         assert!(!outcome(here, &[("host", "localhost"), ("sec-fetch-site", "cross-site")]));
         assert!(!outcome(here, &[("host", "localhost"), ("origin", "https://evil.example")]));
         assert!(!outcome(here, &[("host", "localhost"), ("origin", "null")]));
+        assert!(!outcome(here, &[("host", "localhost"), ("x-forwarded-for", "127.0.0.1")]));
+        assert!(!outcome(here, &[("host", "localhost"), ("forwarded", "for=10.0.0.1")]));
         let own = [("host", "localhost:8080"), ("origin", "http://localhost:8080")];
         assert!(outcome(here, &own));
     }

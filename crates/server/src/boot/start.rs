@@ -31,7 +31,7 @@ use crate::http::router::{router, without_trailing_slash};
 use crate::invoke::{EngineMaker, Invoker, RunMetrics, usage};
 use crate::seal::Seal;
 use crate::secrets::{SecretMetrics, Secrets};
-use crate::signin::{Attempts, Providers, SignInMetrics, SignIns, Used};
+use crate::signin::{Attempts, Paced, Providers, SignInMetrics, SignIns, Used};
 use crate::telemetry::Metrics;
 
 /// What all of a process needs before anything else: one provider of cryptography.
@@ -176,6 +176,7 @@ async fn build(
         attempts: Attempts::default(),
         key: seal.sign_in_key(&store).await?,
         used: Used::default(),
+        paced: Paced::default(),
         metrics: metrics.register(SignInMetrics::register),
     };
     let authn = Authn::load(&store, authorizer.clone(), auth, bootstrap, api).await?;

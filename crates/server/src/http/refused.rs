@@ -36,7 +36,10 @@ impl Refusal {
     /// Of an error that is one.
     pub fn of(error: &Error) -> Option<Self> {
         let action = match error {
-            Error::Unauthenticated { .. } | Error::Beyond { .. } | Error::Identity { .. } => None,
+            Error::Unauthenticated { .. }
+            | Error::Beyond { .. }
+            | Error::Identity { .. }
+            | Error::Attempts { .. } => None,
             Error::Forbidden { action, .. } => Some(*action),
             _ => return None,
         };

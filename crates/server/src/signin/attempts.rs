@@ -1,14 +1,20 @@
-//! How many wrong sign-ins are let through. Only those that fail count.
+//! How many wrong sign-ins are let through. Each is counted before it is tried, so that many at once
+//! are not more; one that succeeds, or that the provider could not decide, is taken back.
 //!
-//! Three bounds: of one account from one address; of one address, whatever the account; and of one
-//! account, whatever the address. The last would let anybody lock anybody out, so an address from
-//! which the account has signed in before is not held to it. Each server counts for itself.
+//! Three bounds: of one account from one address; of one address, whatever the account; and, where
+//! there is a password to guess, of one account, whatever the address. The last would let anybody
+//! lock anybody out, so an address from which the account has signed in before is not held to it.
+//! Each server counts for itself.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use dispatch_driver::identity::is_unseen;
+use unicode_normalization::UnicodeNormalization as _;
+use unicode_normalization::char::is_combining_mark;
 
 /// Most that is remembered of each kind; beyond it, what is nearest to being forgotten goes.
 const MOST: usize = 100_000;
@@ -32,16 +38,36 @@ const KNOWN: Duration = Duration::from_secs(30 * 86_400);
 pub struct Door {
     address: IpAddr,
     account: u64,
+    /// Whether what is tried could be guessed.
+    guessable: bool,
 }
 
 impl Door {
-    /// `account` is the provider and the name that is tried, in any spelling.
-    pub fn new(address: IpAddr, provider: &str, name: &str) -> Self {
+    /// A password of somebody, whose name is tried in some spelling.
+    pub fn password(address: IpAddr, provider: &str, name: &str) -> Self {
+        Self { guessable: true, ..Self::signed(address, provider, &spelled(name)) }
+    }
+
+    /// What nobody guesses: others cannot keep its holder out by trying.
+    pub fn signed(address: IpAddr, provider: &str, name: &str) -> Self {
         use std::hash::{DefaultHasher, Hasher as _};
         let mut hasher = DefaultHasher::new();
-        (provider, name.trim().to_lowercase()).hash(&mut hasher);
-        Self { address: network(address), account: hasher.finish() }
+        (provider, name).hash(&mut hasher);
+        Self { address: network(address), account: hasher.finish(), guessable: false }
     }
+}
+
+/// A name as directories compare names, or coarser: that counts too much rather than too little.
+/// They fold case, width, accents and spaces, leave out what is not seen (RFC 4518, 2.2), and take
+/// one name with its domain before or after it.
+fn spelled(name: &str) -> String {
+    let seen = |c: &char| !is_combining_mark(*c) && !c.is_control() && !is_unseen(*c);
+    let folded: String =
+        name.nfkd().filter(seen).flat_map(char::to_lowercase).nfkd().filter(seen).collect();
+    let words: Vec<&str> = folded.split_whitespace().collect();
+    let name = words.join(" ");
+    let name = name.rsplit_once('\\').map_or(&*name, |(_, name)| name);
+    name.split_once('@').map_or(name, |(name, _)| name).trim().to_owned()
 }
 
 /// Whoever has one address of a network of IPv6 has all 2^64 of them.
@@ -94,6 +120,12 @@ impl<K: Hash + Eq + Copy> Counter<K> {
         *paid = (*paid).max(now) + bound.every;
     }
 
+    fn refund(&mut self, key: &K, bound: Bound) {
+        if let Some(paid) = self.0.get_mut(key) {
+            *paid = paid.checked_sub(bound.every).unwrap_or(*paid);
+        }
+    }
+
     fn make_room(&mut self, now: Instant) {
         self.0.retain(|_, paid| *paid > now);
         if self.0.len() >= MOST {
@@ -107,50 +139,72 @@ impl<K: Hash + Eq + Copy> Counter<K> {
 }
 
 impl Attempts {
+    /// Counts a try that is about to be made.
+    ///
     /// # Errors
-    /// How long to wait before the next try.
-    pub fn check(&self, door: Door) -> Result<(), Duration> {
-        self.check_at(door, Instant::now())
+    /// How long to wait before the next; this one is not counted, nor to be made.
+    pub fn enter(&self, door: Door) -> Result<(), Duration> {
+        self.enter_at(door, Instant::now())
     }
 
-    pub fn failed(&self, door: Door) {
-        self.failed_at(door, Instant::now());
-    }
-
+    /// It succeeded.
     pub fn succeeded(&self, door: Door) {
         self.succeeded_at(door, Instant::now());
     }
 
-    fn check_at(&self, door: Door, now: Instant) -> Result<(), Duration> {
-        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Nobody could say whether it was wrong.
+    pub fn undecided(&self, door: Door) {
+        self.counts().refund(door);
+    }
+
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn enter_at(&self, door: Door, now: Instant) -> Result<(), Duration> {
+        let mut counts = self.counts();
         let known = counts.known.get(&door).is_some_and(|until| *until > now);
-        let account = (!known).then(|| counts.accounts.wait(&door.account, ACCOUNT, now));
+        let by_account = door.guessable && !known;
+        let account = by_account.then(|| counts.accounts.wait(&door.account, ACCOUNT, now));
         let waits = [
             counts.pairs.wait(&door, PAIR, now),
             counts.addresses.wait(&door.address, ADDRESS, now),
             account.flatten(),
         ];
-        match waits.into_iter().flatten().max() {
-            Some(wait) => Err(wait),
-            None => Ok(()),
+        if let Some(wait) = waits.into_iter().flatten().max() {
+            return Err(wait);
         }
-    }
-
-    fn failed_at(&self, door: Door, now: Instant) {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         counts.pairs.charge(door, PAIR, now);
         counts.addresses.charge(door.address, ADDRESS, now);
-        counts.accounts.charge(door.account, ACCOUNT, now);
+        // What an account's own addresses try keeps no others out.
+        if by_account {
+            counts.accounts.charge(door.account, ACCOUNT, now);
+        }
+        Ok(())
     }
 
     fn succeeded_at(&self, door: Door, now: Instant) {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.counts();
+        counts.refund(door);
         counts.pairs.0.remove(&door);
+        if !door.guessable {
+            return;
+        }
         if counts.known.len() >= MOST {
             counts.known.retain(|_, until| *until > now);
         }
         if counts.known.len() < MOST {
             counts.known.insert(door, now + KNOWN);
+        }
+    }
+}
+
+impl Counts {
+    fn refund(&mut self, door: Door) {
+        self.pairs.refund(&door, PAIR);
+        self.addresses.refund(&door.address, ADDRESS);
+        if door.guessable {
+            self.accounts.refund(&door.account, ACCOUNT);
         }
     }
 }
@@ -167,10 +221,7 @@ mod tests {
     fn tries(attempts: &Attempts, now: Instant, doors: impl Iterator<Item = Door>) -> usize {
         let mut through = 0;
         for door in doors {
-            if attempts.check_at(door, now).is_ok() {
-                through += 1;
-                attempts.failed_at(door, now);
-            }
+            through += usize::from(attempts.enter_at(door, now).is_ok());
         }
         through
     }
@@ -178,43 +229,75 @@ mod tests {
     #[test]
     fn a_hundred_thousand_wrong_sign_ins_of_one_account_from_one_address_are_ten() {
         let (attempts, now) = (Attempts::default(), Instant::now());
-        let door = Door::new(address(1), "corp", "ada");
-        let again = Door::new(address(1), "corp", " ADA");
+        let door = Door::password(address(1), "corp", "ada");
+        let again = Door::password(address(1), "corp", " ADA");
         assert_eq!(tries(&attempts, now, std::iter::repeat_n(door, 50_000)), 10);
         assert_eq!(tries(&attempts, now, std::iter::repeat_n(again, 50_000)), 0);
-        let elsewhere = Door::new(address(2), "corp", "ada");
-        assert_eq!(attempts.check_at(elsewhere, now), Ok(()), "nobody is locked out");
-        let wait = attempts.check_at(door, now).unwrap_err();
+        let elsewhere = Door::password(address(2), "corp", "ada");
+        assert_eq!(attempts.enter_at(elsewhere, now), Ok(()), "nobody is locked out");
+        let wait = attempts.enter_at(door, now).unwrap_err();
         assert!(wait <= PAIR.every, "{wait:?}");
-        assert_eq!(attempts.check_at(door, now + wait), Ok(()));
+        assert_eq!(attempts.enter_at(door, now + wait), Ok(()));
     }
 
     #[test]
     fn one_address_that_tries_a_hundred_thousand_accounts_tries_a_hundred() {
         let (attempts, now) = (Attempts::default(), Instant::now());
-        let doors = (0..100_000).map(|n| Door::new(address(1), "corp", &format!("user{n}")));
+        let doors = (0..100_000).map(|n| Door::password(address(1), "corp", &format!("user{n}")));
         assert_eq!(tries(&attempts, now, doors), 100);
-        assert_eq!(attempts.check_at(Door::new(address(2), "corp", "user7"), now), Ok(()));
+        assert_eq!(attempts.enter_at(Door::password(address(2), "corp", "user7"), now), Ok(()));
     }
 
     #[test]
     fn many_addresses_that_try_one_account_do_not_lock_out_its_own() {
         let (attempts, now) = (Attempts::default(), Instant::now());
-        let own = Door::new(address(9), "corp", "ada");
+        let own = Door::password(address(9), "corp", "ada");
         attempts.succeeded_at(own, now);
         let from = |n: u32| IpAddr::from((0x0a00_0000 + n).to_be_bytes());
-        let doors = (0..100_000).map(|n| Door::new(from(n), "corp", "ada"));
+        let doors = (0..100_000).map(|n| Door::password(from(n), "corp", "ada"));
         assert_eq!(tries(&attempts, now, doors), 100);
-        assert!(attempts.check_at(Door::new(from(7), "corp", "ada"), now).is_err());
-        assert_eq!(attempts.check_at(own, now), Ok(()), "where ada has signed in before");
-        assert_eq!(attempts.check_at(Door::new(from(7), "corp", "bob"), now), Ok(()));
+        assert!(attempts.enter_at(Door::password(from(7), "corp", "ada"), now).is_err());
+        assert_eq!(attempts.enter_at(own, now), Ok(()), "where ada has signed in before");
+        assert_eq!(attempts.enter_at(Door::password(from(7), "corp", "bob"), now), Ok(()));
+    }
+
+    #[test]
+    fn one_name_in_many_spellings_is_one() {
+        let same = [
+            "ann",
+            " ANN ",
+            "a\u{ad}nn",
+            "CORP\\ann",
+            "ann@corp.example",
+            "ａnn",
+            "ánn",
+            "a\u{301}nn",
+        ];
+        for name in same {
+            assert_eq!(spelled(name), "ann", "{name:?}");
+        }
+        assert_eq!(spelled("ann  lee"), spelled("Ann Lee"));
+        assert_ne!(spelled("ann"), spelled("anna"));
+    }
+
+    #[test]
+    fn what_the_provider_could_not_decide_is_no_failure_and_what_nobody_guesses_locks_nobody_out() {
+        let (attempts, now) = (Attempts::default(), Instant::now());
+        let door = Door::password(address(1), "corp", "ada");
+        for _ in 0..1_000 {
+            attempts.enter_at(door, now).unwrap();
+            attempts.undecided(door);
+        }
+        let from = |n: u32| IpAddr::from((0x0a00_0000 + n).to_be_bytes());
+        let doors = (0..10_000).map(|n| Door::signed(from(n), "(token)", "acme/ci"));
+        assert_eq!(tries(&attempts, now, doors), 10_000);
     }
 
     #[test]
     fn a_network_of_ipv6_is_one_address() {
         let (attempts, now) = (Attempts::default(), Instant::now());
         let from = |n: u16| IpAddr::from([0x2001, 0xdb8, 1, 1, 0, 0, 0, n]);
-        let doors = (0..1_000).map(|n| Door::new(from(n), "corp", "ada"));
+        let doors = (0..1_000).map(|n| Door::password(from(n), "corp", "ada"));
         assert_eq!(tries(&attempts, now, doors), 10);
     }
 
@@ -224,7 +307,7 @@ mod tests {
         let many = u32::try_from(MOST).unwrap() + 1_000;
         for n in 0..many {
             let address = IpAddr::from((0x0b00_0000 + n).to_be_bytes());
-            attempts.failed_at(Door::new(address, "corp", &n.to_string()), now);
+            let _ = attempts.enter_at(Door::password(address, "corp", &n.to_string()), now);
         }
         let counts = attempts.0.lock().unwrap();
         assert!(counts.pairs.0.len() <= MOST && counts.accounts.0.len() <= MOST);

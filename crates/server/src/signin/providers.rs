@@ -158,13 +158,16 @@ impl Provider {
         })
     }
 
-    /// What policies call somebody. A name that is no e-mail could be a service account's, or
-    /// somebody's of another provider: the provider's name goes before it.
+    /// What policies call somebody. A name that is not the e-mail the provider has verified could be
+    /// a service account's, or somebody's of another provider: the provider's name goes before it.
+    /// An empty prefix says that its names are good as they are, as far as no account can have them.
     pub fn subject(&self, person: &SignedIn) -> String {
-        match &self.prefix {
+        let verified = person.email.as_ref() == Some(&person.name);
+        match self.prefix.as_deref() {
+            Some("") if person.name.contains('@') => person.name.clone(),
+            None if verified => person.name.clone(),
+            Some("") | None => format!("{}:{}", self.name, person.name),
             Some(prefix) => format!("{prefix}{}", person.name),
-            None if person.name.contains('@') => person.name.clone(),
-            None => format!("{}:{}", self.name, person.name),
         }
     }
 
@@ -236,15 +239,20 @@ mod tests {
     #[test]
     fn people_are_named_so_that_nobody_else_is() {
         let providers = open(GOOD).unwrap();
-        let named = |provider: &str, name: &str| {
-            let person = SignedIn::new("1", name).unwrap();
-            providers.get(provider).unwrap().subject(&person)
+        let named = |providers: &Providers, name: &str, email: Option<&str>| {
+            let person = SignedIn::new("1", name).unwrap().with_email(email);
+            providers.get("corp").unwrap().subject(&person)
         };
-        assert_eq!(named("corp", "ada@acme.example"), "ada@acme.example");
-        assert_eq!(named("hub", "ci"), "hub:ci");
-        let partner = open(&GOOD.replace("title = \"Corp\"", "prefix = \"partner:\"")).unwrap();
-        let person = SignedIn::new("1", "ada@acme.example").unwrap();
-        assert_eq!(partner.get("corp").unwrap().subject(&person), "partner:ada@acme.example");
+        let (ada, mail) = ("ada@acme.example", Some("ada@acme.example"));
+        assert_eq!(named(&providers, ada, mail), ada);
+        assert_eq!(named(&providers, "ci", mail), "corp:ci");
+        assert_eq!(named(&providers, ada, None), "corp:ada@acme.example", "nobody verified it");
+        let with = |prefix: &str| {
+            open(&GOOD.replace("title = \"Corp\"", &format!("prefix = {prefix:?}"))).unwrap()
+        };
+        assert_eq!(named(&with("partner:"), ada, mail), "partner:ada@acme.example");
+        assert_eq!(named(&with(""), ada, None), ada, "as the operator says");
+        assert_eq!(named(&with(""), "ci", None), "corp:ci", "never a service account");
     }
 
     #[test]

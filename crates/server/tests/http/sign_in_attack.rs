@@ -137,6 +137,19 @@ async fn v1s_cli_is_handed_the_session_on_the_browsers_own_machine() {
     // As v1's CLI sends it from then on.
     let own = bed.iam.server.request(Method::GET, "/v1/function").header("cookie", session);
     send(own).await.expect(200);
+    // A link of another site gives nothing away, but asks.
+    for path in [
+        path.clone(),
+        bed.start_url(&format!(
+            "provider=corp&redirect=http://localhost:9/&code_challenge={CHALLENGE}"
+        )),
+    ] {
+        let link = client().get(&path).header("cookie", session);
+        let answer = link.header("sec-fetch-site", "cross-site").send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{path}");
+        let page = answer.text().await.unwrap();
+        assert!(page.contains("localhost:9") && page.contains("close this window"), "{page}");
+    }
     // A browser that is not signed in is, first.
     let answer = client().get(&path).send().await.unwrap();
     let to = answer.headers()[LOCATION].to_str().unwrap();

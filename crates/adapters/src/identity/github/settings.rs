@@ -27,7 +27,8 @@ pub const SETTINGS: &[Setting] = &[
     Setting::new(
         "allowedOrganizations",
         Value::List,
-        "Only members of one of these sign in, and only their groups count; everybody without it.",
+        "Only members of one of these sign in, and only their groups count; without it everybody \
+         does, and has no groups.",
     ),
     Setting::new(
         "name",

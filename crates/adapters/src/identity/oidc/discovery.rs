@@ -13,6 +13,8 @@ use super::super::http::Http;
 
 /// How long it is believed.
 const LIFE: Duration = Duration::from_secs(3_600);
+/// How long a provider that did not answer is left alone.
+const PAUSE: Duration = Duration::from_secs(2);
 /// Longest list in it.
 const LIST: usize = 100;
 
@@ -47,23 +49,24 @@ pub struct Metadata {
     pub wants_post: bool,
 }
 
-/// What was last heard.
+/// What was last heard: also that nothing could be heard, for a while, so that a provider that is
+/// away costs each sign-in no wait of its own.
 #[derive(Default)]
-pub struct Discovery(Mutex<Option<(Instant, Metadata)>>);
+pub struct Discovery(Mutex<Option<(Instant, Result<Metadata>)>>);
 
 impl Discovery {
     /// # Errors
     /// When the document cannot be had, is another issuer's, or leads astray.
     pub async fn get(&self, http: &Http, issuer: &str) -> Result<Metadata> {
         let mut known = self.0.lock().await;
-        if let Some((since, metadata)) = &*known
-            && since.elapsed() < LIFE
+        if let Some((since, heard)) = &*known
+            && since.elapsed() < if heard.is_ok() { LIFE } else { PAUSE }
         {
-            return Ok(metadata.clone());
+            return heard.clone();
         }
-        let metadata = fetch(http, issuer).await?;
-        *known = Some((Instant::now(), metadata.clone()));
-        Ok(metadata)
+        let heard = fetch(http, issuer).await;
+        *known = Some((Instant::now(), heard.clone()));
+        heard
     }
 }
 

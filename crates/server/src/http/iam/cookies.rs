@@ -3,7 +3,7 @@
 use axum::http::HeaderValue;
 
 use crate::app::sign_in::BROWSER_LIFE;
-use crate::authn::cookie::{NAME, SECURE_NAME};
+use crate::authn::cookie;
 
 const PENDING: &str = "dispatch_signin";
 const SECURE_PENDING: &str = "__Host-dispatch_signin";
@@ -12,32 +12,28 @@ fn is_secure(public: &str) -> bool {
     public.starts_with("https://")
 }
 
-pub fn session_name(public: &str) -> &'static str {
-    if is_secure(public) { SECURE_NAME } else { NAME }
-}
-
 pub fn pending_name(public: &str) -> &'static str {
     if is_secure(public) { SECURE_PENDING } else { PENDING }
 }
 
 pub fn session(public: &str, token: &str, life_s: u64) -> HeaderValue {
-    cookie(public, session_name(public), token, life_s)
+    made(public, cookie::name(public), token, life_s)
 }
 
 pub fn no_session(public: &str) -> HeaderValue {
-    cookie(public, session_name(public), "", 0)
+    made(public, cookie::name(public), "", 0)
 }
 
 pub fn pending(public: &str, sealed: &str) -> HeaderValue {
-    cookie(public, pending_name(public), sealed, BROWSER_LIFE.as_secs())
+    made(public, pending_name(public), sealed, BROWSER_LIFE.as_secs())
 }
 
 pub fn no_pending(public: &str) -> HeaderValue {
-    cookie(public, pending_name(public), "", 0)
+    made(public, pending_name(public), "", 0)
 }
 
 /// Lax: a provider's answer is a link of another site to this one, which must bring the cookie.
-fn cookie(public: &str, name: &str, value: &str, life_s: u64) -> HeaderValue {
+fn made(public: &str, name: &str, value: &str, life_s: u64) -> HeaderValue {
     let secure = if is_secure(public) { "; Secure" } else { "" };
     let text = format!("{name}={value}; Path=/; Max-Age={life_s}; HttpOnly; SameSite=Lax{secure}");
     let mut value = HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(""));

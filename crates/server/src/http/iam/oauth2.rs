@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use dispatch_driver::identity::{Answer, SecretText};
 use dispatch_model::session::SessionClient;
@@ -45,6 +45,8 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         (status = 501, body = ErrorBody), Problems), security(()))]
 async fn start(
     State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    uri: Uri,
     Parameters(wanted): Parameters<Wanted>,
 ) -> Result<Response, Failure> {
     let providers: Vec<_> = app.identity_providers();
@@ -53,6 +55,11 @@ async fn start(
         return Ok(no_browsers());
     }
     let aim = target::aim(&wanted, app.authn.public_url())?;
+    if let Aim::Command { redirect, .. } = &aim
+        && cookie::is_of_another_site(&headers)
+    {
+        return Ok(page::asks(redirect, &uri));
+    }
     let chosen = match (&wanted.provider, people.as_slice()) {
         (Some(name), all) => all.iter().find(|known| known.name == *name).ok_or_else(|| {
             let names: Vec<_> = all.iter().map(|known| known.name.as_str()).collect();
@@ -131,7 +138,7 @@ async fn callback(
 ) -> Response {
     let public = app.authn.public_url().to_owned();
     let query = query.unwrap_or_default();
-    let kept = cookie::value(&headers, &[cookies::pending_name(&public)]).ok().flatten();
+    let kept = cookie::value(&headers, cookies::pending_name(&public)).ok().flatten();
     let answer = (query.len() <= MAX_FORM).then(|| serde_urlencoded::from_str::<Answer>(&query));
     let (Some(sealed), Some(Ok(answer))) = (kept, answer) else {
         let message = "no sign-in was begun in this browser, or it was begun too long ago";
@@ -154,8 +161,10 @@ async fn callback(
                     ("error_description", text.as_str()),
                     ("state", state.as_str()),
                 ];
-                with_query(&redirect, &pairs)
-                    .map_or_else(|_| page::failed(&error), |url| moved(&url, &[]))
+                match with_query(&redirect, &pairs) {
+                    Ok(url) => page::told(moved(&url, &[]), &error),
+                    Err(_) => page::failed(&error),
+                }
             }
             _ => page::failed(&error),
         },
@@ -164,15 +173,17 @@ async fn callback(
     response
 }
 
-/// Signs a browser out, here and where it can be at its provider.
+/// Signs a browser out, and shows where it is signed out at its provider too.
 #[utoipa::path(post, path = "/v1/iam/oauth2/logout", tag = "iam",
     operation_id = "iam_oauth2_logout",
-    responses((status = 303, description = "Signed out."), Problems))]
+    responses((status = 200, description = "A page with the way to sign out at the provider."),
+        Problems))]
 async fn logout(caller: Caller, State(app): State<Arc<App>>) -> Result<Response, Failure> {
     let public = app.authn.public_url().to_owned();
     let url = app.session_delete(&caller, crate::app::session::CURRENT).await?;
-    let to = url.unwrap_or_else(|| "/v1/iam/oauth2/start".to_owned());
-    Ok(see_other(moved(&to, &[cookies::no_session(&public)])))
+    let mut response = page::signed_out(url.as_deref());
+    response.headers_mut().append(header::SET_COOKIE, cookies::no_session(&public));
+    Ok(response)
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -191,6 +202,7 @@ struct Redirect {
 async fn redirect(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
+    uri: Uri,
     Parameters(Redirect { redirect }): Parameters<Redirect>,
 ) -> Result<Response, Failure> {
     if app.identity_providers().is_empty() {
@@ -199,13 +211,12 @@ async fn redirect(
     let redirect = redirect.ok_or_else(|| Violation::new("redirect", "is required"))?;
     let to = target::of_this_machine(&redirect)?;
     let public = app.authn.public_url();
-    let name = cookies::session_name(public);
-    let held = cookie::value(&headers, &[name]).ok().flatten();
+    let name = cookie::name(public);
+    let held = cookie::value(&headers, name).ok().flatten();
     match held.filter(|token| app.authn.sessions.find(token).is_ok()) {
-        Some(token) => {
-            let cookie = format!("{name}={token}");
-            Ok(moved(&with_query(to.as_str(), &[("cookie", &cookie)])?, &[]))
-        }
+        // A link of another site shall not give away the session of whoever follows it.
+        Some(_) if cookie::is_of_another_site(&headers) => Ok(page::asks(to.as_str(), &uri)),
+        Some(token) => handed(&app, &to, token),
         None => {
             let back = url::form_urlencoded::Serializer::new(String::new())
                 .append_pair("redirect", &redirect)
@@ -219,19 +230,29 @@ async fn redirect(
     }
 }
 
+/// To v1's CLI, with the cookie as it will send it.
+fn handed(app: &App, to: &url::Url, token: &str) -> Result<Response, Failure> {
+    let cookie = format!("{}={token}", cookie::name(app.authn.public_url()));
+    Ok(moved(&with_query(to.as_str(), &[("cookie", &cookie)])?, &[]))
+}
+
 fn arrived(app: &App, finished: Finished) -> Response {
-    match finished {
-        Finished::Command { redirect } => moved(&redirect, &[]),
-        Finished::Page { path, token } => {
-            let settings = app.authn.settings();
-            let public = app.authn.public_url();
-            let cookie = cookies::session(public, token.reveal(), settings.session_s);
-            match path.is_empty() {
-                true => page::signed_in(cookie),
-                false => moved(&path, &[cookie]),
-            }
-        }
-    }
+    let (path, token) = match finished {
+        Finished::Command { redirect } => return moved(&redirect, &[]),
+        Finished::Page { path, token } => (path, token),
+    };
+    let public = app.authn.public_url();
+    let cookie = cookies::session(public, token.reveal(), app.authn.settings().session_s);
+    let mut response = match path.as_str() {
+        "" => page::signed_in(),
+        // To a browser that is the end of a way that another site began.
+        path => match target::of_v1s_cli(path) {
+            Some(to) => handed(app, &to, token.reveal()).unwrap_or_else(Failure::into_response),
+            None => moved(path, &[]),
+        },
+    };
+    response.headers_mut().append(header::SET_COOKIE, cookie);
+    response
 }
 
 /// So that a form is not sent again to where it leads.

@@ -1,13 +1,14 @@
 //! The few pages people see: which provider, name and password, and how it ended. They hold no
 //! script, and may not be shown within other pages.
 
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse as _, Response};
 use dispatch_wire::IdentityProvider;
 
 use super::target::Wanted;
 use crate::app::Error;
 use crate::http::error::Failure;
+use crate::http::refused::Refusal;
 
 const STYLE: &str = "body{font:1rem/1.5 system-ui,sans-serif;max-width:26rem;margin:4rem auto;\
     padding:0 1rem;color:#222;background:#fff}h1{font-size:1.3rem}a.way,button{display:block;\
@@ -58,7 +59,19 @@ pub fn form(provider: &IdentityProvider, wanted: &Wanted, wrong: Option<&Error>)
     let status = wrong.map_or(StatusCode::OK, |error| {
         StatusCode::from_u16(Failure::status_of(error)).unwrap_or(StatusCode::UNAUTHORIZED)
     });
-    shown(status, &format!("Sign in with {}", provider.title), &body)
+    let response = shown(status, &format!("Sign in with {}", provider.title), &body);
+    match wrong {
+        Some(error) => told(response, error),
+        None => response,
+    }
+}
+
+/// What was refused is for the audit log too.
+pub fn told(mut response: Response, error: &Error) -> Response {
+    if let Some(refusal) = Refusal::of(error) {
+        response.extensions_mut().insert(refusal);
+    }
+    response
 }
 
 pub fn failed(error: &Error) -> Response {
@@ -70,16 +83,40 @@ pub fn failed(error: &Error) -> Response {
         escaped(&error.to_string()),
         error.code()
     );
-    shown(status, "Signing in did not work", &body)
+    told(shown(status, "Signing in did not work", &body), error)
 }
 
-pub fn signed_in(cookie: HeaderValue) -> Response {
+/// Another site's link leads to a command on this machine: the person says whether they meant it.
+/// The link is the page's own, so that following it is no other site's doing.
+pub fn asks(command: &str, uri: &Uri) -> Response {
+    let (command, to) = (escaped(command), escaped(&uri.to_string()));
+    let body = format!(
+        "<p>A web page asks to give your sign-in to a command on this machine, which waits at \
+         <code>{command}</code>.</p><p>If you have not started one, close this window.</p>\
+         <a class=\"way\" href=\"{to}\">I have started it: sign it in</a>"
+    );
+    shown(StatusCode::OK, "Did you start this?", &body)
+}
+
+pub fn signed_out(provider: Option<&str>) -> Response {
+    let again = "<a class=\"way\" href=\"/v1/iam/oauth2/start\">Sign in again</a>";
+    let body = match provider {
+        // A link, as browsers hold what a form leads to against the page's own rules.
+        Some(url) => format!(
+            "<p>Your identity provider may still know this browser.</p>\
+             <a class=\"way\" href=\"{}\">Sign out there too</a>{again}",
+            escaped(url)
+        ),
+        None => again.to_owned(),
+    };
+    shown(StatusCode::OK, "You are signed out", &body)
+}
+
+pub fn signed_in() -> Response {
     let body = "<p>You may close this window, or look at <a href=\"/docs/\">the API</a>.</p>\
                 <form method=\"post\" action=\"/v1/iam/oauth2/logout\">\
                 <button>Sign out</button></form>";
-    let mut response = shown(StatusCode::OK, "You are signed in", body);
-    response.headers_mut().append(header::SET_COOKIE, cookie);
-    response
+    shown(StatusCode::OK, "You are signed in", body)
 }
 
 fn shown(status: StatusCode, title: &str, body: &str) -> Response {

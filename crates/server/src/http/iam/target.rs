@@ -76,6 +76,14 @@ fn here(rd: &str, public: &str) -> Result<String, Violation> {
     Ok(format!("{}{query}", url.path()))
 }
 
+/// Where v1's CLI waits, if a path of this server hands it a session.
+pub fn of_v1s_cli(path: &str) -> Option<Url> {
+    let query = path.strip_prefix("/v1/iam/redirect?")?;
+    let mut pairs = url::form_urlencoded::parse(query.as_bytes());
+    let (_, redirect) = pairs.find(|(name, _)| name == "redirect")?;
+    of_this_machine(&redirect).ok()
+}
+
 /// # Errors
 /// When it is no address of the machine that opens it.
 pub fn of_this_machine(redirect: &str) -> Result<Url, Violation> {
