@@ -1,9 +1,10 @@
-//! Cedar's side: rules in its language, requests and entities as it takes them, and its judgement.
+//! Cedar's side: rules in its language, requests as it takes them, and its judgement.
 
 mod judge;
+mod question;
 mod text;
 
 pub(crate) use judge::Judge;
 #[cfg(test)]
-pub(crate) use judge::{Shown, ask};
+pub(crate) use question::{Shown, ask};
 pub(crate) use text::text;

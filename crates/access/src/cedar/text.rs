@@ -11,24 +11,23 @@ use crate::rule::{Rule, Subjects};
 /// One policy of Cedar.
 pub(crate) fn text(rule: &Rule) -> String {
     let (which, unknown) = (&rule.which, rule.denies());
-    let org = quoted(which.org.as_str());
     let effect = if rule.denies() { "forbid" } else { "permit" };
-    let place = if which.global { String::new() } else { format!(" in Organization::{org}") };
-    let policy = quoted(&format!("{}/{}", which.org, which.policy));
-    let mut clauses = vec![
-        subjects(which.org.as_str(), &rule.subjects),
-        any(rule.permissions().map(|p| permission(p, unknown)).collect()),
-        applications(&rule.applications, unknown),
-    ];
+    let mut clauses = Vec::new();
+    if !which.global {
+        clauses.push(format!("context.org == {}", quoted(which.org.as_str())));
+    }
+    clauses.push(subjects(which.org.as_str(), &rule.subjects));
+    clauses.push(any(rule.permissions().map(|p| permission(p, unknown)).collect()));
+    clauses.push(applications(&rule.applications, unknown));
     clauses.extend(joined(condition(&rule.condition, unknown), "&&"));
     let when: String = clauses
         .into_iter()
         .filter(|clause| clause != "true")
         .map(|clause| format!("\nwhen {{ {clause} }}"))
         .collect();
+    let policy = quoted(&format!("{}/{}", which.org, which.policy));
     format!(
-        "@policy({policy})\n@rule(\"{}\")\n\
-         {effect} (principal in Organization::{org}, action, resource{place}){when};",
+        "@policy({policy})\n@rule(\"{}\")\n{effect} (principal, action, resource){when};",
         which.rule
     )
 }
@@ -56,11 +55,12 @@ fn joined(mut tests: Vec<String>, operator: &str) -> Option<String> {
 
 fn subjects(org: &str, subjects: &Subjects) -> String {
     if subjects.anybody {
-        return "true".to_owned();
+        return format!("context.home == {}", quoted(org));
     }
     let id = |name: &str| quoted(&format!("{org}/{name}"));
     let names = subjects.names.iter().map(|name| format!("principal == Subject::{}", id(name)));
-    let groups = subjects.groups.iter().map(|name| format!("principal in Group::{}", id(name)));
+    let group = |name| format!("context.groups.contains(Group::{})", id(name));
+    let groups = subjects.groups.iter().map(|name| group(name));
     // Sorted, so that the same rule has the same text.
     let mut tests: Vec<String> = names.chain(groups).collect();
     tests.sort_unstable();
@@ -87,13 +87,13 @@ fn actions(actions: Actions) -> String {
 fn pattern(pattern: &Pattern, unknown: bool) -> String {
     let name = match &pattern.names {
         Names::All => None,
-        Names::One(name) => Some(format!("resource.name == {}", quoted(name))),
+        Names::One(name) => Some(format!("context.name == {}", quoted(name))),
         Names::Beginning(start) => {
-            Some(format!("resource.name like \"{}*\"", start.escape_debug()))
+            Some(format!("context.name like \"{}*\"", start.escape_debug()))
         }
     };
-    let name = name.map(|test| format!("(if resource has name then {test} else {unknown})"));
-    let word = pattern.word.as_ref().map(|word| format!("resource.kind == {}", quoted(word)));
+    let name = name.map(|test| format!("(if context has name then {test} else {unknown})"));
+    let word = pattern.word.as_ref().map(|word| format!("resource == Kind::{}", quoted(word)));
     match (word, name) {
         (Some(word), Some(name)) => format!("({word} && {name})"),
         (Some(test), None) | (None, Some(test)) => test,
@@ -105,21 +105,21 @@ fn applications(names: &[Box<str>], unknown: bool) -> String {
     if names.is_empty() {
         return "true".to_owned();
     }
-    let tests = names.iter().map(|name| format!("resource.application == {}", quoted(name)));
+    let tests = names.iter().map(|name| format!("context.application == {}", quoted(name)));
     let own = any(tests.collect());
-    format!("if resource.known then (resource has application && {own}) else {unknown}")
+    format!("if context.known then (context has application && {own}) else {unknown}")
 }
 
 fn condition(condition: &Condition, unknown: bool) -> Vec<String> {
     let mut tests = Vec::new();
     for (key, value) in &condition.tags {
         let (key, value) = (quoted(key), quoted(value));
-        let test = format!("resource.hasTag({key}) && resource.getTag({key}) == {value}");
-        tests.push(format!("(if resource.known then ({test}) else {unknown})"));
+        let test = format!("context.tags.contains({{ key: {key}, value: {value} }})");
+        tests.push(format!("(if context.known then {test} else {unknown})"));
     }
     tests.extend(condition.not_before_ms.map(|from| format!("context.now >= {from}")));
     tests.extend(condition.not_after_ms.map(|to| format!("context.now < {to}")));
-    tests.extend(condition.hours.as_ref().map(hours));
+    tests.extend(condition.hours.as_ref().map(|own| hours(own, unknown)));
     if let Some(networks) = &condition.sources {
         let within = |network| format!("context.source.isInRange(ip(\"{network}\"))");
         let test = any(networks.iter().map(within).collect());
@@ -128,8 +128,10 @@ fn condition(condition: &Condition, unknown: bool) -> Vec<String> {
     tests
 }
 
-fn hours(hours: &Hours) -> String {
-    let minute = format!("Zone::{}.minute", quoted(hours.zone.name()));
-    let within = |(from, to): &(u16, u16)| format!("({minute} >= {from} && {minute} < {to})");
-    any(hours.spans.iter().map(within).collect())
+fn hours(hours: &Hours, unknown: bool) -> String {
+    let within =
+        |(from, to): &(u16, u16)| format!("(context.minute >= {from} && context.minute < {to})");
+    let zone = quoted(hours.zone.name());
+    let test = any(hours.spans.iter().map(within).collect());
+    format!("(if context.zone == {zone} then {test} else {unknown})")
 }
