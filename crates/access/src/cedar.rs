@@ -1,6 +1,7 @@
 //! Cedar's side: rules in its language, requests as it takes them, and its judgement.
 
 mod judge;
+mod number;
 mod question;
 mod text;
 

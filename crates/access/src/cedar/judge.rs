@@ -5,7 +5,10 @@ use std::sync::LazyLock;
 
 use cedar_policy::{Decision, Policy, PolicySet, Schema, ValidationMode, Validator};
 
+use super::number::is_many;
 use super::question::{Shown, ask};
+use dispatch_model::Tags;
+
 use crate::facts::Facts;
 use crate::rule::Rule;
 
@@ -36,23 +39,25 @@ impl Judge {
 
     /// Whether the rule, which this is of, holds. Only what it asks for is shown to Cedar, so that
     /// it costs nothing how many groups and tags there are besides.
-    pub fn holds(&self, rule: &Rule, facts: &Facts<'_>) -> bool {
+    pub fn holds<'a>(&self, rule: &Rule, facts: &Facts<'a>) -> bool {
         let (subjects, condition) = (&rule.subjects, &rule.condition);
         let groups = || {
             let named = |group: &&&str| subjects.groups.contains(**group);
             facts.groups.iter().filter(named).copied().collect()
         };
-        let tags = || {
+        let tags = |tags: &'a Tags| {
             let asked = |key: &str| condition.tags.iter().any(|(own, _)| &**own == key);
-            facts.tags().into_iter().flatten().filter(|(key, _)| asked(key)).collect()
+            tags.iter().filter(|(key, _)| asked(key)).collect()
         };
         let shown = Shown {
             org: !rule.which.global,
             home: subjects.anybody,
+            number: is_many(subjects.names.len()),
             groups: (!subjects.groups.is_empty()).then(groups),
             name: rule.asks_names(),
-            known: !rule.applications.is_empty() || !condition.tags.is_empty(),
-            tags: (!condition.tags.is_empty()).then(tags),
+            application: !rule.applications.is_empty(),
+            // None while they are not known.
+            tags: facts.tags().filter(|_| !condition.tags.is_empty()).map(tags),
             now: condition.not_before_ms.or(condition.not_after_ms).is_some(),
             zone: condition.hours.as_ref().map(|hours| hours.zone),
             source: condition.has_sources(),

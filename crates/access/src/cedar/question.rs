@@ -9,6 +9,8 @@ use cedar_policy::{
 };
 use chrono_tz::Tz;
 
+use super::number::number;
+use super::text::tag;
 use crate::action::Action;
 use crate::facts::Facts;
 use crate::network::cedar_text;
@@ -41,10 +43,11 @@ struct Words {
 pub(crate) struct Shown<'a> {
     pub org: bool,
     pub home: bool,
+    pub number: bool,
     pub groups: Option<Vec<&'a str>>,
     pub name: bool,
-    /// Whether tags are known, and the application.
-    pub known: bool,
+    /// The application, and whether it is known.
+    pub application: bool,
     pub tags: Option<Vec<(&'a String, &'a String)>>,
     pub now: bool,
     pub zone: Option<Tz>,
@@ -78,11 +81,15 @@ fn context(home: &str, facts: &Facts<'_>, shown: &Shown<'_>) -> Vec<(String, Exp
     let facts = [
         ("org", shown.org.then(|| text(request.org.as_str()))),
         ("home", shown.home.then(|| text(home))),
+        (
+            "number",
+            shown.number.then(|| Expression::new_long(number(&request.principal.name).into())),
+        ),
         ("groups", shown.groups.as_ref().map(|names| groups(home, names))),
         ("name", facts.name.filter(|_| shown.name).map(text)),
-        ("known", shown.known.then(|| Expression::new_bool(facts.tags().is_some()))),
-        ("application", facts.application.filter(|_| shown.known).map(text)),
-        ("tags", shown.tags.as_ref().and_then(|pairs| tags(pairs))),
+        ("known", shown.application.then(|| Expression::new_bool(facts.tags().is_some()))),
+        ("application", facts.application.filter(|_| shown.application).map(text)),
+        ("tags", shown.tags.as_ref().map(|pairs| tags(pairs))),
         ("now", shown.now.then(|| Expression::new_long(request.now_ms))),
         ("zone", minute.map(|(zone, _)| text(zone.name()))),
         ("minute", minute.map(|(_, minute)| Expression::new_long(minute.into()))),
@@ -97,10 +104,7 @@ fn groups(home: &str, names: &[&str]) -> Expression {
     Expression::new_set(names.iter().map(|name| Expression::new_entity_uid(group(name))))
 }
 
-fn tags(pairs: &[(&String, &String)]) -> Option<Expression> {
-    let pair = |(key, value): &(&String, &String)| {
-        let fields = [("key".to_owned(), text(key)), ("value".to_owned(), text(value))];
-        Expression::new_record(fields).ok()
-    };
-    Some(Expression::new_set(pairs.iter().map(pair).collect::<Option<Vec<_>>>()?))
+fn tags(pairs: &[(&String, &String)]) -> Expression {
+    let word = |(key, value): &(&String, &String)| Expression::new_string(tag(key, value));
+    Expression::new_set(pairs.iter().map(word))
 }

@@ -1,6 +1,7 @@
 //! A rule in Cedar's language. What is not known of a thing counts for a denial and against a
 //! permission: each test of it says so in its `else`.
 
+use super::number::tree;
 use crate::action::{Action, Actions};
 use crate::condition::Condition;
 use crate::hours::Hours;
@@ -58,13 +59,19 @@ fn subjects(org: &str, subjects: &Subjects) -> String {
         return format!("context.home == {}", quoted(org));
     }
     let id = |name: &str| quoted(&format!("{org}/{name}"));
-    let names = subjects.names.iter().map(|name| format!("principal == Subject::{}", id(name)));
-    let group = |name| format!("context.groups.contains(Group::{})", id(name));
-    let groups = subjects.groups.iter().map(|name| group(name));
-    // Sorted, so that the same rule has the same text.
-    let mut tests: Vec<String> = names.chain(groups).collect();
-    tests.sort_unstable();
-    any(tests)
+    let one = |name: &str| format!("principal == Subject::{}", id(name));
+    let few = |names: &[(u32, &str)]| any(names.iter().map(|(_, name)| one(name)).collect());
+    let names = subjects.names.iter().map(|name| &**name);
+    let mut groups: Vec<String> =
+        subjects.groups.iter().map(|name| format!("Group::{}", id(name))).collect();
+    groups.sort_unstable();
+    let groups = match groups.as_slice() {
+        [] => None,
+        [group] => Some(format!("context.groups.contains({group})")),
+        groups => Some(format!("context.groups.containsAny([{}])", groups.join(", "))),
+    };
+    let names = (!subjects.names.is_empty()).then(|| tree("context.number", names, &few));
+    any(names.into_iter().chain(groups).collect())
 }
 
 fn permission(permission: &Permission, unknown: bool) -> String {
@@ -88,9 +95,7 @@ fn pattern(pattern: &Pattern, unknown: bool) -> String {
     let name = match &pattern.names {
         Names::All => None,
         Names::One(name) => Some(format!("context.name == {}", quoted(name))),
-        Names::Beginning(start) => {
-            Some(format!("context.name like \"{}*\"", start.escape_debug()))
-        }
+        Names::Beginning(start) => Some(format!("context.name like \"{}*\"", start.escape_debug())),
     };
     let name = name.map(|test| format!("(if context has name then {test} else {unknown})"));
     let word = pattern.word.as_ref().map(|word| format!("resource == Kind::{}", quoted(word)));
@@ -113,9 +118,8 @@ fn applications(names: &[Box<str>], unknown: bool) -> String {
 fn condition(condition: &Condition, unknown: bool) -> Vec<String> {
     let mut tests = Vec::new();
     for (key, value) in &condition.tags {
-        let (key, value) = (quoted(key), quoted(value));
-        let test = format!("context.tags.contains({{ key: {key}, value: {value} }})");
-        tests.push(format!("(if context.known then {test} else {unknown})"));
+        let test = format!("context.tags.contains({})", quoted(&tag(key, value)));
+        tests.push(format!("(if context has tags then {test} else {unknown})"));
     }
     tests.extend(condition.not_before_ms.map(|from| format!("context.now >= {from}")));
     tests.extend(condition.not_after_ms.map(|to| format!("context.now < {to}")));
@@ -126,6 +130,18 @@ fn condition(condition: &Condition, unknown: bool) -> Vec<String> {
         tests.push(format!("(if context has source then {test} else {unknown})"));
     }
     tests
+}
+
+/// A tag as one word, `env=test`. No other tag has the same.
+pub(crate) fn tag(key: &str, value: &str) -> String {
+    let mut word = String::with_capacity(key.len() + 1 + value.len());
+    for letter in key.chars() {
+        if matches!(letter, '=' | '\\') {
+            word.push('\\');
+        }
+        word.push(letter);
+    }
+    word + "=" + value
 }
 
 fn hours(hours: &Hours, unknown: bool) -> String {

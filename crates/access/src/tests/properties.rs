@@ -42,10 +42,11 @@ impl Naive {
             let shown = Shown {
                 org: true,
                 home: true,
+                number: true,
                 groups: Some(facts.groups.clone()),
                 name: true,
-                known: true,
-                tags: Some(facts.tags().into_iter().flatten().collect()),
+                application: true,
+                tags: facts.tags().map(|tags| tags.iter().collect()),
                 now: true,
                 zone: Some(*zone),
                 source: true,
