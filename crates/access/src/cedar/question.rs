@@ -13,7 +13,7 @@ use super::number::number;
 use super::text::tag;
 use crate::action::Action;
 use crate::facts::Facts;
-use crate::network::cedar_text;
+use crate::network::bits_of;
 
 static AUTHORIZER: LazyLock<Authorizer> = LazyLock::new(Authorizer::new);
 
@@ -93,7 +93,7 @@ fn context(home: &str, facts: &Facts<'_>, shown: &Shown<'_>) -> Vec<(String, Exp
         ("now", shown.now.then(|| Expression::new_long(request.now_ms))),
         ("zone", minute.map(|(zone, _)| text(zone.name()))),
         ("minute", minute.map(|(_, minute)| Expression::new_long(minute.into()))),
-        ("source", source.map(|from| Expression::new_ip(cedar_text(from)))),
+        ("source", source.map(|from| Expression::new_string(bits_of(from)))),
     ];
     let known = facts.into_iter().filter_map(|(name, fact)| Some((name.to_owned(), fact?)));
     known.collect()

@@ -5,6 +5,7 @@ use super::number::tree;
 use crate::action::{Action, Actions};
 use crate::condition::Condition;
 use crate::hours::Hours;
+use crate::network::Network;
 use crate::pattern::{Names, Pattern};
 use crate::role::Permission;
 use crate::rule::{Rule, Subjects};
@@ -125,7 +126,7 @@ fn condition(condition: &Condition, unknown: bool) -> Vec<String> {
     tests.extend(condition.not_after_ms.map(|to| format!("context.now < {to}")));
     tests.extend(condition.hours.as_ref().map(|own| hours(own, unknown)));
     if let Some(networks) = &condition.sources {
-        let within = |network| format!("context.source.isInRange(ip(\"{network}\"))");
+        let within = |own: &Network| format!("context.source like \"{}*\"", own.beginning());
         let test = any(networks.iter().map(within).collect());
         tests.push(format!("(if context has source then {test} else {unknown})"));
     }
