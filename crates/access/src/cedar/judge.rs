@@ -50,7 +50,6 @@ impl Judge {
             tags.iter().filter(|(key, _)| asked(key)).collect()
         };
         let shown = Shown {
-            org: !rule.which.global,
             home: subjects.anybody,
             number: is_many(subjects.names.len()),
             groups: (!subjects.groups.is_empty()).then(groups),

@@ -23,6 +23,7 @@ static WORDS: LazyLock<Words> = LazyLock::new(|| {
     let action = of("Action");
     Words {
         subject: of("Subject"),
+        guest: of("Guest"),
         group: of("Group"),
         kind: of("Kind"),
         actions: Action::ALL.map(|own| (own, uid(&action, own.as_str()))),
@@ -32,6 +33,7 @@ static WORDS: LazyLock<Words> = LazyLock::new(|| {
 
 struct Words {
     subject: EntityTypeName,
+    guest: EntityTypeName,
     group: EntityTypeName,
     kind: EntityTypeName,
     actions: [(Action, EntityUid); 4],
@@ -41,7 +43,6 @@ struct Words {
 /// What of a request Cedar gets to see: each fact costs.
 #[derive(Debug, Default)]
 pub(crate) struct Shown<'a> {
-    pub org: bool,
     pub home: bool,
     pub number: bool,
     pub groups: Option<Vec<&'a str>>,
@@ -57,11 +58,15 @@ pub(crate) struct Shown<'a> {
 /// None for what cannot be put as a question.
 pub(crate) fn ask(set: &PolicySet, facts: &Facts<'_>, shown: &Shown<'_>) -> Option<Response> {
     let (request, words) = (&facts.request, &*WORDS);
-    let home = request.principal.home.as_ref()?.as_str();
-    let subject = uid(&words.subject, format!("{home}/{}", request.principal.name));
+    let home = request.principal.home.as_ref()?;
+    let who = if home == request.org { &words.subject } else { &words.guest };
+    let subject = uid(who, format!("{home}/{}", request.principal.name));
     let (_, action) = words.actions.iter().find(|(action, _)| *action == request.action)?;
     let kind = uid(&words.kind, request.resource);
-    let context = Context::from_pairs(context(home, facts, shown)).ok()?;
+    let context = match context(home.as_str(), facts, shown) {
+        pairs if pairs.is_empty() => Context::empty(),
+        pairs => Context::from_pairs(pairs).ok()?,
+    };
     let request = Request::new(subject, action.clone(), kind, context, None).ok()?;
     Some(AUTHORIZER.is_authorized(&request, set, &words.entities))
 }
@@ -77,9 +82,8 @@ fn text(text: &str) -> Expression {
 fn context(home: &str, facts: &Facts<'_>, shown: &Shown<'_>) -> Vec<(String, Expression)> {
     let request = &facts.request;
     let source = request.from.filter(|_| shown.source);
-    let minute = shown.zone.and_then(|zone| Some((zone, facts.minute(zone)?)));
+    let minute = shown.zone.and_then(|zone| facts.minute(zone));
     let facts = [
-        ("org", shown.org.then(|| text(request.org.as_str()))),
         ("home", shown.home.then(|| text(home))),
         (
             "number",
@@ -91,8 +95,7 @@ fn context(home: &str, facts: &Facts<'_>, shown: &Shown<'_>) -> Vec<(String, Exp
         ("application", facts.application.filter(|_| shown.application).map(text)),
         ("tags", shown.tags.as_ref().map(|pairs| tags(pairs))),
         ("now", shown.now.then(|| Expression::new_long(request.now_ms))),
-        ("zone", minute.map(|(zone, _)| text(zone.name()))),
-        ("minute", minute.map(|(_, minute)| Expression::new_long(minute.into()))),
+        ("minute", minute.map(|minute| Expression::new_long(minute.into()))),
         ("source", source.map(|from| Expression::new_string(bits_of(from)))),
     ];
     let known = facts.into_iter().filter_map(|(name, fact)| Some((name.to_owned(), fact?)));

@@ -8,19 +8,18 @@ use crate::hours::Hours;
 use crate::network::Network;
 use crate::pattern::{Names, Pattern};
 use crate::role::Permission;
-use crate::rule::{Rule, Subjects};
+use crate::rule::{Rule, Subjects, Which};
 
 /// One policy of Cedar.
 pub(crate) fn text(rule: &Rule) -> String {
     let (which, unknown) = (&rule.which, rule.denies());
     let effect = if rule.denies() { "forbid" } else { "permit" };
-    let mut clauses = Vec::new();
-    if !which.global {
-        clauses.push(format!("context.org == {}", quoted(which.org.as_str())));
-    }
-    clauses.push(subjects(which.org.as_str(), &rule.subjects));
-    clauses.push(any(rule.permissions().map(|p| permission(p, unknown)).collect()));
-    clauses.push(applications(&rule.applications, unknown));
+    let who = if which.global { "principal" } else { "principal is Subject" };
+    let mut clauses = vec![
+        subjects(which, &rule.subjects),
+        any(rule.permissions().map(|p| permission(p, unknown)).collect()),
+        applications(&rule.applications, unknown),
+    ];
     clauses.extend(joined(condition(&rule.condition, unknown), "&&"));
     let when: String = clauses
         .into_iter()
@@ -28,9 +27,12 @@ pub(crate) fn text(rule: &Rule) -> String {
         .map(|clause| format!("\nwhen {{ {clause} }}"))
         .collect();
     let policy = quoted(&format!("{}/{}", which.org, which.policy));
+    let hours = rule.condition.hours.as_ref();
+    let zone = hours.map(|hours| format!("@zone({})\n", quoted(hours.zone.name())));
     format!(
-        "@policy({policy})\n@rule(\"{}\")\n{effect} (principal, action, resource){when};",
-        which.rule
+        "@policy({policy})\n@rule(\"{}\")\n{}{effect} ({who}, action, resource){when};",
+        which.rule,
+        zone.unwrap_or_default()
     )
 }
 
@@ -55,23 +57,27 @@ fn joined(mut tests: Vec<String>, operator: &str) -> Option<String> {
     Some(format!("({first} {operator} {second})"))
 }
 
-fn subjects(org: &str, subjects: &Subjects) -> String {
+fn subjects(which: &Which, subjects: &Subjects) -> String {
+    let id = |name: &str| quoted(&format!("{}/{name}", which.org));
     if subjects.anybody {
-        return format!("context.home == {}", quoted(org));
+        return format!("context.home == {}", quoted(which.org.as_str()));
     }
-    let id = |name: &str| quoted(&format!("{org}/{name}"));
-    let one = |name: &str| format!("principal == Subject::{}", id(name));
+    let one = |name: &str| match which.global {
+        false => format!("principal == Subject::{}", id(name)),
+        true => format!("(principal == Subject::{0} || principal == Guest::{0})", id(name)),
+    };
     let few = |names: &[(u32, &str)]| any(names.iter().map(|(_, name)| one(name)).collect());
     let names = subjects.names.iter().map(|name| &**name);
+    let names = (!subjects.names.is_empty()).then(|| tree("context.number", names, &few));
     let mut groups: Vec<String> =
         subjects.groups.iter().map(|name| format!("Group::{}", id(name))).collect();
+    // So that the same rule has the same text.
     groups.sort_unstable();
     let groups = match groups.as_slice() {
         [] => None,
         [group] => Some(format!("context.groups.contains({group})")),
         groups => Some(format!("context.groups.containsAny([{}])", groups.join(", "))),
     };
-    let names = (!subjects.names.is_empty()).then(|| tree("context.number", names, &few));
     any(names.into_iter().chain(groups).collect())
 }
 
@@ -124,7 +130,7 @@ fn condition(condition: &Condition, unknown: bool) -> Vec<String> {
     }
     tests.extend(condition.not_before_ms.map(|from| format!("context.now >= {from}")));
     tests.extend(condition.not_after_ms.map(|to| format!("context.now < {to}")));
-    tests.extend(condition.hours.as_ref().map(|own| hours(own, unknown)));
+    tests.extend(condition.hours.as_ref().map(hours));
     if let Some(networks) = &condition.sources {
         let within = |own: &Network| format!("context.source like \"{}*\"", own.beginning());
         let test = any(networks.iter().map(within).collect());
@@ -145,10 +151,8 @@ pub(crate) fn tag(key: &str, value: &str) -> String {
     word + "=" + value
 }
 
-fn hours(hours: &Hours, unknown: bool) -> String {
+fn hours(hours: &Hours) -> String {
     let within =
         |(from, to): &(u16, u16)| format!("(context.minute >= {from} && context.minute < {to})");
-    let zone = quoted(hours.zone.name());
-    let test = any(hours.spans.iter().map(within).collect());
-    format!("(if context.zone == {zone} then {test} else {unknown})")
+    any(hours.spans.iter().map(within).collect())
 }

@@ -40,7 +40,6 @@ impl Naive {
         let (mut allowed, mut denied) = (false, false);
         for (zone, set) in &self.sets {
             let shown = Shown {
-                org: true,
                 home: true,
                 number: true,
                 groups: Some(facts.groups.clone()),
