@@ -267,9 +267,6 @@ fn main() {
     );
     let other = vec![1_u64; (4 << 20) / 8];
     for shape in &SHAPES {
-        if std::env::var("ONLY").is_ok_and(|only| !only.split(',').any(|n| n == shape.name)) {
-            continue;
-        }
         let bench = Bench::new(shape);
         let one = bench.measure(0, decisions, None);
         let two = bench.together(decisions);

@@ -10,3 +10,4 @@ mod properties;
 mod random;
 mod roles;
 mod rules;
+mod size;
