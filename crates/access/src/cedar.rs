@@ -7,5 +7,5 @@ mod text;
 
 pub(crate) use judge::Judge;
 #[cfg(test)]
-pub(crate) use question::{Shown, ask};
+pub(crate) use question::{Fact, Shown, ask};
 pub(crate) use text::text;

@@ -10,7 +10,6 @@ use dispatch_model::{Name, OrgName};
 use crate::cedar::Judge;
 use crate::condition::Condition;
 use crate::facts::Facts;
-use crate::pattern::Names;
 use crate::role::Permission;
 
 /// Which rule of which policy.
@@ -126,12 +125,6 @@ impl Rule {
     pub fn widened(self) -> Rule {
         let everything = Scope { role: None, permissions: Arc::from([Permission::everything()]) };
         Rule { scopes: vec![everything], large: true, ..self }
-    }
-
-    /// Whether it is about some things of a kind only.
-    pub fn asks_names(&self) -> bool {
-        let mut patterns = self.permissions().flat_map(|permission| &permission.patterns);
-        patterns.any(|pattern| pattern.names != Names::All)
     }
 
     /// What of it fits the action and the resource.

@@ -5,10 +5,7 @@ use std::sync::LazyLock;
 
 use cedar_policy::{Decision, Policy, PolicySet, Schema, ValidationMode, Validator};
 
-use super::number::is_many;
-use super::question::{Shown, ask};
-use dispatch_model::Tags;
-
+use super::question::{Fact, Shown, ask};
 use crate::facts::Facts;
 use crate::rule::Rule;
 
@@ -22,6 +19,8 @@ static VALIDATOR: LazyLock<Validator> = LazyLock::new(|| {
 pub(crate) struct Judge {
     pub text: String,
     set: PolicySet,
+    /// What it asks for.
+    facts: Vec<(Fact, &'static str)>,
 }
 
 impl Judge {
@@ -33,33 +32,22 @@ impl Judge {
         let result = VALIDATOR.validate(&set, ValidationMode::Strict);
         match result.validation_errors().next() {
             Some(error) => Err(error.to_string()),
-            None => Ok(Judge { text, set }),
+            None => Ok(Judge { facts: Fact::asked(&text), text, set }),
         }
     }
 
     /// Whether the rule, which this is of, holds. Only what it asks for is shown to Cedar, so that
     /// it costs nothing how many groups and tags there are besides.
-    pub fn holds<'a>(&self, rule: &Rule, facts: &Facts<'a>) -> bool {
+    pub fn holds(&self, rule: &Rule, facts: &Facts<'_>) -> bool {
         let (subjects, condition) = (&rule.subjects, &rule.condition);
-        let groups = || {
-            let named = |group: &&&str| subjects.groups.contains(**group);
-            facts.groups.iter().filter(named).copied().collect()
-        };
-        let tags = |tags: &'a Tags| {
-            let asked = |key: &str| condition.tags.iter().any(|(own, _)| &**own == key);
-            tags.iter().filter(|(key, _)| asked(key)).collect()
-        };
+        let named = |group: &&&str| subjects.groups.contains(**group);
+        let asked =
+            |(key, _): &(&String, &String)| condition.tags.iter().any(|(own, _)| **own == ***key);
         let shown = Shown {
-            home: subjects.anybody,
-            number: is_many(subjects.names.len()),
-            groups: (!subjects.groups.is_empty()).then(groups),
-            name: rule.asks_names(),
-            application: !rule.applications.is_empty(),
-            // None while they are not known.
-            tags: facts.tags().filter(|_| !condition.tags.is_empty()).map(tags),
-            now: condition.not_before_ms.or(condition.not_after_ms).is_some(),
+            facts: &self.facts,
+            groups: facts.groups.iter().filter(named).copied().collect(),
+            tags: facts.tags().into_iter().flatten().filter(asked).collect(),
             zone: condition.hours.as_ref().map(|hours| hours.zone),
-            source: condition.has_sources(),
         };
         // What cannot be asked, or fails, denies: by a denial that holds, or a permission that does
         // not.

@@ -40,19 +40,53 @@ struct Words {
     entities: Entities,
 }
 
+/// What a request's context can say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fact {
+    Home,
+    SubjectNumber,
+    Groups,
+    Name,
+    NameNumber,
+    Known,
+    Application,
+    Tags,
+    Now,
+    Minute,
+    Source,
+}
+
+impl Fact {
+    /// As the schema calls them.
+    pub const ALL: [(Fact, &str); 11] = [
+        (Fact::Home, "home"),
+        (Fact::SubjectNumber, "subjectNumber"),
+        (Fact::Groups, "groups"),
+        (Fact::Name, "name"),
+        (Fact::NameNumber, "nameNumber"),
+        (Fact::Known, "known"),
+        (Fact::Application, "application"),
+        (Fact::Tags, "tags"),
+        (Fact::Now, "now"),
+        (Fact::Minute, "minute"),
+        (Fact::Source, "source"),
+    ];
+
+    /// Those that a rule's text speaks of.
+    pub fn asked(text: &str) -> Vec<(Fact, &'static str)> {
+        let asked = |(_, name): &(Fact, &str)| text.contains(&format!("context.{name}"));
+        Fact::ALL.into_iter().filter(asked).collect()
+    }
+}
+
 /// What of a request Cedar gets to see: each fact costs.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Shown<'a> {
-    pub home: bool,
-    pub number: bool,
-    pub groups: Option<Vec<&'a str>>,
-    pub name: bool,
-    /// The application, and whether it is known.
-    pub application: bool,
-    pub tags: Option<Vec<(&'a String, &'a String)>>,
-    pub now: bool,
+    pub facts: &'a [(Fact, &'static str)],
+    /// Those of the subject's groups, and of the thing's tags, that count.
+    pub groups: Vec<&'a str>,
+    pub tags: Vec<(&'a String, &'a String)>,
     pub zone: Option<Tz>,
-    pub source: bool,
 }
 
 /// None for what cannot be put as a question.
@@ -63,9 +97,13 @@ pub(crate) fn ask(set: &PolicySet, facts: &Facts<'_>, shown: &Shown<'_>) -> Opti
     let subject = uid(who, format!("{home}/{}", request.principal.name));
     let (_, action) = words.actions.iter().find(|(action, _)| *action == request.action)?;
     let kind = uid(&words.kind, request.resource);
-    let context = match context(home.as_str(), facts, shown) {
-        pairs if pairs.is_empty() => Context::empty(),
-        pairs => Context::from_pairs(pairs).ok()?,
+    let value = |(fact, name): &(Fact, &str)| {
+        Some(((*name).to_owned(), value(*fact, home.as_str(), facts, shown)?))
+    };
+    let pairs: Vec<(String, Expression)> = shown.facts.iter().filter_map(value).collect();
+    let context = match pairs.is_empty() {
+        true => Context::empty(),
+        false => Context::from_pairs(pairs).ok()?,
     };
     let request = Request::new(subject, action.clone(), kind, context, None).ok()?;
     Some(AUTHORIZER.is_authorized(&request, set, &words.entities))
@@ -79,27 +117,26 @@ fn text(text: &str) -> Expression {
     Expression::new_string(text.to_owned())
 }
 
-fn context(home: &str, facts: &Facts<'_>, shown: &Shown<'_>) -> Vec<(String, Expression)> {
+fn long(number: impl Into<i64>) -> Expression {
+    Expression::new_long(number.into())
+}
+
+/// None for what is not known.
+fn value(fact: Fact, home: &str, facts: &Facts<'_>, shown: &Shown<'_>) -> Option<Expression> {
     let request = &facts.request;
-    let source = request.from.filter(|_| shown.source);
-    let minute = shown.zone.and_then(|zone| facts.minute(zone));
-    let facts = [
-        ("home", shown.home.then(|| text(home))),
-        (
-            "number",
-            shown.number.then(|| Expression::new_long(number(&request.principal.name).into())),
-        ),
-        ("groups", shown.groups.as_ref().map(|names| groups(home, names))),
-        ("name", facts.name.filter(|_| shown.name).map(text)),
-        ("known", shown.application.then(|| Expression::new_bool(facts.tags().is_some()))),
-        ("application", facts.application.filter(|_| shown.application).map(text)),
-        ("tags", shown.tags.as_ref().map(|pairs| tags(pairs))),
-        ("now", shown.now.then(|| Expression::new_long(request.now_ms))),
-        ("minute", minute.map(|minute| Expression::new_long(minute.into()))),
-        ("source", source.map(|from| Expression::new_string(bits_of(from)))),
-    ];
-    let known = facts.into_iter().filter_map(|(name, fact)| Some((name.to_owned(), fact?)));
-    known.collect()
+    Some(match fact {
+        Fact::Home => text(home),
+        Fact::SubjectNumber => long(number(&request.principal.name)),
+        Fact::Groups => groups(home, &shown.groups),
+        Fact::Name => text(facts.name?),
+        Fact::NameNumber => long(number(facts.name?)),
+        Fact::Known => Expression::new_bool(facts.tags().is_some()),
+        Fact::Application => text(facts.application?),
+        Fact::Tags => facts.tags().map(|_| tags(&shown.tags))?,
+        Fact::Now => long(request.now_ms),
+        Fact::Minute => long(facts.minute(shown.zone?)?),
+        Fact::Source => Expression::new_string(bits_of(request.from?)),
+    })
 }
 
 fn groups(home: &str, names: &[&str]) -> Expression {

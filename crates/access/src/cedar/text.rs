@@ -1,6 +1,8 @@
 //! A rule in Cedar's language. What is not known of a thing counts for a denial and against a
 //! permission: each test of it says so in its `else`.
 
+use std::collections::BTreeMap;
+
 use super::number::tree;
 use crate::action::{Action, Actions};
 use crate::condition::Condition;
@@ -40,7 +42,7 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", text.escape_debug())
 }
 
-fn any(tests: Vec<String>) -> String {
+pub(crate) fn any(tests: Vec<String>) -> String {
     if tests.iter().any(|test| test == "true") {
         return "true".to_owned();
     }
@@ -66,9 +68,8 @@ fn subjects(which: &Which, subjects: &Subjects) -> String {
         false => format!("principal == Subject::{}", id(name)),
         true => format!("(principal == Subject::{0} || principal == Guest::{0})", id(name)),
     };
-    let few = |names: &[(u32, &str)]| any(names.iter().map(|(_, name)| one(name)).collect());
     let names = subjects.names.iter().map(|name| &**name);
-    let names = (!subjects.names.is_empty()).then(|| tree("context.number", names, &few));
+    let names = (!subjects.names.is_empty()).then(|| tree("context.subjectNumber", names, &one));
     let mut groups: Vec<String> =
         subjects.groups.iter().map(|name| format!("Group::{}", id(name))).collect();
     // So that the same rule has the same text.
@@ -82,11 +83,23 @@ fn subjects(which: &Which, subjects: &Subjects) -> String {
 }
 
 fn permission(permission: &Permission, unknown: bool) -> String {
-    let patterns = any(permission.patterns.iter().map(|p| pattern(p, unknown)).collect());
-    match (actions(permission.actions), patterns) {
-        (actions, patterns) if actions == "true" => patterns,
-        (actions, patterns) if patterns == "true" => actions,
-        (actions, patterns) => format!("({actions} && {patterns})"),
+    // The kind is compared once for all names of it.
+    let mut kinds: BTreeMap<Option<&str>, Vec<&Names>> = BTreeMap::new();
+    for Pattern { word, names } in &permission.patterns {
+        kinds.entry(word.as_deref()).or_default().push(names);
+    }
+    let kinds = kinds.into_iter().map(|(word, names)| {
+        let word = word.map(|word| format!("resource == Kind::{}", quoted(word)));
+        both(word.unwrap_or_else(|| "true".to_owned()), things(&names, unknown))
+    });
+    both(actions(permission.actions), any(kinds.collect()))
+}
+
+fn both(first: String, second: String) -> String {
+    match (first.as_str(), second.as_str()) {
+        ("true", _) => second,
+        (_, "true") => first,
+        _ => format!("({first} && {second})"),
     }
 }
 
@@ -98,19 +111,22 @@ fn actions(actions: Actions) -> String {
     any(has.map(|action| format!("action == Action::\"{}\"", action.as_str())).collect())
 }
 
-fn pattern(pattern: &Pattern, unknown: bool) -> String {
-    let name = match &pattern.names {
-        Names::All => None,
-        Names::One(name) => Some(format!("context.name == {}", quoted(name))),
-        Names::Beginning(start) => Some(format!("context.name like \"{}*\"", start.escape_debug())),
-    };
-    let name = name.map(|test| format!("(if context has name then {test} else {unknown})"));
-    let word = pattern.word.as_ref().map(|word| format!("resource == Kind::{}", quoted(word)));
-    match (word, name) {
-        (Some(word), Some(name)) => format!("({word} && {name})"),
-        (Some(test), None) | (None, Some(test)) => test,
-        (None, None) => "true".to_owned(),
+fn things(names: &[&Names], unknown: bool) -> String {
+    let (mut ones, mut tests) = (Vec::new(), Vec::new());
+    for names in names {
+        match names {
+            Names::All => return "true".to_owned(),
+            Names::One(name) => ones.push(&**name),
+            Names::Beginning(start) => {
+                tests.push(format!("context.name like \"{}*\"", start.escape_debug()));
+            }
+        }
     }
+    if !ones.is_empty() {
+        let one = |name: &str| format!("context.name == {}", quoted(name));
+        tests.push(tree("context.nameNumber", ones.into_iter(), &one));
+    }
+    format!("(if context has name then {} else {unknown})", any(tests))
 }
 
 fn applications(names: &[Box<str>], unknown: bool) -> String {

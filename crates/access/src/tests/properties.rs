@@ -13,7 +13,7 @@ use proptest::test_runner::{Config, TestRunner};
 
 use super::kit::*;
 use super::random::*;
-use crate::cedar::{Shown, ask as cedar};
+use crate::cedar::{Fact, Shown, ask as cedar};
 use crate::{Change, Object, Policies, Principal, Reach};
 
 /// Cedar's answer over every rule there is, shown everything. A question has the time of one zone,
@@ -40,15 +40,10 @@ impl Naive {
         let (mut allowed, mut denied) = (false, false);
         for (zone, set) in &self.sets {
             let shown = Shown {
-                home: true,
-                number: true,
-                groups: Some(facts.groups.clone()),
-                name: true,
-                application: true,
-                tags: facts.tags().map(|tags| tags.iter().collect()),
-                now: true,
+                facts: &Fact::ALL,
+                groups: facts.groups.clone(),
+                tags: facts.tags().into_iter().flatten().collect(),
                 zone: Some(*zone),
-                source: true,
             };
             let response = cedar(set, &facts, &shown).unwrap();
             assert_eq!(response.diagnostics().errors().next(), None, "no rule fails");
