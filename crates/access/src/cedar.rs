@@ -7,5 +7,7 @@ mod text;
 
 pub(crate) use judge::Judge;
 #[cfg(test)]
+pub(crate) use number::number;
+#[cfg(test)]
 pub(crate) use question::{Fact, Shown, ask};
 pub(crate) use text::text;

@@ -77,3 +77,35 @@ pub(crate) fn bits_of(address: IpAddr) -> String {
         IpAddr::V6(address) => format!("6:{:0128b}", address.to_bits()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn address() -> impl Strategy<Value = IpAddr> {
+        // Few bits that are set, so that networks and addresses meet.
+        let few = |bits: u32| (0..bits).prop_map(|bit| 1_u128 << bit);
+        let four = few(32).prop_map(|own| Ipv4Addr::from_bits(own as u32));
+        prop_oneof![
+            four.clone().prop_map(IpAddr::V4),
+            four.prop_map(|own| own.to_ipv6_mapped().into()),
+            few(128).prop_map(|own| std::net::Ipv6Addr::from_bits(own).into()),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn an_address_is_in_a_network_when_its_bits_begin_alike(
+            network in address(), prefix in 0..=128_u8, asked in address(),
+        ) {
+            let network = Network::parse(&format!("{network}/{}", prefix.min(bits(network))));
+            let network = network.unwrap();
+            let alike = bits_of(asked).starts_with(&network.beginning());
+            prop_assert_eq!(alike, network.has(asked));
+        }
+    }
+}

@@ -5,6 +5,7 @@ mod conditions;
 mod explain;
 mod grant;
 mod kit;
+mod many;
 mod objects;
 mod properties;
 mod random;

@@ -172,3 +172,18 @@ fn hours(hours: &Hours) -> String {
         |(from, to): &(u16, u16)| format!("(context.minute >= {from} && context.minute < {to})");
     any(hours.spans.iter().map(within).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_tags_are_the_same_word() {
+        assert_eq!(tag("env", "test"), "env=test");
+        let parts = ["", "a", "=", "\\", "a=", "=a", "a\\", "\\=", "a=a", "\\\\"];
+        let pairs = parts.iter().flat_map(|key| parts.map(|value| (*key, value)));
+        let words: std::collections::HashSet<String> =
+            pairs.map(|(key, value)| tag(key, value)).collect();
+        assert_eq!(words.len(), parts.len() * parts.len());
+    }
+}

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use cedar_policy::{Decision, Policy, PolicyId, PolicySet};
 use chrono_tz::Tz;
-use dispatch_model::policy::PolicySpec;
+use dispatch_model::policy::{Effect, PolicySpec};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -72,6 +72,13 @@ fn decisions_are_those_of_cedar_over_all_rules() {
                 let expected = naive.allows(&policies, &question);
                 let decision = policies.decide(&question.request());
                 prop_assert_eq!(decision.allowed, expected, "{:?}", question);
+                let facts = policies.facts(question.request());
+                for effect in [Effect::Allow, Effect::Deny] {
+                    let unknown = effect == Effect::Deny;
+                    for rule in policies.candidates(&facts, effect, unknown) {
+                        prop_assert_eq!(rule.fits(&facts, unknown), rule.holds(&facts));
+                    }
+                }
                 let explanation = policies.explain(&question.request());
                 prop_assert_eq!(explanation.allowed, expected);
                 prop_assert_eq!(&explanation.by, &decision.by);
