@@ -11,7 +11,7 @@ use crate::rule::Which;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Broken {
     pub org: OrgName,
-    /// `policy readers, rule 0`, or `role packer`.
+    /// `policy readers`, `policy readers, rule 0` or `role packer`.
     pub place: String,
     /// What is wrong with it.
     pub what: String,
@@ -21,6 +21,10 @@ impl Broken {
     pub(crate) fn rule(which: &Which, what: String) -> Broken {
         let place = format!("policy {}, rule {}", which.policy, which.rule);
         Broken { org: which.org.clone(), place, what }
+    }
+
+    pub(crate) fn policy(org: &OrgName, name: &Name, what: String) -> Broken {
+        Broken { org: org.clone(), place: format!("policy {name}"), what }
     }
 
     pub(crate) fn role(org: &OrgName, name: &Name, what: String) -> Broken {

@@ -8,10 +8,14 @@ use dispatch_model::{Name, OrgName, Violation};
 use crate::broken::Broken;
 use crate::condition::Condition;
 use crate::hours;
-use crate::role::{Permission, Roles};
+use crate::role::{Permission, Roles, built_in};
 use crate::rule::{Rule, Scope, Subjects, Which};
+use crate::size::{MAX_PATTERNS, check_patterns, patterns, too_many};
 
-/// Checks what the model cannot: whether time zones exist.
+/// Checks what the model cannot: whether time zones exist, and how large the policy is without the
+/// roles organizations make, which [`Policies::check_policy`] counts too.
+///
+/// [`Policies::check_policy`]: crate::Policies::check_policy
 ///
 /// # Errors
 /// The first field that breaks a rule, by its JSON path.
@@ -22,7 +26,11 @@ pub fn check(spec: &PolicySpec) -> Result<(), Violation> {
             hours::zone(&hours.time_zone).map_err(|rule| Violation::new(field, rule))?;
         }
     }
-    Ok(())
+    let given = |role: &str| {
+        let permissions = built_in(role).unwrap_or_default().permissions;
+        permissions.iter().map(|permission| permission.resources.len()).sum()
+    };
+    check_patterns("rules", "list", patterns(spec, given))
 }
 
 /// How unreadable parts are read.
@@ -34,7 +42,8 @@ pub(crate) enum Reading {
     Widest,
 }
 
-/// The rules of one policy.
+/// The rules of one policy. Those of one that is too large are about everything, and for grants
+/// only, unless they deny.
 pub(crate) fn rules(
     org: &OrgName,
     policy: &Name,
@@ -43,13 +52,18 @@ pub(crate) fn rules(
     reading: Reading,
     broken: &mut Vec<Broken>,
 ) -> Vec<Rule> {
+    let count = patterns(spec, |role| roles.patterns(org, role));
+    let large = count > MAX_PATTERNS;
+    if large {
+        broken.push(Broken::policy(org, policy, too_many("lists", count)));
+    }
     let one = |(number, model): (usize, &Model)| {
         let (org, policy) = (org.clone(), policy.clone());
         let which = Arc::new(Which { org, policy, rule: number, global: spec.global });
         let mut wrong = Vec::new();
         let rule = rule(which.clone(), model, roles, reading, &mut wrong);
         broken.extend(wrong.into_iter().map(|what| Broken::rule(&which, what)));
-        rule
+        if large { rule.map(Rule::widened) } else { rule }
     };
     spec.rules.iter().enumerate().filter_map(one).collect()
 }
@@ -80,6 +94,7 @@ fn rule(
         roles: boxed(&model.roles),
         applications: boxed(&model.applications),
         condition,
+        large: false,
         judge: None,
     })
 }

@@ -17,6 +17,7 @@ use crate::region::{Holdings, Lack, Region};
 use crate::request::{Principal, Request};
 use crate::role::{Permission, Roles};
 use crate::rule::{Rule, Subjects, Which};
+use crate::size::MAX_PATTERNS;
 
 /// A change of what is stored: what was there, and what will be. Making has nothing before it,
 /// deleting nothing after it.
@@ -131,14 +132,21 @@ impl Grant<'_> {
         before: Option<&PolicySpec>,
         after: Option<&PolicySpec>,
     ) -> Result<(), Beyond> {
+        let size = |spec: &PolicySpec| self.policies.patterns(self.org, spec);
+        let large = |spec: Option<&PolicySpec>| spec.is_some_and(|own| size(own) > MAX_PATTERNS);
         let unchanged = |rule: &dispatch_model::policy::Rule, other: Option<&PolicySpec>| {
             let global = before.map(|spec| spec.global) == after.map(|spec| spec.global);
-            global && other.is_some_and(|spec| spec.rules.contains(rule))
+            let read = large(before) == large(after);
+            global && read && other.is_some_and(|spec| spec.rules.contains(rule))
         };
         let only = |spec: Option<&PolicySpec>, other: Option<&PolicySpec>, effect: Effect| {
-            let mut spec = spec.cloned().unwrap_or_default();
-            spec.rules.retain(|rule| rule.effect == effect && !unchanged(rule, other));
-            self.compiled(&spec, &self.policies.roles)
+            let mut rest = spec.cloned().unwrap_or_default();
+            rest.rules.retain(|rule| rule.effect == effect && !unchanged(rule, other));
+            let rules = self.compiled(&rest, &self.policies.roles);
+            match large(spec) {
+                true => rules.into_iter().map(Rule::widened).collect(),
+                false => rules,
+            }
         };
         let given = only(after, before, Effect::Allow);
         let released = only(before, after, Effect::Deny);
@@ -154,6 +162,13 @@ impl Grant<'_> {
         let roles = &self.policies.roles;
         let (old, new) = (roles.with(self.org, name, before), roles.with(self.org, name, after));
         let naming = |rule: &&Arc<Rule>| rule.roles.iter().any(|role| &**role == name);
+        // With another role a policy that is too large may be read again: that gives all its rules
+        // could give, and ends what its denials deny.
+        let large = || self.policies.large.iter().filter(|rule| &rule.which.org == self.org);
+        let read = |rule: &&Arc<Rule>| {
+            large().filter(naming).any(|other| other.which.policy == rule.which.policy)
+        };
+        large().filter(read).try_for_each(|rule| self.cover(&Region::of(rule)))?;
         self.own_rules().filter(naming).try_for_each(|rule| {
             let denies = rule.denies();
             let of = |roles: &Roles| {

@@ -25,6 +25,7 @@ mod region;
 mod request;
 mod role;
 mod rule;
+mod size;
 
 #[cfg(test)]
 mod tests;
@@ -40,3 +41,4 @@ pub use reach::{Filter, Reach};
 pub use request::{Object, Principal, Request};
 pub use role::{RESOURCES, built_in};
 pub use rule::Which;
+pub use size::MAX_PATTERNS;

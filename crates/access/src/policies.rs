@@ -32,6 +32,8 @@ pub struct Policies {
     organizations: HashSet<OrgName>,
     pub(crate) rules: Vec<Arc<Rule>>,
     tables: HashMap<OrgName, Tables>,
+    /// Rules of policies that are too large. Those that allow are nowhere else.
+    pub(crate) large: Vec<Arc<Rule>>,
     /// Groups by the names of their members.
     memberships: HashMap<OrgName, HashMap<Box<str>, Vec<Arc<str>>>>,
     pub(crate) roles: Roles,
@@ -92,12 +94,19 @@ impl Policies {
     }
 
     fn add(&mut self, rule: Rule) {
+        let rule = Arc::new(rule);
+        if rule.large {
+            self.large.push(rule.clone());
+            if !rule.denies() {
+                return;
+            }
+        }
         let number = u32::try_from(self.rules.len()).expect("no memory holds so many rules");
         let tables = self.tables.entry(rule.which.org.clone()).or_default();
         let table = if rule.which.global { &mut tables.global } else { &mut tables.local };
         let index = if rule.denies() { &mut table.deny } else { &mut table.allow };
         index.add(number, &rule);
-        self.rules.push(Arc::new(rule));
+        self.rules.push(rule);
     }
 
     pub fn has_organization(&self, org: &OrgName) -> bool {

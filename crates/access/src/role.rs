@@ -192,4 +192,10 @@ impl Roles {
         let compiled = self.built_in.get(name).or_else(stored)?;
         Some(if wide { compiled.wide.clone() } else { compiled.narrow.clone() })
     }
+
+    /// How many a role has; none if it is not there.
+    pub fn patterns(&self, org: &OrgName, name: &str) -> usize {
+        let permissions = self.find(org, name, false).unwrap_or_default();
+        permissions.iter().map(|permission| permission.patterns.len()).sum()
+    }
 }

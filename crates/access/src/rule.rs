@@ -10,7 +10,6 @@ use dispatch_model::{Name, OrgName};
 use crate::cedar::Judge;
 use crate::condition::Condition;
 use crate::facts::Facts;
-use crate::pattern::Names;
 use crate::role::Permission;
 
 /// Which rule of which policy.
@@ -42,6 +41,8 @@ pub(crate) struct Rule {
     /// Empty for all things, also those of no application.
     pub applications: Vec<Box<str>>,
     pub condition: Condition,
+    /// Whether its policy is too large, so that it is about everything.
+    pub large: bool,
     /// The same, for Cedar. None when Cedar does not take it: then an allowing rule does not hold.
     pub judge: Option<Arc<Judge>>,
 }
@@ -113,10 +114,17 @@ impl Rule {
         self.scopes.iter().flat_map(|scope| scope.permissions.iter())
     }
 
-    /// Whether it is about some things of a kind only.
-    pub fn asks_names(&self) -> bool {
-        let mut patterns = self.permissions().flat_map(|permission| &permission.patterns);
-        patterns.any(|pattern| pattern.names != Names::All)
+    /// Patterns it lists itself, not through roles.
+    pub fn own_patterns(&self) -> usize {
+        let own = self.scopes.iter().filter(|scope| scope.role.is_none());
+        own.flat_map(|scope| scope.permissions.iter()).map(|own| own.patterns.len()).sum()
+    }
+
+    /// The rule of a policy that is too large: what it is about is not read.
+    #[must_use]
+    pub fn widened(self) -> Rule {
+        let everything = Scope { role: None, permissions: Arc::from([Permission::everything()]) };
+        Rule { scopes: vec![everything], large: true, ..self }
     }
 
     /// What of it fits the action and the resource.

@@ -1,22 +1,24 @@
 //! A rule in Cedar's language. What is not known of a thing counts for a denial and against a
 //! permission: each test of it says so in its `else`.
 
+use std::collections::BTreeMap;
+
+use super::number::tree;
 use crate::action::{Action, Actions};
 use crate::condition::Condition;
 use crate::hours::Hours;
+use crate::network::Network;
 use crate::pattern::{Names, Pattern};
 use crate::role::Permission;
-use crate::rule::{Rule, Subjects};
+use crate::rule::{Rule, Subjects, Which};
 
 /// One policy of Cedar.
 pub(crate) fn text(rule: &Rule) -> String {
     let (which, unknown) = (&rule.which, rule.denies());
-    let org = quoted(which.org.as_str());
     let effect = if rule.denies() { "forbid" } else { "permit" };
-    let place = if which.global { String::new() } else { format!(" in Organization::{org}") };
-    let policy = quoted(&format!("{}/{}", which.org, which.policy));
+    let who = if which.global { "principal" } else { "principal is Subject" };
     let mut clauses = vec![
-        subjects(which.org.as_str(), &rule.subjects),
+        subjects(which, &rule.subjects),
         any(rule.permissions().map(|p| permission(p, unknown)).collect()),
         applications(&rule.applications, unknown),
     ];
@@ -26,10 +28,13 @@ pub(crate) fn text(rule: &Rule) -> String {
         .filter(|clause| clause != "true")
         .map(|clause| format!("\nwhen {{ {clause} }}"))
         .collect();
+    let policy = quoted(&format!("{}/{}", which.org, which.policy));
+    let hours = rule.condition.hours.as_ref();
+    let zone = hours.map(|hours| format!("@zone({})\n", quoted(hours.zone.name())));
     format!(
-        "@policy({policy})\n@rule(\"{}\")\n\
-         {effect} (principal in Organization::{org}, action, resource{place}){when};",
-        which.rule
+        "@policy({policy})\n@rule(\"{}\")\n{}{effect} ({who}, action, resource){when};",
+        which.rule,
+        zone.unwrap_or_default()
     )
 }
 
@@ -37,7 +42,7 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", text.escape_debug())
 }
 
-fn any(tests: Vec<String>) -> String {
+pub(crate) fn any(tests: Vec<String>) -> String {
     if tests.iter().any(|test| test == "true") {
         return "true".to_owned();
     }
@@ -54,25 +59,47 @@ fn joined(mut tests: Vec<String>, operator: &str) -> Option<String> {
     Some(format!("({first} {operator} {second})"))
 }
 
-fn subjects(org: &str, subjects: &Subjects) -> String {
+fn subjects(which: &Which, subjects: &Subjects) -> String {
+    let id = |name: &str| quoted(&format!("{}/{name}", which.org));
     if subjects.anybody {
-        return "true".to_owned();
+        return format!("context.home == {}", quoted(which.org.as_str()));
     }
-    let id = |name: &str| quoted(&format!("{org}/{name}"));
-    let names = subjects.names.iter().map(|name| format!("principal == Subject::{}", id(name)));
-    let groups = subjects.groups.iter().map(|name| format!("principal in Group::{}", id(name)));
-    // Sorted, so that the same rule has the same text.
-    let mut tests: Vec<String> = names.chain(groups).collect();
-    tests.sort_unstable();
-    any(tests)
+    let one = |name: &str| match which.global {
+        false => format!("principal == Subject::{}", id(name)),
+        true => format!("(principal == Subject::{0} || principal == Guest::{0})", id(name)),
+    };
+    let names = subjects.names.iter().map(|name| &**name);
+    let names = (!subjects.names.is_empty()).then(|| tree("context.subjectNumber", names, &one));
+    let mut groups: Vec<String> =
+        subjects.groups.iter().map(|name| format!("Group::{}", id(name))).collect();
+    // So that the same rule has the same text.
+    groups.sort_unstable();
+    let groups = match groups.as_slice() {
+        [] => None,
+        [group] => Some(format!("context.groups.contains({group})")),
+        groups => Some(format!("context.groups.containsAny([{}])", groups.join(", "))),
+    };
+    any(names.into_iter().chain(groups).collect())
 }
 
 fn permission(permission: &Permission, unknown: bool) -> String {
-    let patterns = any(permission.patterns.iter().map(|p| pattern(p, unknown)).collect());
-    match (actions(permission.actions), patterns) {
-        (actions, patterns) if actions == "true" => patterns,
-        (actions, patterns) if patterns == "true" => actions,
-        (actions, patterns) => format!("({actions} && {patterns})"),
+    // The kind is compared once for all names of it.
+    let mut kinds: BTreeMap<Option<&str>, Vec<&Names>> = BTreeMap::new();
+    for Pattern { word, names } in &permission.patterns {
+        kinds.entry(word.as_deref()).or_default().push(names);
+    }
+    let kinds = kinds.into_iter().map(|(word, names)| {
+        let word = word.map(|word| format!("resource == Kind::{}", quoted(word)));
+        both(word.unwrap_or_else(|| "true".to_owned()), things(&names, unknown))
+    });
+    both(actions(permission.actions), any(kinds.collect()))
+}
+
+fn both(first: String, second: String) -> String {
+    match (first.as_str(), second.as_str()) {
+        ("true", _) => second,
+        (_, "true") => first,
+        _ => format!("({first} && {second})"),
     }
 }
 
@@ -84,52 +111,79 @@ fn actions(actions: Actions) -> String {
     any(has.map(|action| format!("action == Action::\"{}\"", action.as_str())).collect())
 }
 
-fn pattern(pattern: &Pattern, unknown: bool) -> String {
-    let name = match &pattern.names {
-        Names::All => None,
-        Names::One(name) => Some(format!("resource.name == {}", quoted(name))),
-        Names::Beginning(start) => {
-            Some(format!("resource.name like \"{}*\"", start.escape_debug()))
+fn things(names: &[&Names], unknown: bool) -> String {
+    let (mut ones, mut tests) = (Vec::new(), Vec::new());
+    for names in names {
+        match names {
+            Names::All => return "true".to_owned(),
+            Names::One(name) => ones.push(&**name),
+            Names::Beginning(start) => {
+                tests.push(format!("context.name like \"{}*\"", start.escape_debug()));
+            }
         }
-    };
-    let name = name.map(|test| format!("(if resource has name then {test} else {unknown})"));
-    let word = pattern.word.as_ref().map(|word| format!("resource.kind == {}", quoted(word)));
-    match (word, name) {
-        (Some(word), Some(name)) => format!("({word} && {name})"),
-        (Some(test), None) | (None, Some(test)) => test,
-        (None, None) => "true".to_owned(),
     }
+    if !ones.is_empty() {
+        let one = |name: &str| format!("context.name == {}", quoted(name));
+        tests.push(tree("context.nameNumber", ones.into_iter(), &one));
+    }
+    format!("(if context has name then {} else {unknown})", any(tests))
 }
 
 fn applications(names: &[Box<str>], unknown: bool) -> String {
     if names.is_empty() {
         return "true".to_owned();
     }
-    let tests = names.iter().map(|name| format!("resource.application == {}", quoted(name)));
+    let tests = names.iter().map(|name| format!("context.application == {}", quoted(name)));
     let own = any(tests.collect());
-    format!("if resource.known then (resource has application && {own}) else {unknown}")
+    format!("if context.known then (context has application && {own}) else {unknown}")
 }
 
 fn condition(condition: &Condition, unknown: bool) -> Vec<String> {
     let mut tests = Vec::new();
     for (key, value) in &condition.tags {
-        let (key, value) = (quoted(key), quoted(value));
-        let test = format!("resource.hasTag({key}) && resource.getTag({key}) == {value}");
-        tests.push(format!("(if resource.known then ({test}) else {unknown})"));
+        let test = format!("context.tags.contains({})", quoted(&tag(key, value)));
+        tests.push(format!("(if context has tags then {test} else {unknown})"));
     }
     tests.extend(condition.not_before_ms.map(|from| format!("context.now >= {from}")));
     tests.extend(condition.not_after_ms.map(|to| format!("context.now < {to}")));
     tests.extend(condition.hours.as_ref().map(hours));
     if let Some(networks) = &condition.sources {
-        let within = |network| format!("context.source.isInRange(ip(\"{network}\"))");
+        let within = |own: &Network| format!("context.source like \"{}*\"", own.beginning());
         let test = any(networks.iter().map(within).collect());
         tests.push(format!("(if context has source then {test} else {unknown})"));
     }
     tests
 }
 
+/// A tag as one word, `env=test`. No other tag has the same.
+pub(crate) fn tag(key: &str, value: &str) -> String {
+    let mut word = String::with_capacity(key.len() + 1 + value.len());
+    for letter in key.chars() {
+        if matches!(letter, '=' | '\\') {
+            word.push('\\');
+        }
+        word.push(letter);
+    }
+    word + "=" + value
+}
+
 fn hours(hours: &Hours) -> String {
-    let minute = format!("Zone::{}.minute", quoted(hours.zone.name()));
-    let within = |(from, to): &(u16, u16)| format!("({minute} >= {from} && {minute} < {to})");
+    let within =
+        |(from, to): &(u16, u16)| format!("(context.minute >= {from} && context.minute < {to})");
     any(hours.spans.iter().map(within).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_tags_are_the_same_word() {
+        assert_eq!(tag("env", "test"), "env=test");
+        let parts = ["", "a", "=", "\\", "a=", "=a", "a\\", "\\=", "a=a", "\\\\"];
+        let pairs = parts.iter().flat_map(|key| parts.map(|value| (*key, value)));
+        let words: std::collections::HashSet<String> =
+            pairs.map(|(key, value)| tag(key, value)).collect();
+        assert_eq!(words.len(), parts.len() * parts.len());
+    }
 }

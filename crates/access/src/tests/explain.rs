@@ -34,7 +34,7 @@ fn the_rule_that_decided_is_named_with_its_role() {
         "allowed by rule 0 of global policy wide of organization a"
     );
     let explanation = policies.explain(&ask("a/ada create function/shop").request());
-    assert!(explanation.cedar.unwrap().contains("permit (principal in Organization::\"a\""));
+    assert!(explanation.cedar.unwrap().contains("principal == Subject::\"a/ada\""));
     assert!(explanation.near.is_empty());
 }
 

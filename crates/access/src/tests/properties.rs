@@ -2,47 +2,57 @@
 //! what they lack.
 
 use std::cell::Cell;
+use std::collections::HashMap;
 
 use cedar_policy::{Decision, Policy, PolicyId, PolicySet};
-use dispatch_model::policy::PolicySpec;
+use chrono_tz::Tz;
+use dispatch_model::policy::{Effect, PolicySpec};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use super::kit::*;
 use super::random::*;
-use crate::cedar::{Shown, ask as cedar};
+use crate::cedar::{Fact, Shown, ask as cedar};
 use crate::{Change, Object, Policies, Principal, Reach};
 
-/// Cedar's answer over every rule there is, shown everything.
+/// Cedar's answer over every rule there is, shown everything. A question has the time of one zone,
+/// so the rules that ask for another have one of their own.
 struct Naive {
-    set: PolicySet,
+    sets: Vec<(Tz, PolicySet)>,
 }
 
 impl Naive {
     fn new(policies: &Policies) -> Self {
-        let rules = policies.rules.iter().enumerate();
-        let policy = |(number, rule): (usize, &std::sync::Arc<crate::rule::Rule>)| {
+        let mut zones: HashMap<Tz, Vec<Policy>> = HashMap::new();
+        for (number, rule) in policies.rules.iter().enumerate() {
             let text = &rule.judge.as_ref().expect("Cedar takes every rule").text;
-            Policy::parse(Some(PolicyId::new(format!("{number}"))), text).unwrap()
-        };
-        Naive { set: PolicySet::from_policies(rules.map(policy)).unwrap() }
+            let policy = Policy::parse(Some(PolicyId::new(format!("{number}"))), text).unwrap();
+            let zone = rule.condition.hours.as_ref().map_or(Tz::UTC, |hours| hours.zone);
+            zones.entry(zone).or_default().push(policy);
+        }
+        let set = |policies| PolicySet::from_policies(policies).unwrap();
+        Naive { sets: zones.into_iter().map(|(zone, policies)| (zone, set(policies))).collect() }
     }
 
     fn allows(&self, policies: &Policies, question: &Ask) -> bool {
         let facts = policies.facts(question.request());
-        let shown = Shown {
-            groups: facts.groups.clone(),
-            tags: facts.tags().into_iter().flatten().collect(),
-            zones: vec![chrono_tz::UTC, chrono_tz::Europe::Vienna],
-            name: true,
-            known: true,
-            now: true,
-            source: true,
-        };
-        let response = cedar(&self.set, &facts, &shown).unwrap();
-        assert_eq!(response.diagnostics().errors().next(), None, "no rule fails");
-        response.decision() == Decision::Allow
+        let (mut allowed, mut denied) = (false, false);
+        for (zone, set) in &self.sets {
+            let shown = Shown {
+                facts: &Fact::ALL,
+                groups: facts.groups.clone(),
+                tags: facts.tags().into_iter().flatten().collect(),
+                zone: Some(*zone),
+            };
+            let response = cedar(set, &facts, &shown).unwrap();
+            assert_eq!(response.diagnostics().errors().next(), None, "no rule fails");
+            // The rules that decide: permissions when it allows, denials when it does not.
+            let decided = response.diagnostics().reason().next().is_some();
+            allowed |= response.decision() == Decision::Allow;
+            denied |= decided && response.decision() == Decision::Deny;
+        }
+        allowed && !denied
     }
 }
 
@@ -62,6 +72,13 @@ fn decisions_are_those_of_cedar_over_all_rules() {
                 let expected = naive.allows(&policies, &question);
                 let decision = policies.decide(&question.request());
                 prop_assert_eq!(decision.allowed, expected, "{:?}", question);
+                let facts = policies.facts(question.request());
+                for effect in [Effect::Allow, Effect::Deny] {
+                    let unknown = effect == Effect::Deny;
+                    for rule in policies.candidates(&facts, effect, unknown) {
+                        prop_assert_eq!(rule.fits(&facts, unknown), rule.holds(&facts));
+                    }
+                }
                 let explanation = policies.explain(&question.request());
                 prop_assert_eq!(explanation.allowed, expected);
                 prop_assert_eq!(&explanation.by, &decision.by);

@@ -36,8 +36,24 @@ fn some(of: &'static [&'static str], most: usize) -> impl Strategy<Value = Vec<S
     subsequence(of, 1..=most).prop_map(|list| list.iter().map(|s| (*s).to_owned()).collect())
 }
 
+/// Now and then among many others, whom Cedar finds by their numbers.
+fn among_many(
+    list: impl Strategy<Value = Vec<String>>,
+    other: &'static str,
+) -> impl Strategy<Value = Vec<String>> {
+    let many = option::weighted(0.2, 5..20_usize);
+    (list, many).prop_map(move |(list, many)| {
+        let others = (0..many.unwrap_or(0)).map(|number| format!("{other}{number}"));
+        list.into_iter().chain(others).collect()
+    })
+}
+
 fn subjects() -> impl Strategy<Value = Vec<String>> {
-    some(&["ada", "bob", "cleo", "group:g1", "group:g2", "*"], 2)
+    among_many(some(&["ada", "bob", "cleo", "group:g1", "group:g2", "*"], 2), "eve-")
+}
+
+fn resources() -> impl Strategy<Value = Vec<String>> {
+    among_many(some(&PATTERNS, 3), "function/other-")
 }
 
 fn actions() -> impl Strategy<Value = Vec<String>> {
@@ -89,7 +105,7 @@ pub fn rule() -> impl Strategy<Value = Rule> {
     let roles = option::weighted(0.3, some(&["r1", "r2", "invoker", "viewer", "nosuch"], 2));
     let applications = option::weighted(0.2, some(&["x", "y"], 2));
     let conditions = option::weighted(0.4, condition());
-    (subjects(), actions(), some(&PATTERNS, 3), roles, effect(), applications, conditions).prop_map(
+    (subjects(), actions(), resources(), roles, effect(), applications, conditions).prop_map(
         |(subjects, actions, resources, roles, effect, applications, condition)| {
             let (actions, resources) = match &roles {
                 Some(_) => (Vec::new(), Vec::new()),
