@@ -11,7 +11,9 @@ use std::borrow::Cow;
 
 use arc_swap::ArcSwap;
 use dispatch_access::{Beyond, Change, Explanation, Object, Policies, Reach, Request};
+use dispatch_model::policy::PolicySpec;
 use dispatch_model::resource::now_ms;
+use dispatch_model::role::RoleSpec;
 use dispatch_model::{Kind, OrgName, Resource, ResourceKind, Tags};
 
 use crate::app::{Caller, Error, Principal, Result};
@@ -183,6 +185,16 @@ impl Authorizer {
                     self.policies.load().everywhere(&request)
                 }
             }
+    }
+
+    /// Refuses a policy that lists too many resources, with its roles as they are now.
+    pub fn check_policy(&self, org: &OrgName, spec: &PolicySpec) -> Result<()> {
+        Ok(self.policies.load().check_policy(org, spec)?)
+    }
+
+    /// Refuses a role that would make a policy too large that names it.
+    pub fn check_role(&self, org: &OrgName, name: &str, spec: &RoleSpec) -> Result<()> {
+        Ok(self.policies.load().check_role(org, name, spec)?)
     }
 
     /// Refuses a change of policies, roles, groups or accounts that gives what its author lacks.

@@ -107,6 +107,6 @@ impl App {
                 }
             }
         }
-        Ok(())
+        self.authorizer.check_policy(org, spec)
     }
 }

@@ -23,6 +23,7 @@ impl App {
         // Policies can name it already, if it was there once.
         let name = role.meta.name.as_str();
         let change = Change::Role { name, before: None, after: Some(&role.spec) };
+        self.authorizer.check_role(&role.meta.org, name, &role.spec)?;
         self.authorizer.authorize_grant(caller, change)?;
         let role = self.insert(caller, role).await?;
         self.reload_policies().await?;
@@ -79,6 +80,7 @@ impl App {
         check_same_name(&shape.name, name)?;
         check_own(name)?;
         let (tags, spec) = (shape.tags()?, shape.spec()?);
+        self.authorizer.check_role(&caller.org, name, &spec)?;
         let edit = |role: &mut Resource<Role>| {
             let change = Change::Role { name, before: Some(&role.spec), after: Some(&spec) };
             self.authorizer.authorize_grant(caller, change)?;

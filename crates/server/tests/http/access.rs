@@ -417,3 +417,29 @@ async fn roles_and_groups_that_policies_name_stay() {
     get(&iam, "/v1/secret").await.expect(403);
     iam.call(BOOT, Some("acme"), Method::GET, "/v1/iam/role", &Value::Null).await.expect(200);
 }
+
+#[tokio::test]
+async fn what_a_policy_lists_by_its_roles_is_bounded() {
+    let iam = Iam::start().await;
+    let by = async |method: Method, path: &str, body: Value| {
+        iam.call(BOOT, Some("acme"), method, path, &body).await
+    };
+    let role = |name: &str, count: usize| {
+        let resources: Vec<String> = (0..count).map(|n| format!("secret/s{n}")).collect();
+        json!({"name": name, "permissions": [{"actions": ["get"], "resources": resources}]})
+    };
+    let names = ["w0", "w1", "w2", "w3"];
+    for name in names {
+        by(Method::POST, "/v1/iam/role", role(name, 250)).await.expect(201);
+    }
+    let policy = |rules: usize| {
+        let rule = json!({"subjects": ["one"], "roles": names});
+        json!({"name": "p", "rules": vec![rule; rules]})
+    };
+    let refused = by(Method::POST, "/v1/iam/policy", policy(11)).await.expect(400).json();
+    assert_eq!(refused["field"], "rules", "{refused}");
+    by(Method::POST, "/v1/iam/policy", policy(10)).await.expect(201);
+    let grown = by(Method::PUT, "/v1/iam/role/w0", role("w0", 251)).await.expect(400).json();
+    assert!(grown["message"].as_str().unwrap().contains("policy p"), "{grown}");
+    by(Method::PUT, "/v1/iam/role/w0", role("w0", 249)).await.expect(200);
+}
