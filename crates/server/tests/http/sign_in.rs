@@ -232,7 +232,15 @@ async fn a_service_account_trusts_tokens_of_an_issuer() {
     let path = "/v1/iam/serviceaccount/builder";
     make(Method::PUT, path, account(json!({"sub": ["jane"]}))).await.expect(200);
     bed.sign_in(show("acme/builder", &good)).await.expect(401);
+    bed.by(session, "", Method::GET, "/v1/image").await.expect(401);
+    // One of its name is another: a session of before is not its.
+    make(Method::PUT, path, account(json!({"sub": ["john*"]}))).await.expect(200);
+    let again = bed.sign_in(show("acme/builder", &good)).await.expect(201).json();
+    let session = again["token"].as_str().unwrap();
+    bed.by(session, "", Method::GET, "/v1/image").await.expect(200);
     make(Method::DELETE, path, Value::Null).await.expect(200);
+    let path = "/v1/iam/serviceaccount";
+    make(Method::POST, path, account(json!({"sub": ["john*"]}))).await.expect(201);
     bed.by(session, "", Method::GET, "/v1/image").await.expect(401);
 }
 

@@ -227,6 +227,10 @@ async fn passwords_are_not_tried_by_the_thousand() {
     let page = bed.iam.server.request(Method::POST, "/v1/iam/oauth2/start").form(&form);
     let page = send(page.header("x-forwarded-for", "203.0.113.1")).await;
     assert!(page.status == 429 && page.text.contains("too many"), "{}", page.text);
+    // What was tried is told, without the name that was typed: it may be a password.
+    let log = bed.iam.call("acme/admin", None, Method::GET, "/v1/audit", &serde_json::Value::Null);
+    let log = log.await.expect(200).text;
+    assert!(!log.contains(PASSWORD), "{log}");
     // A page of another site cannot sign a browser in.
     let page = bed.iam.server.request(Method::POST, "/v1/iam/oauth2/start").form(&form);
     let page = page.header("origin", "https://evil.example");
