@@ -6,6 +6,7 @@
 mod failure;
 mod fetch;
 mod push;
+mod reach;
 mod reference;
 mod referrers;
 mod remove;
@@ -82,6 +83,7 @@ impl Registries {
         let mut http = reqwest::Client::builder()
             .connect_timeout(settings.connect_timeout)
             .read_timeout(settings.stall_timeout)
+            .dns_resolver(Arc::new(reach::Names))
             .redirect(redirects(settings.plain_http.clone()));
         for pem in &settings.certificates {
             let all = reqwest::Certificate::from_pem_bundle(pem);
@@ -142,6 +144,9 @@ fn redirects(plain_http: Vec<String>) -> Policy {
     Policy::custom(move |attempt| {
         if attempt.previous().len() > MAX_REDIRECTS {
             return attempt.error("leads in circles");
+        }
+        if let Some(why) = reach::refused(attempt.url()) {
+            return attempt.error(why);
         }
         if !is_safe(attempt.url(), &plain_http) {
             let text =

@@ -7,7 +7,7 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, WWW_AUTHENTICATE};
 use serde::Deserialize;
 
 use super::session::read;
-use super::{Credentials, Reference, Registries, failure};
+use super::{Credentials, Reference, Registries, failure, reach};
 use crate::{Error, Result};
 
 /// Bytes of an answer with a token at most.
@@ -55,10 +55,14 @@ impl Registries {
         who: &Credentials,
         intent: Intent,
     ) -> Result<Option<String>> {
+        let url = self.url(reference.host(), "");
+        if let Some(why) = url.parse().ok().as_ref().and_then(reach::refused) {
+            return Err(Error::refused(format!("registry {} {why}", reference.host())));
+        }
         if let Credentials::Token(token) = who {
             return Ok(Some(format!("Bearer {token}")));
         }
-        let asked = self.http.get(self.url(reference.host(), "")).send().await;
+        let asked = self.http.get(url).send().await;
         let asked = asked.map_err(|error| failure::transport(reference, &error))?;
         match challenge(asked.headers()) {
             Challenge::Token { realm, service } => {
@@ -81,6 +85,11 @@ impl Registries {
         let realm: reqwest::Url = realm.parse().map_err(|_| {
             Error::refused(format!("registry {host} sends us to {realm:?} for a token"))
         })?;
+        if let Some(why) = reach::refused(&realm) {
+            return Err(Error::refused(format!(
+                "registry {host} sends us for a token to what {why}"
+            )));
+        }
         // It gets our password.
         if !self.is_safe(&realm) {
             let text = format!("registry {host} sends us to {realm} for a token, without TLS");
