@@ -41,12 +41,12 @@ pub fn print_script(shell: Shell) -> Result<()> {
 
 /// Names of a kind.
 pub fn names(noun: Noun) -> ArgValueCandidates {
-    ArgValueCandidates::new(move || ask(noun).unwrap_or_default())
+    ArgValueCandidates::new(move || ask(noun.path()).unwrap_or_default())
 }
 
 /// Types of engines.
 pub fn engine_types() -> ArgValueCandidates {
-    ArgValueCandidates::new(|| ask_path("enginetype").unwrap_or_default())
+    ArgValueCandidates::new(|| ask("enginetype").unwrap_or_default())
 }
 
 /// Identity providers to sign in with, or to trust.
@@ -54,26 +54,21 @@ pub fn identity_providers() -> ArgValueCandidates {
     ArgValueCandidates::new(|| ask_for_providers().unwrap_or_default())
 }
 
-/// Sessions, one's own at least.
-pub fn sessions() -> ArgValueCandidates {
-    ArgValueCandidates::new(|| ask_path(session::PATH).unwrap_or_default())
-}
-
 /// Names of the kind that the line speaks of: `get function ...`, `delete secret ...`.
 pub fn names_by_line() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {
         let words = std::env::args().collect::<Vec<_>>();
-        let noun = words.iter().rev().find_map(|word| Noun::from_str(word, true).ok());
-        noun.and_then(|noun| ask(noun).ok()).unwrap_or_default()
+        let path = words.iter().rev().find_map(|word| match word.as_str() {
+            // No noun: a session is not written.
+            "session" | "sessions" => Some(session::PATH),
+            word => Noun::from_str(word, true).ok().map(Noun::path),
+        });
+        path.and_then(|path| ask(path).ok()).unwrap_or_default()
     })
 }
 
 /// Whatever goes wrong, there is nothing to complete with; a shell has no place for errors.
-fn ask(noun: Noun) -> Result<Vec<CompletionCandidate>> {
-    ask_path(noun.path())
-}
-
-fn ask_path(path: &str) -> Result<Vec<CompletionCandidate>> {
+fn ask(path: &str) -> Result<Vec<CompletionCandidate>> {
     let client = connect::session(&global()?)?.client;
     candidates(async { client.list(path, &[], Some(MOST)).await })
 }

@@ -88,6 +88,9 @@ impl Login {
             let providers = provider::offered(client).await?;
             match providers {
                 Some(providers) => with_token(self.person(client, providers).await?),
+                None if self.provider.is_some() || !self.may_be_a_browser() => {
+                    return Err(provider::nothing());
+                }
                 None => {
                     let open = !self.no_browser && browser::is_here();
                     (vec![("cookie", json!(v1::sign_in(client, open).await?))], None)
@@ -125,6 +128,10 @@ impl Login {
             || self.no_browser
             || self.wanted().is_some()
             || global.token.is_none() && global.service_account.is_none()
+    }
+
+    fn may_be_a_browser(&self) -> bool {
+        self.wanted().is_none_or(|way| way == Way::Browser)
     }
 
     fn wanted(&self) -> Option<Way> {

@@ -24,7 +24,7 @@ pub const PATH: &str = "iam/session";
 #[command(after_help = EXAMPLES)]
 pub struct GetSession {
     /// One of them; current is the one this command is signed in with
-    #[arg(add = complete::sessions())]
+    #[arg(add = complete::names_by_line())]
     name: Option<String>,
     /// name, created, modified; -name, … for descending
     #[arg(long, allow_hyphen_values = true)]

@@ -1,6 +1,8 @@
 //! Sign-in with a browser, which is curl.
 
 use std::collections::HashMap;
+use std::io::{BufRead as _, BufReader};
+use std::process::Command;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -141,4 +143,49 @@ fn a_server_of_v1_gives_a_cookie() {
     let said = sign_in(&home, server.port, "login");
     assert_eq!(said.ok(), "You have successfully logged in\n");
     assert_eq!(home.context()["cookie"], "_oauth2_proxy=abc|1=");
+}
+
+#[test]
+fn a_server_of_v1_has_no_other_way() {
+    let (server, home) = (Server::start(|_| None), Home::new());
+    for words in ["login --provider corp", "login --device", "login --username ada"] {
+        let said = home.run(server.port, words);
+        assert!(said.failed(&[]).contains("no identity provider"), "{words}: {said:?}");
+    }
+}
+
+#[test]
+fn the_address_can_be_visited_by_hand() {
+    let providers = json!([provider("corp", &["browser", "device"])]);
+    let server = server(providers, |state| format!("code=c&state={state}"));
+    let home = Home::new();
+    let mut command = home.command(server.port, "login --no-browser");
+    // Were it opened all the same, the file would be there.
+    let mut child = command.env("BROWSER", home.browser("touch opened")).spawn().unwrap();
+    let shown = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let url = shown.map(|line| line.trim().to_owned()).find(|line| line.starts_with("http"));
+    let page = Command::new("curl").args(["-sL", &url.unwrap()]).output().unwrap();
+    assert!(String::from_utf8_lossy(&page.stdout).contains("You are signed in."), "{page:?}");
+    assert!(child.wait().unwrap().success());
+    assert_eq!(home.context()["token"], TOKEN);
+    assert!(!home.has("opened"));
+}
+
+#[test]
+fn the_page_says_when_the_server_refuses_the_code() {
+    let server = Server::start(|asked| match asked.line.split(['?', ' ']).nth(1)? {
+        "/v1/iam/identityprovider" => {
+            Some(Answer::json(200, &json!([provider("corp", &["browser"])])))
+        }
+        "/v1/iam/oauth2/start" => {
+            let query = query(asked);
+            let (redirect, state) = (&query["redirect"], &query["state"]);
+            Some(Answer::to(&format!("{redirect}?code=the-code&state={state}")))
+        }
+        _ => Some(Answer::error(401, "the code is used up")),
+    });
+    let home = Home::new();
+    let said = sign_in(&home, server.port, "login");
+    assert!(said.failed(&["the-code"]).contains("[Code: 401] the code is used up"), "{said:?}");
+    home.wait_for("page.html", "the code is used up");
 }

@@ -6,3 +6,4 @@ mod other_ways;
 mod run;
 mod server;
 mod sessions;
+mod terminal;

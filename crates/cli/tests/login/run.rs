@@ -32,6 +32,10 @@ impl Home {
         std::fs::read_to_string(self.0.path().join(name)).unwrap()
     }
 
+    pub fn has(&self, name: &str) -> bool {
+        self.0.path().join(name).exists()
+    }
+
     /// Waits until a file holds a text, which somebody may be writing still.
     pub fn wait_for(&self, name: &str, text: &str) {
         let end = Instant::now() + Duration::from_secs(10);

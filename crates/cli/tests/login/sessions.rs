@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::run::Home;
+use super::run::{Home, Said};
 use super::server::{Answer, Server, TOKEN, provider};
 
 /// A server that ends sessions as it is told, and lists two.
@@ -137,4 +137,20 @@ fn a_service_account_trusts_an_issuer() {
         assert!(said.failed(&[]).contains(part), "{words}: {said:?}");
     }
     assert_eq!(server.asked("POST").len(), 1);
+}
+
+#[test]
+fn names_are_completed() {
+    let (server, home) = (server(|| Answer::json(200, &json!({}))), Home::new());
+    for (line, names) in [
+        ("login --provider c", ["corp", "ci"].as_slice()),
+        ("iam create serviceaccount x --trust-provider co", &["corp"]),
+        ("iam delete session s", &["s1", "s2"]),
+        ("iam get session s2", &["s2"]),
+    ] {
+        let mut command = home.command(server.port, &format!("-- dispatch {line}"));
+        let said = Said::of(&command.env("DISPATCH_COMPLETE", "fish").output().unwrap());
+        let found: Vec<_> = said.ok().lines().filter_map(|line| line.split('\t').next()).collect();
+        assert_eq!(found, *names, "{line}");
+    }
 }

@@ -14,6 +14,8 @@ use crate::hint::wrong;
 use crate::printer;
 use crate::progress::Progress;
 
+/// Longest time that a server is believed, in seconds; more than any code holds.
+const SECONDS_MAX: u64 = 86_400;
 /// Added to the time between two questions when the network fails, as RFC 8628 wishes.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
 
@@ -40,8 +42,8 @@ fn instructions(code: &DeviceCode) -> String {
 
 /// Asks until the person has answered, or the code holds no longer.
 async fn wait(client: &Client, code: DeviceCode) -> Result<SignedIn> {
-    let end = Instant::now() + Duration::from_secs(code.expires_in);
-    let mut pause = Duration::from_secs(code.interval.max(1));
+    let end = Instant::now() + seconds(code.expires_in);
+    let mut pause = seconds(code.interval.max(1));
     let sign_in = SignIn { device: Some(code.device), ..SignIn::default() };
     let shown = std::io::stderr().is_terminal();
     let mut progress = Progress::begin();
@@ -54,7 +56,7 @@ async fn wait(client: &Client, code: DeviceCode) -> Result<SignedIn> {
                 if let Some(begun) = SignedIn::of(answer) {
                     return Ok(begun);
                 }
-                pause += Duration::from_secs(waiting.slower);
+                pause += seconds(waiting.slower);
             }
             Err(Error::Connection { .. }) => pause += AFTER_FAILURE,
             Err(error) => return Err(error.into()),
@@ -67,4 +69,8 @@ async fn wait(client: &Client, code: DeviceCode) -> Result<SignedIn> {
         format!("nobody typed the code within {} s", code.expires_in),
         "`dispatch login --device` makes another",
     ))
+}
+
+fn seconds(told: u64) -> Duration {
+    Duration::from_secs(told.min(SECONDS_MAX))
 }

@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result};
 use dispatch_wire::SignIn;
 use dispatch_wire::client::Client;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::exchange::{self, SignedIn};
 use crate::hint::wrong;
@@ -64,26 +65,32 @@ fn line(mut text: String) -> String {
 
 /// A line that is not shown while it is typed. Ctrl-C leaves the terminal as it was.
 async fn typed(question: &str) -> Result<String> {
-    let silence = Silence::begin().context("cannot switch the terminal's echo off")?;
+    let before = tcgetattr(std::io::stdin()).context("the terminal does not say how it is set")?;
+    end_with_ctrl_c(before.clone())?;
+    let silence = Silence::begin(before).context("cannot switch the terminal's echo off")?;
     let question = question.to_owned();
-    let reading = tokio::task::spawn_blocking(move || prompt(&question));
-    let answer = tokio::select! {
-        answer = reading => answer,
-        _ = tokio::signal::ctrl_c() => {
-            drop(silence);
-            std::process::exit(INTERRUPTED);
-        }
-    };
+    let answer = tokio::task::spawn_blocking(move || prompt(&question)).await;
     drop(silence);
     answer?
+}
+
+/// Once the signal is listened to it ends nothing by itself any more, for as long as the command
+/// runs: so this goes on when the line was typed.
+fn end_with_ctrl_c(before: Termios) -> Result<()> {
+    let mut pressed = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        pressed.recv().await;
+        drop(Silence(before));
+        std::process::exit(INTERRUPTED);
+    });
+    Ok(())
 }
 
 /// While it lives, the terminal does not show what is typed.
 struct Silence(Termios);
 
 impl Silence {
-    fn begin() -> rustix::io::Result<Self> {
-        let before = tcgetattr(std::io::stdin())?;
+    fn begin(before: Termios) -> rustix::io::Result<Self> {
         let mut silent = before.clone();
         silent.local_modes.remove(LocalModes::ECHO);
         // What was typed ahead was shown: it is no part of the password.
@@ -96,6 +103,7 @@ impl Drop for Silence {
     fn drop(&mut self) {
         // Nothing can be done about a terminal that is gone.
         let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, &self.0);
+        // The end of the line was not shown either.
         eprintln!();
     }
 }

@@ -42,6 +42,10 @@ impl Way {
 const INSTEAD: &str = "--service-account [ORG/]NAME --jwt-private-key FILE, or --token TOKEN; an \
                        operator names identity providers in the server's auth.providers_file";
 
+pub fn nothing() -> anyhow::Error {
+    wrong("the server has no identity provider to sign in with", INSTEAD)
+}
+
 /// The server's identity providers; None of a server that knows of none at all, as v1's.
 pub async fn offered(client: &Client) -> Result<Option<Vec<IdentityProvider>>> {
     let answer = match client.get(identity_provider::PATH).await {
@@ -58,7 +62,6 @@ pub fn choose(
     name: Option<&str>,
     wanted: Option<Way>,
 ) -> Result<IdentityProvider> {
-    let nothing = || wrong("the server has no identity provider to sign in with", INSTEAD);
     if offered.is_empty() {
         return Err(nothing());
     }
