@@ -122,15 +122,14 @@ pub enum Command {
     Log(log::Log),
     /// Run a dead letter again
     Replay(replay::Replay),
-    /// Organizations, policies, roles, groups and service accounts
+    /// Organizations, policies, roles, groups, service accounts and sessions
     Iam(iam::Iam),
     /// What one may do, and why
     Auth(auth::Auth),
     /// Who changed what and who was refused
     Audit(audit::Audit),
-    /// Sign in
     Login(login::Login),
-    /// Forget how to sign in
+    /// End the session, and forget how to sign in
     Logout,
     /// Show and choose contexts
     Context(context::Context),

@@ -10,6 +10,7 @@ pub mod create_engine;
 pub mod create_placement;
 mod create_policy;
 pub mod create_secret;
+mod create_service_account;
 pub mod delete;
 pub mod difference;
 pub mod docs;
@@ -26,11 +27,13 @@ pub mod get_secret;
 pub mod get_usage;
 pub mod get_version;
 pub mod iam;
+pub mod identity_provider;
 pub mod init;
 pub mod inspect;
 mod inspect_engine;
 pub mod log;
 pub mod login;
+mod logout;
 pub mod manage;
 pub mod prune;
 pub mod rebuild;
@@ -42,6 +45,7 @@ pub mod scan;
 pub mod seed;
 pub mod server;
 pub mod service;
+pub mod session;
 pub mod version;
 
 use anyhow::Result;
@@ -74,7 +78,11 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         }
         _ => {}
     }
-    let session = connect::session(global)?;
+    let session = match arguments.command {
+        // What is left of an earlier sign-in does not matter to these.
+        Command::Login(_) | Command::Logout => connect::stranger(global)?,
+        _ => connect::session(global)?,
+    };
     // v1's older file could ask for JSON for good.
     let json = session.config.value("Json").and_then(serde_json::Value::as_bool);
     let printer = match (json, global.output) {
@@ -108,7 +116,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         Command::Iam(iam) => iam.run(&context).await,
         Command::Auth(auth) => auth.run(&context).await,
         Command::Login(login) => login.run(context, global).await,
-        Command::Logout => login::logout(context),
+        Command::Logout => logout::run(context).await,
         Command::Context(command) => command.run(context),
         Command::Manage(manage) => manage.run(context, global).await,
         Command::Version(version) => version.run(&context).await,

@@ -25,14 +25,21 @@ const AUDIENCE: &str = "dispatch";
 
 /// Builds the client: flags win over the environment (which clap reads), that over the file.
 pub fn session(global: &Global) -> Result<Session> {
+    let mut session = stranger(global)?;
+    let credentials = credentials(global, &session.config, session.organization.as_deref())?;
+    session.client = session.client.signed_in_with(credentials);
+    Ok(session)
+}
+
+/// The same of somebody who is not signed in, or not any more, whatever is left of that.
+pub fn stranger(global: &Global) -> Result<Session> {
     let config = Config::load(global.config.as_deref())?;
     let base = base(global, &config)?;
     let organization = global.organization.clone().or_else(|| config.text("organization"));
     let insecure = global.insecure.unwrap_or_else(|| {
         config.value("insecure").and_then(serde_json::Value::as_bool).unwrap_or(false)
     });
-    let credentials = credentials(global, &config, organization.as_deref())?;
-    let client = Client::new(&base, organization.clone(), credentials, insecure)?;
+    let client = Client::new(&base, organization.clone(), Credentials::None, insecure)?;
     Ok(Session { client, config, organization })
 }
 
@@ -82,7 +89,9 @@ fn credentials(
     config: &Config,
     organization: Option<&str>,
 ) -> Result<Credentials> {
-    if let Some(token) = global.token.clone().or_else(|| config.text("token")) {
+    // A session of the file does not stand in for an account that was named.
+    let remembered = || config.text("token").filter(|_| global.service_account.is_none());
+    if let Some(token) = global.token.clone().or_else(remembered) {
         return Ok(Credentials::Token(token));
     }
     let account = global.service_account.clone().or_else(|| config.text("serviceaccount"));

@@ -16,6 +16,7 @@ mod pack;
 mod printer;
 mod progress;
 mod scaffold;
+mod secret_file;
 mod table;
 mod time;
 mod usage;

@@ -28,6 +28,9 @@ macro_rules! column {
     };
 }
 
+// After the macro, which it uses.
+pub mod sign_in;
+
 /// Titled cells, in the order they are shown.
 type Columns = Vec<(&'static str, Cell)>;
 
@@ -109,7 +112,7 @@ fn columns(noun: Noun) -> (Columns, Columns) {
         }
         Noun::Group => (vec![name, column!("MEMBERS", "members"), created], vec![]),
         Noun::Organization => (vec![name, created], vec![status, ("QUOTA", quota), reason]),
-        Noun::Serviceaccount => (vec![name, created], vec![]),
+        Noun::Serviceaccount => (vec![name, created], vec![("TRUSTS", trusts)]),
     }
 }
 
@@ -194,6 +197,17 @@ fn rules(policy: &Value) -> String {
 fn permissions(role: &Value) -> String {
     let all = role["permissions"].as_array().into_iter().flatten();
     all.map(words::permission).collect::<Vec<_>>().join("\n")
+}
+
+/// Providers whose tokens sign in as the account, with the claims those must have.
+fn trusts(account: &Value) -> String {
+    let all = account["trust"].as_array().into_iter().flatten();
+    let trust = |trust: &Value| {
+        let claims = trust["claims"].as_object().into_iter().flatten();
+        let claims = claims.map(|(claim, patterns)| format!(" {claim}={}", text(patterns)));
+        text(&trust["provider"]) + &claims.collect::<String>()
+    };
+    all.map(trust).collect::<Vec<_>>().join("\n")
 }
 
 /// A table of resources.

@@ -10,7 +10,7 @@ pub use events::Events;
 
 use std::time::Duration;
 
-use reqwest::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderValue};
+use reqwest::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::Value;
 
@@ -213,8 +213,10 @@ impl Client {
         if status.is_success() || status.is_redirection() {
             return Ok(response);
         }
+        let retry_after = response.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok());
+        let retry_after = retry_after.and_then(|seconds| seconds.trim().parse().ok());
         let body = response.bytes().await.unwrap_or_default();
-        Err(Error::answer(status.as_u16(), &body))
+        Err(Error::answer(status.as_u16(), &body).retry_after(retry_after))
     }
 }
 

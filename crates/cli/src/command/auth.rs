@@ -90,7 +90,7 @@ impl Auth {
 /// Prints the token of the context, or of the flags.
 fn token(context: &Context) -> Result<()> {
     let token = context.session.client.bearer()?.ok_or_else(|| {
-        let fix = "`dispatch login --service-account NAME --jwt-private-key FILE`, or those flags";
+        let fix = "`dispatch login`, or --service-account NAME --jwt-private-key FILE";
         wrong("nothing is there to sign in with by a token", fix)
     })?;
     printer::line(&token);

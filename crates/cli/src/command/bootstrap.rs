@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::{Context, login};
 use crate::arguments::Global;
-use crate::{connect, key_pair};
+use crate::{connect, key_pair, secret_file};
 
 #[derive(Debug, Args)]
 pub struct Bootstrap {
@@ -118,16 +118,11 @@ impl Bootstrap {
     }
 
     fn credential(&self) -> Result<Option<String>> {
-        let text = match (&self.credential, &self.credential_file) {
-            (Some(text), _) => text.clone(),
-            (None, Some(file)) if file.as_os_str() == "-" => {
-                std::io::read_to_string(std::io::stdin())?
-            }
-            (None, Some(file)) => std::fs::read_to_string(file)
-                .with_context(|| format!("cannot read {}", file.display()))?,
-            (None, None) => return Ok(None),
-        };
-        Ok(Some(text.trim().to_owned()))
+        match (&self.credential, &self.credential_file) {
+            (Some(text), _) => Ok(Some(text.trim().to_owned())),
+            (None, Some(file)) => secret_file::read(file).map(Some),
+            (None, None) => Ok(None),
+        }
     }
 }
 

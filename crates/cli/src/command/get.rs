@@ -195,17 +195,14 @@ pub async fn resources_as(
     }
     let query = list.query(more);
     if list.watch {
-        return watch(context, noun, &query).await;
+        return watch(context, noun.path(), &query).await;
     }
     let items = client.list(noun.path(), &query, list.limit).await?;
     print_list(printer, noun, items)
 }
 
 pub fn print_one(printer: Printer, noun: Noun, item: &Value) -> Result<()> {
-    if printer.is_structured() {
-        return printer.value(item);
-    }
-    print_list(printer, noun, vec![item.clone()])?;
+    print_one_as(printer, item, |items, wide| table::resources(noun, items, wide))?;
     // In a table of many there is no room for it; `-o wide` makes some.
     if printer.format == Format::Table {
         let reasons = item["reason"].as_array().into_iter().flatten().filter_map(Value::as_str);
@@ -214,7 +211,27 @@ pub fn print_one(printer: Printer, noun: Noun, item: &Value) -> Result<()> {
     Ok(())
 }
 
+/// The same of what is no resource to be written, with a table of its own.
+pub fn print_one_as(
+    printer: Printer,
+    item: &Value,
+    table: impl FnOnce(&[Value], bool) -> String,
+) -> Result<()> {
+    match printer.is_structured() {
+        true => printer.value(item),
+        false => print_list_as(printer, vec![item.clone()], table),
+    }
+}
+
 pub fn print_list(printer: Printer, noun: Noun, items: Vec<Value>) -> Result<()> {
+    print_list_as(printer, items, |items, wide| table::resources(noun, items, wide))
+}
+
+pub fn print_list_as(
+    printer: Printer,
+    items: Vec<Value>,
+    table: impl FnOnce(&[Value], bool) -> String,
+) -> Result<()> {
     match printer.format {
         Format::Json | Format::Yaml => printer.value(&Value::Array(items))?,
         Format::Name => {
@@ -222,13 +239,14 @@ pub fn print_list(printer: Printer, noun: Noun, items: Vec<Value>) -> Result<()>
                 crate::printer::line(item["name"].as_str().unwrap_or_default());
             }
         }
-        format => crate::printer::line(&table::resources(noun, &items, format == Format::Wide)),
+        format => crate::printer::line(&table(&items, format == Format::Wide)),
     }
     Ok(())
 }
 
-async fn watch(context: &Context, noun: Noun, query: &[(String, String)]) -> Result<()> {
-    let mut events = context.session.client.watch(noun.path(), query).await?;
+/// Prints what changes below a path, until the server ends that.
+pub async fn watch(context: &Context, path: &str, query: &[(String, String)]) -> Result<()> {
+    let mut events = context.session.client.watch(path, query).await?;
     while let Some(event) = events.next().await? {
         if context.printer.is_structured() {
             context.printer.value(&event)?;

@@ -5,11 +5,11 @@ use clap::Args;
 use reqwest::Method;
 use serde_json::Value;
 
-use super::Context;
+use super::{Context, get};
 use crate::complete;
 use crate::hint::wrong;
 use crate::noun::Noun;
-use crate::printer::{self, Format};
+use crate::printer;
 use crate::{table, value};
 
 /// Runs on a table when no limit is given.
@@ -85,7 +85,7 @@ impl GetRun {
             };
         }
         runs.reverse();
-        many(context, runs)
+        get::print_list_as(context.printer, runs, table::runs)
     }
 }
 
@@ -94,7 +94,10 @@ impl GetDeadLetter {
         let client = &context.session.client;
         match &self.id {
             Some(id) => one(context, &client.get(&format!("deadletters/{id}")).await?),
-            None => many(context, client.list("deadletters", &[], self.limit).await?),
+            None => {
+                let letters = client.list("deadletters", &[], self.limit).await?;
+                get::print_list_as(context.printer, letters, table::runs)
+            }
         }
     }
 }
@@ -104,19 +107,6 @@ fn one(context: &Context, run: &Value) -> Result<()> {
         return context.printer.value(run);
     }
     printer::line(&table::runs(std::slice::from_ref(run), true));
-    Ok(())
-}
-
-fn many(context: &Context, runs: Vec<Value>) -> Result<()> {
-    match context.printer.format {
-        Format::Json | Format::Yaml => context.printer.value(&Value::Array(runs))?,
-        Format::Name => {
-            for run in &runs {
-                printer::line(run["name"].as_str().unwrap_or_default());
-            }
-        }
-        format => printer::line(&table::runs(&runs, format == Format::Wide)),
-    }
     Ok(())
 }
 

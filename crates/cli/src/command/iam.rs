@@ -1,6 +1,4 @@
-//! `dispatch iam`: organizations, policies, roles, groups, service accounts.
-
-use std::path::PathBuf;
+//! `dispatch iam`: organizations, policies, roles, groups, service accounts, sessions.
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
@@ -8,10 +6,12 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::create_policy::CreatePolicy;
+use super::create_service_account::CreateServiceAccount;
 use super::get::{self, List};
-use super::{Context, api_object, delete};
+use super::session::{self, GetSession};
+use super::{Context, api_object, delete, identity_provider};
 use crate::complete;
-use crate::document::{Document, encode_file};
+use crate::document::Document;
 use crate::hint::wrong;
 use crate::noun::{self, Noun};
 use crate::printer::{Format, Printer};
@@ -28,13 +28,15 @@ enum IamCommand {
     /// Create an organization, a policy, a role, a group or a service account
     #[command(subcommand, after_help = EXAMPLES)]
     Create(Create),
-    /// Show organizations, policies, roles, groups or service accounts
+    /// Show organizations, policies, roles, groups, service accounts, sessions or identity
+    /// providers
     #[command(subcommand)]
     Get(Get),
     /// Change a role or a group
     #[command(subcommand, after_help = UPDATE_EXAMPLES)]
     Update(Update),
-    /// Delete an organization, a policy, a role, a group or a service account
+    /// Delete an organization, a policy, a role, a group or a service account, or end a session
+    #[command(after_help = DELETE_EXAMPLES)]
     Delete {
         #[arg(value_enum)]
         kind: Kind,
@@ -59,6 +61,11 @@ Examples:
   dispatch iam update role deployer -a '*' -r function,api
   dispatch iam update group shop --add grace@example.org --remove ci";
 
+const DELETE_EXAMPLES: &str = "\
+Examples:
+  dispatch iam delete policy ci-deploys
+  dispatch iam delete session current";
+
 const QUOTAS: &str = "--quota functions=20; `dispatch iam create organization --help` has them all";
 
 /// What `iam` is about.
@@ -74,6 +81,8 @@ enum Kind {
     Group,
     #[value(aliases = ["serviceaccounts", "service-account", "service-accounts"])]
     Serviceaccount,
+    #[value(alias = "sessions")]
+    Session,
 }
 
 #[derive(Debug, Subcommand)]
@@ -103,14 +112,9 @@ enum Create {
         #[arg(long = "member", short, value_delimiter = ',')]
         members: Vec<String>,
     },
-    /// A program that signs in with a key
+    /// A program that signs in with a key, or with a token of an issuer it trusts
     #[command(aliases = ["serviceaccounts", "service-account", "service-accounts"])]
-    Serviceaccount {
-        name: String,
-        /// PEM of the RSA public key
-        #[arg(long, value_name = "FILE")]
-        public_key: PathBuf,
-    },
+    Serviceaccount(CreateServiceAccount),
 }
 
 /// A role of one permission.
@@ -147,9 +151,16 @@ enum Get {
     /// Several subjects under one name
     #[command(visible_alias = "groups")]
     Group(List),
-    /// Programs that sign in with a key
+    /// Programs that sign in with a key, or with a token of an issuer they trust
     #[command(visible_alias = "serviceaccounts", aliases = ["service-account", "service-accounts"])]
     Serviceaccount(List),
+    /// Who is signed in, since when and from where: one's own, or all for those who may get iam
+    #[command(visible_alias = "sessions")]
+    Session(GetSession),
+    /// What there is to sign in with
+    #[command(name = "identityprovider", visible_alias = "identityproviders",
+              aliases = ["identity-provider", "identity-providers"])]
+    IdentityProvider,
 }
 
 #[derive(Debug, Subcommand)]
@@ -189,6 +200,7 @@ impl Iam {
                     Kind::Role => Noun::Role,
                     Kind::Group => Noun::Group,
                     Kind::Serviceaccount => Noun::Serviceaccount,
+                    Kind::Session => return session::delete(context, &name).await,
                 };
                 delete::delete(context, noun, &name, whole.into()).await?;
                 context.printer.say(&format!("Deleted {}: {name}", noun.words()));
@@ -205,6 +217,8 @@ impl Get {
             Get::Role(list) => (Noun::Role, list),
             Get::Group(list) => (Noun::Group, list),
             Get::Serviceaccount(list) => (Noun::Serviceaccount, list),
+            Get::Session(sessions) => return sessions.run(context).await,
+            Get::IdentityProvider => return identity_provider::run(context).await,
             Get::Policy { wide, mut list } => {
                 // v1's -w meant wide here.
                 let wide = wide || std::mem::take(&mut list.watch);
@@ -238,9 +252,8 @@ impl Create {
                 let body = json!({"name": name, "members": members});
                 (Noun::Group, name, body)
             }
-            Create::Serviceaccount { name, public_key } => {
-                let body = json!({"name": name, "publicKey": encode_file(&public_key)?});
-                (Noun::Serviceaccount, name, body)
+            Create::Serviceaccount(account) => {
+                (Noun::Serviceaccount, account.name.clone(), account.body()?)
             }
         };
         let document = Document::new(noun, noun.words(), &name, body);

@@ -42,6 +42,15 @@ impl Error {
         Error::Answer(Box::new(body))
     }
 
+    /// The same with when to try again, if the server said that.
+    pub(super) fn retry_after(mut self, seconds: Option<u64>) -> Self {
+        if let (Error::Answer(body), Some(seconds)) = (&mut self, seconds) {
+            let hint = body.hint.take().map(|hint| format!("{hint}; ")).unwrap_or_default();
+            body.hint = Some(format!("{hint}try again in {seconds} s"));
+        }
+        self
+    }
+
     /// The HTTP status, when the server answered.
     pub fn status(&self) -> Option<u16> {
         match self {
@@ -131,5 +140,14 @@ mod tests {
         assert!(error.hints()[0].contains("--port"), "{:?}", error.hints());
         let error = Error::answer(404, br#"{"message": "no API found"}"#);
         assert_eq!(error.to_string(), "[Code: 404] no API found");
+    }
+
+    #[test]
+    fn an_answer_says_when_to_try_again() {
+        let body = br#"{"code": 429, "message": "too many attempts", "hint": "wait"}"#;
+        let hints = |body, seconds| Error::answer(429, body).retry_after(seconds).hints();
+        assert_eq!(hints(body, Some(30)), ["wait; try again in 30 s"]);
+        assert_eq!(hints(body, None), ["wait"]);
+        assert_eq!(hints(br#"{"code": 429, "message": ""}"#, Some(7)), ["try again in 7 s"]);
     }
 }
