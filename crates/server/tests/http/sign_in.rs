@@ -208,11 +208,9 @@ async fn a_service_account_trusts_tokens_of_an_issuer() {
     for wrong in [
         "alg none",
         "HS256 with the public key",
-        "kid is a path, RS256",
         "another issuer",
         "another audience",
         "expired",
-        "not valid yet",
         "claims changed after signing",
     ] {
         let token = minted(forge.issuer(), "dispatch", wrong).await;
