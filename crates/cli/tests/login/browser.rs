@@ -36,7 +36,7 @@ fn server(providers: Value, end: impl Fn(&str) -> String + Send + Sync + 'static
 fn sign_in(home: &Home, port: u16, words: &str) -> Said {
     let browser = home.browser(BROWSER);
     let mut command = home.command(port, words);
-    Said::of(&command.env("BROWSER", browser).output().unwrap())
+    Said::of(command.env("BROWSER", browser))
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn an_answer_of_another_sign_in_changes_nothing() {
     let planted = "curl -s -o planted.html \"http://127.0.0.1:$port/catcher?code=planted&state=x\"";
     let browser = home.browser(&format!("{port}\n{planted}\n{BROWSER}"));
     let mut command = home.command(server.port, "login");
-    Said::of(&command.env("BROWSER", browser).output().unwrap()).ok();
+    Said::of(command.env("BROWSER", browser)).ok();
     let handed_in = server.asked("POST /v1/iam/session");
     assert_eq!(handed_in.len(), 1);
     assert_eq!(handed_in[0].body["code"], "right");
@@ -164,9 +164,9 @@ fn the_address_can_be_visited_by_hand() {
     let mut child = command.env("BROWSER", home.browser("touch opened")).spawn().unwrap();
     let shown = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
     let url = shown.map(|line| line.trim().to_owned()).find(|line| line.starts_with("http"));
-    let page = Command::new("curl").args(["-sL", &url.unwrap()]).output().unwrap();
+    let page = Command::new("curl").args(["-sLm", "30", &url.unwrap()]).output().unwrap();
     assert!(String::from_utf8_lossy(&page.stdout).contains("You are signed in."), "{page:?}");
-    assert!(child.wait().unwrap().success());
+    Said::at_end(child).ok();
     assert_eq!(home.context()["token"], TOKEN);
     assert!(!home.has("opened"));
 }

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -70,14 +70,14 @@ impl Home {
     }
 
     pub fn run(&self, port: u16, words: &str) -> Said {
-        Said::of(&self.command(port, words).output().unwrap())
+        Said::of(&mut self.command(port, words))
     }
 
     /// The same with something on standard input.
     pub fn run_with(&self, port: u16, words: &str, input: &str) -> Said {
         let mut child = self.command(port, words).stdin(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-        Said::of(&child.wait_with_output().unwrap())
+        Said::at_end(child)
     }
 }
 
@@ -90,7 +90,20 @@ pub struct Said {
 }
 
 impl Said {
-    pub fn of(output: &Output) -> Self {
+    pub fn of(command: &mut Command) -> Self {
+        Self::at_end(command.spawn().unwrap())
+    }
+
+    /// A command that waits for what does not come is ended, which is no success.
+    pub fn at_end(mut child: Child) -> Self {
+        let end = Instant::now() + Duration::from_secs(60);
+        while child.try_wait().unwrap().is_none() {
+            if Instant::now() > end {
+                child.kill().unwrap();
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let output = child.wait_with_output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let code = output.status.code().unwrap_or(-1);
         Self { code, out: text(&output.stdout), err: text(&output.stderr) }

@@ -149,7 +149,7 @@ fn names_are_completed() {
         ("iam get session s2", &["s2"]),
     ] {
         let mut command = home.command(server.port, &format!("-- dispatch {line}"));
-        let said = Said::of(&command.env("DISPATCH_COMPLETE", "fish").output().unwrap());
+        let said = Said::of(command.env("DISPATCH_COMPLETE", "fish"));
         let found: Vec<_> = said.ok().lines().filter_map(|line| line.split('\t').next()).collect();
         assert_eq!(found, *names, "{line}");
     }

@@ -8,13 +8,16 @@ use tokio::net::TcpStream;
 use super::super::proof::Proof;
 use super::*;
 
+/// Longer than anything here takes.
+const LONG: Duration = Duration::from_secs(15);
+
 /// Sends a request as it is, and reads the answer to its end.
 async fn ask(port: u16, request: &str) -> String {
     let mut connection = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     // One that is refused early may not read it all.
     let _ = connection.write_all(request.as_bytes()).await;
     let mut answer = Vec::new();
-    let _ = connection.read_to_end(&mut answer).await;
+    let _ = tokio::time::timeout(LONG, connection.read_to_end(&mut answer)).await;
     String::from_utf8_lossy(&answer).into_owned()
 }
 
@@ -34,7 +37,8 @@ async fn catch(expected: Expected, requests: Vec<String>) -> (Caught, Vec<String
         }
         answers
     });
-    let (caught, browser) = catcher.catch(expected).await;
+    let catching = tokio::time::timeout(LONG, catcher.catch(expected)).await;
+    let (caught, browser) = catching.unwrap_or_else(|_| panic!("nothing is caught"));
     browser.show(Page::signed_in()).await;
     (caught, asked.await.unwrap())
 }
