@@ -52,14 +52,17 @@ const READS: [&str; 14] = [
     "iam/auth",
 ];
 
-/// The lines of the log that hold a word of either.
+/// What no line of any test may hold: passwords, secrets of clients, and tokens of sessions.
+const SECRETS: [&str; 3] = ["a-password-of-people", "a:secret/of+", "dispatch_session_"];
+
+/// The lines of the log that hold a word of either, or what none may hold.
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<String>>>);
 
 impl Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         let line = String::from_utf8_lossy(bytes).to_lowercase();
-        if line.contains(WORD) {
+        if line.contains(WORD) || SECRETS.iter().any(|secret| line.contains(secret)) {
             self.0.lock().unwrap().push(line);
         }
         Ok(bytes.len())
@@ -68,6 +71,14 @@ impl Write for Lines {
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
     }
+}
+
+/// Fails when a line of the log holds what none may, from the first call on.
+#[track_caller]
+pub fn no_secret_is_in_the_log() {
+    let lines = lines().0.lock().unwrap();
+    let found = lines.iter().find(|line| SECRETS.iter().any(|secret| line.contains(secret)));
+    assert_eq!(found, None);
 }
 
 /// Everything this process logs, at its most talkative.

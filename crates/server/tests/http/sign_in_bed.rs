@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::iam::{Iam, settings};
+use crate::isolation::no_secret_is_in_the_log;
 
 /// Where a command waits, as browsers of tests see it: they go nowhere but to 127.0.0.1.
 pub const CATCHER: &str = "http://localhost:1/catcher";
@@ -69,6 +70,7 @@ impl Bed {
     }
 
     pub async fn with(with: With) -> Option<Self> {
+        no_secret_is_in_the_log();
         let api = free_address();
         let url = format!("http://{api}");
         let back = format!("{url}/v1/iam/oauth2/callback");
@@ -223,8 +225,9 @@ claims = {{ groups = ["posix"] }}
     )
 }
 
-/// Fails when the database or its log hold one of these.
+/// Fails when the database or its files hold one of these, or the log what is secret.
 pub fn nothing_of(bed: &Bed, secrets: &[&str]) {
+    no_secret_is_in_the_log();
     for entry in std::fs::read_dir(bed.iam.server.data_dir()).unwrap() {
         let path = entry.unwrap().path();
         let Ok(bytes) = std::fs::read(&path) else { continue };
