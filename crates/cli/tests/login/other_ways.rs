@@ -1,6 +1,7 @@
 //! Sign-in without a browser: by another device, a password, a token.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -43,6 +44,8 @@ fn a_code_is_typed_on_another_device() {
     let polled = server.asked("POST /v1/iam/session").into_iter();
     let polled: Vec<_> = polled.filter(|asked| !asked.line.ends_with("device")).collect();
     assert_eq!(polled.len(), 2);
+    let pause = polled[1].at - polled[0].at;
+    assert!(pause >= Duration::from_secs(2), "the server asked for 1 s more than 1: {pause:?}");
     assert!(polled.iter().all(|a| a.body == json!({"device": "secret-of-the-device"})));
     assert_eq!(home.context()["token"], TOKEN);
 }

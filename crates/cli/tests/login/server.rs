@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
@@ -14,6 +15,7 @@ pub struct Asked {
     pub authorization: Option<String>,
     pub cookie: Option<String>,
     pub body: Value,
+    pub at: Instant,
 }
 
 /// What is answered.
@@ -95,7 +97,7 @@ fn serve(mut connection: TcpStream, rule: &Rule, kept: &Mutex<Vec<Asked>>) -> Op
     reader.read_exact(&mut body).ok()?;
     let body = serde_json::from_slice(&body).unwrap_or_default();
     let (authorization, cookie) = (of("authorization"), of("cookie"));
-    let asked = Asked { line, authorization, cookie, body };
+    let asked = Asked { line, authorization, cookie, body, at: Instant::now() };
     kept.lock().unwrap().push(asked.clone());
     let answer = rule(&asked).unwrap_or_else(|| Answer::error(404, "it is not here"));
     let Answer { status, headers, body } = answer;
