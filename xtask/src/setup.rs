@@ -72,11 +72,7 @@ const TEST_PACKAGES: &[Package] = &[
     Package { name: "rsync", programs: &["rsync"], why: "builds kube-apiserver" },
     Package { name: "xz-utils", programs: &["xz"], why: "unpacks its source" },
     Package { name: "postgresql", programs: &[], why: "tests on PostgreSQL" },
-    Package {
-        name: "chromium",
-        programs: &["chromium"],
-        why: "signs in as people do in tests",
-    },
+    Package { name: "chromium", programs: &["chromium"], why: "signs in as people do in tests" },
     Package { name: "chromium-driver", programs: &["chromedriver"], why: "drives it" },
     Package { name: "slapd", programs: &["slapd", "slapadd"], why: "tests of directories" },
     Package {

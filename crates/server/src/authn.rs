@@ -1,6 +1,6 @@
-//! Who calls: service accounts by signed tokens, whoever holds a session by its token or its cookie,
-//! the bootstrap user (of the configuration, or by a
-//! key that took the place of the one-time credential), or the user of this machine.
+//! Who calls: service accounts by signed tokens, whoever holds a session by its token or its
+//! cookie, the bootstrap user (of the configuration, or by a key that took the place of the
+//! one-time credential), or the user of this machine.
 //!
 //! Local mode: while the API listens on loopback only, `auth.mode` is `auto` and there has never
 //! been a policy, requests without a token are the local administrator's. It ends with the first

@@ -1,6 +1,7 @@
 //! Who may do what with runs. They are things of their function: its name and its tags decide.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use dispatch_access::{Object, Reach};
@@ -45,10 +46,10 @@ impl App {
         let mut seen: HashMap<Uuid, bool> = HashMap::new();
         for run in runs.iter() {
             let (function, id) = (&run.function_name, run.function_id);
-            if !seen.contains_key(&id) {
+            if let Entry::Vacant(unseen) = seen.entry(id) {
                 let tags = self.invoker.tags_of_one(org, function, Some(id)).await?;
                 let object = Object { name: function.as_str(), tags: tags.as_ref() };
-                seen.insert(id, reach.admits(object));
+                unseen.insert(reach.admits(object));
             }
         }
         runs.retain(|run| seen.get(&run.function_id).copied().unwrap_or_default());

@@ -90,7 +90,10 @@ impl App {
     }
 
     async fn end_sessions_as(&self, account: &Resource<ServiceAccount>) -> Result<()> {
-        let its = |spec: &SessionSpec| matches!(&spec.holder, Holder::ServiceAccount { id, .. } if *id == account.meta.id);
+        let its = |spec: &SessionSpec| match &spec.holder {
+            Holder::ServiceAccount { id, .. } => *id == account.meta.id,
+            Holder::User { .. } => false,
+        };
         self.end_sessions(&account.meta.org, its).await
     }
 }

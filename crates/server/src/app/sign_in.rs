@@ -53,7 +53,7 @@ pub enum Finished {
 /// What a device hears.
 pub enum Device {
     Waiting { slower: bool },
-    Began(Began),
+    Began(Box<Began>),
 }
 
 impl App {
@@ -176,17 +176,18 @@ impl App {
                 let provider = self.provider(&provider)?;
                 let password = SecretText::new(password);
                 let person = self.bound(&opening, provider, &name, &password).await?;
-                Ok(Device::Began(self.begin_session(opening, provider, &person).await?))
+                let began = self.begin_session(opening, provider, &person).await?;
+                Ok(Device::Began(Box::new(began)))
             }
             (None, None, Some(code), Some(verifier), None, None, None) => {
-                self.sign_in_handed(&code, &verifier).map(Device::Began)
+                Ok(Device::Began(Box::new(self.sign_in_handed(&code, &verifier)?)))
             }
             (None, None, None, None, Some(device), None, None) => {
                 self.sign_in_device(opening, &device).await
             }
             (None, None, None, None, None, Some(account), Some(token)) => {
                 let began = self.sign_in_account(opening, &account, &token).await?;
-                Ok(Device::Began(began))
+                Ok(Device::Began(Box::new(began)))
             }
             _ => {
                 let rule = "must hold one of: provider, username and password; code and verifier; \
@@ -278,7 +279,7 @@ impl App {
                 let began = self.begin_session(opening, provider, &person).await?;
                 let door = Door::signed(from, &provider.name, ANY_DEVICE);
                 self.sign_ins.attempts.succeeded(door);
-                Ok(Device::Began(began))
+                Ok(Device::Began(Box::new(began)))
             }
             Err(error) => Err(self.failed(provider, &error)),
         }

@@ -1,5 +1,5 @@
-//! How many wrong sign-ins are let through. Each is counted before it is tried, so that many at once
-//! are not more; one that succeeds, or that the provider could not decide, is taken back.
+//! How many wrong sign-ins are let through. Each is counted before it is tried, so that many at
+//! once are not more; one that succeeds, or that the provider could not decide, is taken back.
 //!
 //! Three bounds: of one account from one address; of one address, whatever the account; and, where
 //! there is a password to guess, of one account, whatever the address. The last would let anybody

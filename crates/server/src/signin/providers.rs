@@ -158,9 +158,10 @@ impl Provider {
         })
     }
 
-    /// What policies call somebody. A name that is not the e-mail the provider has verified could be
-    /// a service account's, or somebody's of another provider: the provider's name goes before it.
-    /// An empty prefix says that its names are good as they are, as far as no account can have them.
+    /// What policies call somebody. A name that is not the e-mail the provider has verified could
+    /// be a service account's, or somebody's of another provider: the provider's name goes before
+    /// it. An empty prefix says that its names are good as they are, as far as no account can have
+    /// them.
     pub fn subject(&self, person: &SignedIn) -> String {
         let verified = person.email.as_ref() == Some(&person.name);
         match self.prefix.as_deref() {

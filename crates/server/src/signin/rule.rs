@@ -122,7 +122,8 @@ mod tests {
 
     fn ada() -> SignedIn {
         let Value::Object(claims) = json!({
-            "hd": "acme.example", "realm_access": {"roles": ["ops", 7]}, "email": "liar@evil.example"
+            "hd": "acme.example", "realm_access": {"roles": ["ops", 7]},
+            "email": "liar@evil.example"
         }) else {
             unreachable!()
         };

@@ -41,8 +41,9 @@ async fn all_is_readable_and_changeable_meanwhile() {
     let mut server = filled().await;
     let before = server.get("/v1/rootkey").await.expect(200).json();
     assert_eq!(before["keys"].as_array().unwrap().len(), 1);
-    // With one version kept beside, the key that signs images, and that of the audit log.
-    assert_eq!(before["keys"][0]["sealed"], SECRETS + 3);
+    // With one version kept beside, the key that signs images, and those of the audit log and of
+    // sign-ins.
+    assert_eq!(before["keys"][0]["sealed"], SECRETS + 4);
     let revision = server.get("/v1/secret/s5").await.json()["revision"].clone();
     let (over, reads, writes) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
     let reading = async {

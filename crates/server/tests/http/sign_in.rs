@@ -101,10 +101,13 @@ async fn a_device_signs_in_by_a_code_that_is_typed_elsewhere() {
     bed.by(token, "", Method::GET, "/v1/function").await.expect(200);
 }
 
+fn body(username: &str, password: &str) -> Value {
+    json!({"provider": "books", "username": username, "password": password})
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn people_of_a_directory_sign_in_by_password_here_or_in_a_page() {
     let Some(bed) = Bed::with(With { directory: true, ..With::default() }).await else { return };
-    let body = |name: &str, password: &str| json!({"provider": "books", "username": name, "password": password});
     let answer = bed.sign_in(body("ann", PASSWORD)).await.expect(201).json();
     // A name that is no e-mail is the provider's: no service account can be called so.
     assert_eq!(answer["session"]["subject"], "books:ann");
@@ -168,7 +171,10 @@ async fn minted(issuer: &str, audience: &str, wrong: &str) -> String {
 async fn a_service_account_trusts_tokens_of_an_issuer() {
     let Some(forge) = forge() else { return };
     let Some(bed) = Bed::with(With { forge: true, ..With::default() }).await else { return };
-    let account = |claims: Value| json!({"name": "builder", "trust": [{"provider": "builds", "claims": claims}]});
+    let account = |claims: Value| {
+        let trust = json!({"provider": "builds", "claims": claims});
+        json!({"name": "builder", "trust": [trust]})
+    };
     let path = "/v1/iam/serviceaccount";
     let make = async |method: Method, path: &str, body: Value| {
         bed.iam.call(BOOT, Some("acme"), method, path, &body).await

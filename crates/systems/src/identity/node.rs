@@ -21,8 +21,8 @@ pub struct Node {
 }
 
 impl Node {
-    /// Runs a script with the package's folder, the port, and what more it takes as arguments. None, plainly said,
-    /// where the package is not there.
+    /// Runs a script with the package's folder, the port, and what more it takes as arguments.
+    /// None, plainly said, where the package is not there.
     pub fn start(package: &str, script: &str, more: &[&str]) -> Option<Self> {
         if !has(&["node"]) {
             return None;

@@ -64,9 +64,7 @@ impl FromModel for Session {
             groups: membership.groups.clone(),
         });
         let (display_name, email) = match &spec.holder {
-            Holder::User { display_name, email, .. } => {
-                (Some(display_name.clone()), email.clone())
-            }
+            Holder::User { display_name, email, .. } => (Some(display_name.clone()), email.clone()),
             Holder::ServiceAccount { .. } => (None, None),
         };
         Session {

@@ -19,7 +19,7 @@ use crate::http::error::ApiResult;
 use crate::http::openapi::{GetParameters, ListDocumentation, Problems};
 use crate::http::origin::Origin;
 use crate::http::query::Selectors;
-use crate::http::{Body, ListParameters, One, reply};
+use crate::http::{Body, ListParameters, One, reply, watch};
 
 pub struct Fields;
 
@@ -89,7 +89,8 @@ async fn device(
     Ok((StatusCode::CREATED, Json(code)))
 }
 
-/// Lists sessions: one's own, and those one may read by the right to iam.
+/// Lists sessions: one's own, and those one may read by the right to iam; with `watch=true`,
+/// follows the latter.
 #[utoipa::path(get, path = "/v1/iam/session", tag = "iam", operation_id = "session_list",
     params(ListDocumentation),
     responses((status = 200, body = [wire::Session]), Problems))]
@@ -98,6 +99,9 @@ async fn list(
     State(app): State<Arc<App>>,
     parameters: ListParameters<Fields>,
 ) -> ApiResult<Response> {
+    if parameters.watch {
+        return watch::watch::<wire::Session, _>(&app, &caller, parameters).await;
+    }
     let page = app.session_list(&caller, &parameters.query).await?;
     let shape = |session| shape(&app, &caller, session);
     let shapes: Vec<_> = page.items.iter().map(shape).collect();
