@@ -288,11 +288,9 @@ impl Store {
     ) -> Result<bool> {
         let row = ResourceRow::from_resource(resource)?;
         let gone = write!(&self.0.database, |tx| {
-            sqlx::query("DELETE FROM resource_label WHERE id = $1")
-                .bind(row.id)
-                .execute(&mut *tx)
-                .await?;
-            // What somebody asked for was asked of what they saw; controllers take it as it is.
+            // The row before its labels, as a change has it: in another order two wait for each
+            // other. What somebody asked for was asked of what they saw; controllers take it as it
+            // is.
             let gone = sqlx::query("DELETE FROM resource WHERE id = $1 AND ($2 OR revision = $3)")
                 .bind(row.id)
                 .bind(told.is_none())
@@ -310,6 +308,10 @@ impl Store {
                     return Err(Error::Stale { current });
                 }
             }
+            sqlx::query("DELETE FROM resource_label WHERE id = $1")
+                .bind(row.id)
+                .execute(&mut *tx)
+                .await?;
             if K::KIND == ResourceKind::Secret {
                 sqlx::query("DELETE FROM secret_version WHERE secret = $1")
                     .bind(row.id)

@@ -66,7 +66,10 @@ fn refresh(of: &SignedIn) -> Refresh {
 #[tokio::test]
 async fn members_sign_in_with_their_organizations_and_teams() {
     let github = Github::start(people()).await;
-    let at = at(&github, &[], SECRET);
+    // Anybody makes an organization of any name there: those that are not named are no groups.
+    let open = at(&github, &[], SECRET);
+    assert_eq!(sign_in(&*open, "ann").await.unwrap().groups, [""; 0]);
+    let at = at(&github, &[("allowedOrganizations", "acme,hobby")], SECRET);
     let (pending, answer) = back(&*at, "ann").await;
     let ann = at.finish(pending.clone(), answer.clone()).await.unwrap();
     assert_eq!((ann.subject.as_str(), ann.name.as_str()), ("1", "ann@example.org"));
@@ -118,8 +121,10 @@ async fn answers_of_another_sign_in_are_refused() {
 #[tokio::test]
 async fn lists_are_read_to_their_end_and_never_elsewhere() {
     let github = Github::start(people()).await;
+    let all: Vec<String> = (0..250).map(|n| format!("org-{n:03}")).collect();
+    let named = at(&github, &[("allowedOrganizations", &all.join(","))], SECRET);
+    assert_eq!(sign_in(&*named, "many").await.unwrap().groups.len(), 250);
     let at = at(&github, &[], SECRET);
-    assert_eq!(sign_in(&*at, "many").await.unwrap().groups.len(), 250);
     assert!(github.asked().contains("/api/v3/user/orgs?per_page=100&page=3"));
     fails(sign_in(&*at, "astray").await, "IDENTITY007");
     let error = fails(sign_in(&*at, "limited").await, "IDENTITY002");
