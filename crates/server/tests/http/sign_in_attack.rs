@@ -150,6 +150,14 @@ async fn v1s_cli_is_handed_the_session_on_the_browsers_own_machine() {
         let page = answer.text().await.unwrap();
         assert!(page.contains("localhost:9") && page.contains("close this window"), "{page}");
     }
+    // Nor does it by v1's way, in a browser that is signed in at the provider alone.
+    let nested = "rd=%2Fv1%2Fiam%2Fredirect%3Fredirect%3Dhttp%3A%2F%2Flocalhost%3A9%2F";
+    for path in [path.clone(), bed.start_url(&format!("provider=corp&{nested}"))] {
+        let link = client().get(&path).header("sec-fetch-site", "cross-site");
+        let answer = link.send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{path}");
+        assert!(answer.text().await.unwrap().contains("close this window"), "{path}");
+    }
     // A browser that is not signed in is, first.
     let answer = client().get(&path).send().await.unwrap();
     let to = answer.headers()[LOCATION].to_str().unwrap();

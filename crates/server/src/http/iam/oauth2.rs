@@ -55,10 +55,15 @@ async fn start(
         return Ok(no_browsers());
     }
     let aim = target::aim(&wanted, app.authn.public_url())?;
-    if let Aim::Command { redirect, .. } = &aim
+    // Whichever way it leads to a command, v1's too.
+    let waits = match &aim {
+        Aim::Command { redirect, .. } => Some(redirect.clone()),
+        Aim::Page { path } => target::of_v1s_cli(path).map(String::from),
+    };
+    if let Some(command) = waits
         && cookie::is_of_another_site(&headers)
     {
-        return Ok(page::asks(redirect, &uri));
+        return Ok(page::asks(&command, &uri));
     }
     let chosen = match (&wanted.provider, people.as_slice()) {
         (Some(name), all) => all.iter().find(|known| known.name == *name).ok_or_else(|| {
@@ -213,9 +218,11 @@ async fn redirect(
     let public = app.authn.public_url();
     let name = cookie::name(public);
     let held = cookie::value(&headers, name).ok().flatten();
+    // A link of another site shall not give away the session of whoever follows it, nor begin one.
+    if cookie::is_of_another_site(&headers) {
+        return Ok(page::asks(to.as_str(), &uri));
+    }
     match held.filter(|token| app.authn.sessions.find(token).is_ok()) {
-        // A link of another site shall not give away the session of whoever follows it.
-        Some(_) if cookie::is_of_another_site(&headers) => Ok(page::asks(to.as_str(), &uri)),
         Some(token) => handed(&app, &to, token),
         None => {
             let back = url::form_urlencoded::Serializer::new(String::new())
