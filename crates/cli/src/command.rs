@@ -50,7 +50,7 @@ pub mod version;
 
 use anyhow::Result;
 
-use crate::arguments::{Arguments, Command};
+use crate::arguments::{Arguments, Command, Global};
 use crate::complete;
 use crate::connect::{self, Session};
 use crate::printer::{Format, Printer};
@@ -61,6 +61,7 @@ pub struct Context {
     pub printer: Printer,
 }
 
+/// Runs a command, from its words to what it prints.
 pub async fn run(arguments: Arguments) -> Result<()> {
     let global = &arguments.global;
     let format = if global.json { Format::Json } else { global.output.unwrap_or_default() };
@@ -89,8 +90,14 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         (Some(true), None) => Printer { format: Format::Json },
         _ => printer,
     };
-    let context = Context { session, printer };
-    match arguments.command {
+    let notes = session.notes();
+    with_server(arguments.command, Context { session, printer }, global)
+        .await
+        .map_err(|error| notes.explain(error))
+}
+
+async fn with_server(command: Command, context: Context, global: &Global) -> Result<()> {
+    match command {
         Command::Create(create) => create.run(&context).await,
         Command::Get(get) => get.run(&context).await,
         Command::Update(file) => file.update(&context).await,

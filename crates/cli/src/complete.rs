@@ -15,6 +15,7 @@ use crate::arguments::{Arguments, Global};
 use crate::command::{identity_provider, session};
 use crate::connect;
 use crate::noun::Noun;
+use crate::printer::plain;
 
 /// The variable by which a shell asks; not clap's own, which other programs use too.
 const VARIABLE: &str = "DISPATCH_COMPLETE";
@@ -92,5 +93,5 @@ fn candidates(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let items = runtime.block_on(async { tokio::time::timeout(PATIENCE, list).await })??;
     let names = items.iter().filter_map(|item| item["name"].as_str());
-    Ok(names.map(CompletionCandidate::new).collect())
+    Ok(names.map(|name| CompletionCandidate::new(&*plain(name))).collect())
 }

@@ -1,4 +1,7 @@
-//! All output: results on stdout, progress, warnings and errors on stderr.
+//! All output: results on stdout, progress, warnings and errors on stderr. Most of it is a server's
+//! text: it steers no terminal.
+
+mod plain;
 
 use std::io::{IsTerminal as _, Write as _};
 
@@ -7,6 +10,8 @@ use dispatch_wire::client;
 use serde_json::Value;
 
 use crate::hint::Wrong;
+
+pub use plain::plain;
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -37,10 +42,14 @@ impl Printer {
 
     /// A value as JSON or YAML.
     pub fn value(self, value: &Value) -> Result<()> {
-        if self.format == Format::Yaml {
-            line(serde_saphyr::to_string(value)?.trim_end());
-        } else {
-            line(&serde_json::to_string_pretty(value)?);
+        if self.format != Format::Yaml {
+            return json(value);
+        }
+        let text = serde_saphyr::to_string(value)?;
+        // YAML has no escapes outside of quotes: what a program reads stays as it is.
+        match std::io::stdout().is_terminal() {
+            true => line(text.trim_end()),
+            false => bytes(text.as_bytes()),
         }
         Ok(())
     }
@@ -53,9 +62,15 @@ impl Printer {
     }
 }
 
+/// A value as JSON on stdout.
+pub fn json(value: &Value) -> Result<()> {
+    line(&plain::json(&serde_json::to_string_pretty(value)?));
+    Ok(())
+}
+
 /// A line on stdout. A reader that closed the pipe ends the command quietly, as in other tools.
 pub fn line(text: &str) {
-    if writeln!(std::io::stdout(), "{text}").is_err() {
+    if writeln!(std::io::stdout(), "{}", plain(text)).is_err() {
         std::process::exit(0);
     }
 }
@@ -69,26 +84,28 @@ pub fn bytes(bytes: &[u8]) {
 
 /// Something the user should know, on stderr.
 pub fn warning(text: &str) {
-    eprintln!("warning: {text}");
+    eprintln!("warning: {}", plain(text));
 }
 
 /// What is being waited for, on stderr.
 pub fn progress(text: &str) {
-    eprintln!("{text}");
+    eprintln!("{}", plain(text));
 }
 
 /// An error with its causes, and what to do about it.
 pub fn error(error: &anyhow::Error) {
     let label = if std::io::stderr().is_terminal() { "\x1b[31mError:\x1b[0m" } else { "Error:" };
-    eprintln!("{label} {error}");
+    eprintln!("{label} {}", plain(&error.to_string()));
     for cause in error.chain().skip(1) {
-        eprintln!("  caused by: {cause}");
+        eprintln!("  caused by: {}", plain(&cause.to_string()));
     }
+    let hint = |text: &str| eprintln!("hint: {}", plain(text));
+    let causes = || error.chain().filter_map(|cause| cause.downcast_ref::<Wrong>());
+    // What was said about an error from outside is no cause of its own.
+    let outermost = error.downcast_ref::<Wrong>().filter(|_| causes().next().is_none());
+    outermost.into_iter().chain(causes()).for_each(|wrong| hint(&wrong.hint));
     for cause in error.chain() {
-        if let Some(wrong) = cause.downcast_ref::<Wrong>() {
-            eprintln!("hint: {}", wrong.hint);
-        }
         let hints = cause.downcast_ref::<client::Error>().map(client::Error::hints);
-        hints.into_iter().flatten().for_each(|hint| eprintln!("hint: {hint}"));
+        hints.into_iter().flatten().for_each(|text| hint(&text));
     }
 }

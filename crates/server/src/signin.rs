@@ -10,7 +10,7 @@ mod pending;
 mod providers;
 mod rule;
 
-pub use attempts::{Attempts, Door};
+pub use attempts::{Attempts, Door, Entered};
 pub use metrics::SignInMetrics;
 pub use opening::Opening;
 pub use pending::{Aim, Handed, Paced, PendingBrowser, PendingDevice, Proofs, Used};

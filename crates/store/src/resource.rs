@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::audit::append_told;
 use crate::database::{read, write};
 use crate::row::{COLUMNS, ResourceRow};
-use crate::secret_version::keep_version;
+use crate::secret_version::{drop_versions, keep_version};
 use crate::{Change, Error, Op, Result, Store, Told, label, organization, quota, secret_version};
 
 /// Most users of a resource that are named.
@@ -239,7 +239,7 @@ impl Store {
         let (seq, entry) = write!(&self.0.database, |tx| {
             let limits = hold!(tx, hold, row, K::KIND);
             let before = used_before!(self, tx, row, limits);
-            keep_version!(self, tx, row.id, resource.meta.revision, version);
+            keep_version!(tx, row.id, resource.meta.revision, version);
             let changed = sqlx::query(
                 "UPDATE resource SET revision = $1, state = $2, reason = $3, tags = $4, \
                  spec = $5, status = $6, modified_ms = $7 WHERE id = $8 AND revision = $9",
@@ -264,6 +264,7 @@ impl Store {
                         .await?;
                 return Err(current.map_or(Error::Missing, |(current,)| Error::Stale { current }));
             }
+            drop_versions!(self, tx, row.id, version);
             update_labels!(tx, row, K::KIND, labels);
             quota::check(&before, &quota::used(&mut *tx, &limits, &row.org).await?, false)?;
             let seq = log_change!(self, tx, row, K::KIND, Op::Updated);

@@ -23,10 +23,10 @@ pub(crate) fn number(kind: ResourceKind, row: &ResourceRow) -> serde_json::Resul
     Ok(Some(version).filter(|version| *version > 1))
 }
 
-/// Keeps what is stored of a secret before its next version takes its place, and of the versions
-/// so far the last ones. What is stored, not what was read: it may have been resealed meanwhile.
+/// Keeps what is stored of a secret before its next version takes its place. What is stored, not
+/// what was read: it may have been resealed meanwhile.
 macro_rules! keep_version {
-    ($store:expr, $tx:ident, $id:expr, $revision:expr, $number:expr) => {
+    ($tx:ident, $id:expr, $revision:expr, $number:expr) => {
         if let Some(number) = $number {
             sqlx::query(
                 "INSERT INTO secret_version (secret, number, spec) \
@@ -38,6 +38,16 @@ macro_rules! keep_version {
             .bind($revision)
             .execute(&mut *$tx)
             .await?;
+        }
+    };
+}
+pub(crate) use keep_version;
+
+/// Of the versions kept so far leaves the last ones. After the secret's own row was changed: a
+/// removal takes that row first, and in another order two wait for each other.
+macro_rules! drop_versions {
+    ($store:expr, $tx:ident, $id:expr, $number:expr) => {
+        if let Some(number) = $number {
             sqlx::query("DELETE FROM secret_version WHERE secret = $1 AND number <= $2")
                 .bind($id)
                 .bind(number - i64::from($store.0.secret_versions.max(1)))
@@ -46,7 +56,7 @@ macro_rules! keep_version {
         }
     };
 }
-pub(crate) use keep_version;
+pub(crate) use drop_versions;
 
 impl Store {
     /// The versions of a secret that are kept beside the one that holds, the newest first.

@@ -10,7 +10,7 @@ pub use events::Events;
 
 use std::time::Duration;
 
-use reqwest::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::Value;
 
@@ -48,6 +48,8 @@ impl Client {
     ) -> Result<Self> {
         let http = reqwest::Client::builder()
             .danger_accept_invalid_certs(insecure)
+            // Another address would get what was meant for this one: passwords, tokens, bodies.
+            .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(Duration::from_secs(10))
             .build()
             .map_err(|error| Error::connection(base, &error))?;
@@ -210,8 +212,13 @@ impl Client {
     async fn checked(&self, request: RequestBuilder) -> Result<Response> {
         let response = request.send().await.map_err(|e| Error::connection(&self.base, &e))?;
         let status = response.status();
-        if status.is_success() || status.is_redirection() {
+        if status.is_success() {
             return Ok(response);
+        }
+        if status.is_redirection() {
+            let to = response.headers().get(LOCATION).map(HeaderValue::as_bytes);
+            let to = to.map(|to| String::from_utf8_lossy(to).into_owned());
+            return Err(Error::Redirect { base: self.base.clone(), status: status.as_u16(), to });
         }
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok());
         let retry_after = retry_after.and_then(|seconds| seconds.trim().parse().ok());

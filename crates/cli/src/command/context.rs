@@ -69,6 +69,5 @@ fn show(session: &Session) -> Result<()> {
     if session.printer.is_structured() {
         return session.printer.value(&shown);
     }
-    printer::line(&serde_json::to_string_pretty(&shown)?);
-    Ok(())
+    printer::json(&shown)
 }

@@ -78,10 +78,7 @@ impl Exec {
         let shown = if self.result { &run["output"] } else { &run };
         match context.printer.format {
             Format::Yaml => context.printer.value(shown),
-            _ => {
-                printer::line(&serde_json::to_string_pretty(shown)?);
-                Ok(())
-            }
+            _ => printer::json(shown),
         }
     }
 

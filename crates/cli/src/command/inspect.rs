@@ -93,7 +93,7 @@ impl Inspect {
         if let Some(bill) = self.bill {
             let format = if bill == Bill::Spdx { "spdx" } else { "cyclonedx" };
             let path = format!("{}/{}/bill?format={format}", noun.path(), self.name);
-            printer::line(&serde_json::to_string_pretty(&client.get(&path).await?)?);
+            printer::json(&client.get(&path).await?)?;
             return Ok(());
         }
         let content = client.get(&format!("{}/{}/content", noun.path(), self.name)).await?;

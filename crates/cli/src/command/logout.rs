@@ -5,11 +5,16 @@ use dispatch_wire::client::Credentials;
 use serde_json::Value;
 
 use super::{Context, login, session};
+use crate::hint::wrong;
 use crate::printer;
 
 pub async fn run(mut context: Context) -> Result<()> {
     let config = &mut context.session.config;
     let token = config.text("token").filter(|token| token.starts_with(login::SESSION));
+    if let Some(own) = context.session.elsewhere.as_ref().filter(|_| token.is_some()) {
+        let said = format!("the session is of {own}, not of {}", context.session.client.base());
+        return Err(wrong(said, "leave --port and --scheme away"));
+    }
     let ended = match token {
         Some(token) => {
             let client = context.session.client.signed_in_with(Credentials::Token(token));
@@ -17,8 +22,7 @@ pub async fn run(mut context: Context) -> Result<()> {
         }
         None => Ok(Value::Null),
     };
-    let host = config.text("host").unwrap_or_else(|| "localhost".to_owned());
-    config.set(&host, &login::KEYS.map(|key| (key, Value::Null)));
+    config.unset(&login::KEYS);
     config.save()?;
     match ended {
         Ok(answer) => session::tell_where_else(context.printer, &answer),

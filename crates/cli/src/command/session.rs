@@ -67,7 +67,12 @@ pub async fn end(client: &Client, name: &str) -> Result<Value, Error> {
 
 /// The provider's own session outlives this one.
 pub fn tell_where_else(printer: Printer, answer: &Value) {
-    if let Some(url) = answer["logoutUrl"].as_str() {
+    if let Some(url) = answer["logoutUrl"].as_str().filter(|url| is_of_web(url)) {
         printer.say(&format!("To sign out at the provider too, open: {url}"));
     }
+}
+
+/// Whether an address is one to send people to: terminals make a link of it, whatever opens it.
+pub fn is_of_web(url: &str) -> bool {
+    url::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
 }

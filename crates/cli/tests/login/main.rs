@@ -2,6 +2,7 @@
 //! part of the API that signs in.
 
 mod browser;
+mod one_server;
 mod other_ways;
 mod run;
 mod server;

@@ -14,6 +14,7 @@ pub struct Asked {
     pub line: String,
     pub authorization: Option<String>,
     pub cookie: Option<String>,
+    pub organization: Option<String>,
     pub body: Value,
     pub at: Instant,
 }
@@ -36,7 +37,11 @@ impl Answer {
     }
 
     pub fn to(location: &str) -> Self {
-        let answer = Self { status: 303, headers: String::new(), body: String::new() };
+        Self::redirect(303, location)
+    }
+
+    pub fn redirect(status: u16, location: &str) -> Self {
+        let answer = Self { status, headers: String::new(), body: String::new() };
         answer.with("Location", location)
     }
 
@@ -97,7 +102,8 @@ fn serve(mut connection: TcpStream, rule: &Rule, kept: &Mutex<Vec<Asked>>) -> Op
     reader.read_exact(&mut body).ok()?;
     let body = serde_json::from_slice(&body).unwrap_or_default();
     let (authorization, cookie) = (of("authorization"), of("cookie"));
-    let asked = Asked { line, authorization, cookie, body, at: Instant::now() };
+    let (organization, at) = (of("x-dispatch-org"), Instant::now());
+    let asked = Asked { line, authorization, cookie, organization, body, at };
     kept.lock().unwrap().push(asked.clone());
     let answer = rule(&asked).unwrap_or_else(|| Answer::error(404, "it is not here"));
     let Answer { status, headers, body } = answer;

@@ -38,8 +38,9 @@ fn sessions() -> Value {
     ])
 }
 
-fn signed_in(home: &Home, token: &str) -> String {
-    let config = json!({"current": "a", "contexts": {"a": {"token": token, "host": "h.example"}}});
+fn signed_in(home: &Home, port: u16, token: &str) -> String {
+    let context = json!({"token": token, "host": "127.0.0.1", "port": port});
+    let config = json!({"current": "a", "contexts": {"a": context}});
     format!("--config {}", home.file("config.json", &config.to_string()).display())
 }
 
@@ -53,7 +54,7 @@ fn logout_ends_the_session_first() {
     let url = "https://id.example.org/logout";
     let end = || Answer::json(200, &json!({"logoutUrl": "https://id.example.org/logout"}));
     let (server, home) = (server(end), Home::new());
-    let config = signed_in(&home, TOKEN);
+    let config = signed_in(&home, server.port, TOKEN);
     let said = home.run(server.port, &format!("logout {config}"));
     let elsewhere = format!("To sign out at the provider too, open: {url}");
     assert_eq!(said.ok(), format!("{elsewhere}\nYou have successfully logged out\n"));
@@ -63,7 +64,7 @@ fn logout_ends_the_session_first() {
     assert!(token_in(&home).is_null());
     // Without one there is nothing to end.
     home.run(server.port, &format!("logout {config}")).ok();
-    signed_in(&home, "a.jwt.token");
+    signed_in(&home, server.port, "a.jwt.token");
     home.run(server.port, &format!("logout {config}")).ok();
     assert!(token_in(&home).is_null());
     assert_eq!(server.asked("DELETE").len(), 1);
@@ -76,7 +77,7 @@ fn logout_forgets_whatever_the_server_says() {
         (|| Answer::error(503, "not now"), true),
     ] {
         let (server, home) = (server(end), Home::new());
-        let config = signed_in(&home, TOKEN);
+        let config = signed_in(&home, server.port, TOKEN);
         let said = home.run(server.port, &format!("logout {config}"));
         assert_eq!(said.ok(), "You have successfully logged out\n");
         assert_eq!(said.err.contains("warning: "), warned, "{said:?}");
@@ -85,7 +86,7 @@ fn logout_forgets_whatever_the_server_says() {
     }
     // Nor does it matter whether there is one.
     let home = Home::new();
-    let config = signed_in(&home, TOKEN);
+    let config = signed_in(&home, 1, TOKEN);
     let said = home.run(1, &format!("logout {config}"));
     assert!(said.ok().contains("logged out") && said.err.contains("warning: "), "{said:?}");
     assert!(token_in(&home).is_null());
@@ -94,7 +95,7 @@ fn logout_forgets_whatever_the_server_says() {
 #[test]
 fn sessions_and_providers_are_listed() {
     let (server, home) = (server(|| Answer::json(200, &json!({}))), Home::new());
-    let config = signed_in(&home, TOKEN);
+    let config = signed_in(&home, server.port, TOKEN);
     let run = |words: &str| home.run(server.port, &format!("{words} {config}"));
     insta::assert_snapshot!("sessions", run("iam get sessions").ok());
     insta::assert_snapshot!("sessions_wide", run("iam get sessions -o wide").ok());
@@ -109,7 +110,7 @@ fn sessions_and_providers_are_listed() {
 #[test]
 fn an_account_named_on_the_line_is_not_the_session_of_the_file() {
     let (server, home) = (server(|| Answer::json(200, &json!({}))), Home::new());
-    let config = signed_in(&home, TOKEN);
+    let config = signed_in(&home, server.port, TOKEN);
     let words = format!("iam get sessions {config} --service-account acme/ci");
     let said = home.run(server.port, &words);
     assert!(said.failed(&[TOKEN]).contains("--jwt-private-key FILE"), "{said:?}");

@@ -15,7 +15,9 @@ use crate::signin::{Opening, Proofs, Provider};
 /// The name of the session a request was made with.
 pub const CURRENT: &str = "current";
 /// Sessions one person may have; the oldest ends.
-const MOST: usize = 50;
+const MOST_OF_USER: usize = 50;
+/// The same of a service account: each job of a CI system begins one, and many run at once.
+const MOST_OF_ACCOUNT: usize = 10_000;
 
 /// A session that began, and its token, which is shown this once.
 pub struct Began {
@@ -181,16 +183,22 @@ impl App {
 
     /// Ends the oldest sessions of whoever has too many.
     async fn end_oldest(&self, newest: &Resource<Session>) {
-        let holder = |session: &Resource<Session>| {
-            let spec = &session.spec;
-            (spec.provider.clone(), spec.subject.clone(), spec.name().to_owned())
+        // An account is one whoever vouches for it, and under whatever name.
+        let account = |session: &Resource<Session>| match session.spec.holder {
+            Holder::ServiceAccount { id, .. } => Some(id),
+            Holder::User { .. } => None,
         };
-        let own = holder(newest);
+        let own = account(newest);
+        let most = if own.is_some() { MOST_OF_ACCOUNT } else { MOST_OF_USER };
         let mut theirs = self.authn.sessions.all();
-        theirs.retain(|session| holder(session) == own);
+        theirs
+            .retain(|session| account(session) == own && (own.is_some() || same(session, newest)));
+        if theirs.len() <= most {
+            return;
+        }
         theirs.sort_unstable_by_key(|session| std::cmp::Reverse(session.meta.created_ms));
-        for old in theirs.iter().skip(MOST) {
-            let why = format!("they have more than {MOST}");
+        for old in theirs.iter().skip(most) {
+            let why = format!("they have more than {most}");
             if let Err(error) = self.end_for(old, &why).await {
                 tracing::warn!(%error, "a session too many could not be deleted");
             }

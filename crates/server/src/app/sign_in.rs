@@ -19,7 +19,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::session::Began;
 use super::{App, Error, Result};
-use crate::signin::{Aim, Door, Handed, Opening, PendingBrowser, PendingDevice, Provider};
+use crate::signin::{Aim, Door, Entered, Handed, Opening, PendingBrowser, PendingDevice, Provider};
 
 /// Where providers send browsers back to.
 pub const CALLBACK: &str = "/v1/iam/oauth2/callback";
@@ -205,12 +205,12 @@ impl App {
         password: &SecretText,
     ) -> Result<SignedIn> {
         let door = Door::password(opening.from, &provider.name, name);
-        self.enter(provider, door)?;
+        let entered = self.enter(provider, door)?;
         let bound = provider.driver.bind(name, password).await;
         match &bound {
-            Ok(_) => self.sign_ins.attempts.succeeded(door),
+            Ok(_) => self.sign_ins.attempts.succeeded(entered),
             Err(error) if error.fault == Fault::Caller => {}
-            Err(_) => self.sign_ins.attempts.undecided(door),
+            Err(_) => self.sign_ins.attempts.undecided(entered),
         }
         bound.map_err(|error| self.failed(provider, &error))
     }
@@ -236,9 +236,15 @@ impl App {
     ) -> Result<wire::DeviceCode> {
         let provider = self.provider(provider)?;
         // Each asks the provider for something, so that they are counted like failures.
-        self.enter(provider, Door::signed(opening.from, &provider.name, ANY_DEVICE))?;
+        let door = Door::signed(opening.from, &provider.name, ANY_DEVICE);
+        let entered = self.enter(provider, door)?;
         let started = provider.driver.device_start().await;
-        let started = started.map_err(|error| self.failed(provider, &error))?;
+        let started = started.map_err(|error| {
+            if error.fault != Fault::Caller {
+                self.sign_ins.attempts.undecided(entered);
+            }
+            self.failed(provider, &error)
+        })?;
         let DeviceStarted {
             user_code,
             verification_url,
@@ -278,7 +284,7 @@ impl App {
                 let from = opening.from;
                 let began = self.begin_session(opening, provider, &person).await?;
                 let door = Door::signed(from, &provider.name, ANY_DEVICE);
-                self.sign_ins.attempts.succeeded(door);
+                self.sign_ins.attempts.forgive(door);
                 Ok(Device::Began(Box::new(began)))
             }
             Err(error) => Err(self.failed(provider, &error)),
@@ -298,14 +304,16 @@ impl App {
             ),
         };
         let door = Door::signed(opening.from, "(token)", account);
-        self.sign_ins.attempts.enter(door).map_err(|wait| Error::Attempts { wait })?;
+        let entered =
+            self.sign_ins.attempts.enter(door).map_err(|wait| Error::Attempts { wait })?;
         let audience = &self.authn.settings().audience;
         let (id, trusted) = self.authn.trusting(account).unwrap_or_default();
+        let mut undecided = None;
         for Trust { provider: name, claims } in trusted {
             let Some(provider) = self.sign_ins.providers.get(&name) else { continue };
             match provider.driver.verify_token(token, audience).await {
                 Ok(person) if claims.fit(|claim| Provider::claim(&person, claim)) => {
-                    self.sign_ins.attempts.succeeded(door);
+                    self.sign_ins.attempts.succeeded(entered);
                     let account = (account, id);
                     return self.begin_account(opening, provider, &person, account).await;
                 }
@@ -313,16 +321,16 @@ impl App {
                 Err(error) if error.fault == Fault::Caller => {
                     tracing::info!(provider = name, account, %error, "a token was refused");
                 }
-                Err(error) => {
-                    self.sign_ins.attempts.undecided(door);
-                    return Err(self.failed(provider, &error));
-                }
+                // Another that the account trusts may know the token.
+                Err(error) => drop(undecided.get_or_insert(self.failed(provider, &error))),
             }
         }
-        Err(wrong())
+        let Some(failed) = undecided else { return Err(wrong()) };
+        self.sign_ins.attempts.undecided(entered);
+        Err(failed)
     }
 
-    fn enter(&self, provider: &Provider, door: Door) -> Result<()> {
+    fn enter(&self, provider: &Provider, door: Door) -> Result<Entered> {
         self.sign_ins.attempts.enter(door).map_err(|wait| {
             self.sign_ins.metrics.ended(&provider.name, "limited");
             Error::Attempts { wait }

@@ -57,6 +57,15 @@ impl Door {
     }
 }
 
+/// A try that was counted: what it may be taken back by.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a try that succeeds or that nobody could decide is taken back"]
+pub struct Entered {
+    door: Door,
+    /// Whether the account was charged.
+    account: bool,
+}
+
 /// A name as directories compare names, or coarser: that counts too much rather than too little.
 /// They fold case, width, accents and spaces, leave out what is not seen (RFC 4518, 2.2), and take
 /// one name with its domain before or after it.
@@ -143,25 +152,30 @@ impl Attempts {
     ///
     /// # Errors
     /// How long to wait before the next; this one is not counted, nor to be made.
-    pub fn enter(&self, door: Door) -> Result<(), Duration> {
+    pub fn enter(&self, door: Door) -> Result<Entered, Duration> {
         self.enter_at(door, Instant::now())
     }
 
     /// It succeeded.
-    pub fn succeeded(&self, door: Door) {
-        self.succeeded_at(door, Instant::now());
+    pub fn succeeded(&self, entered: Entered) {
+        self.succeeded_at(entered, Instant::now());
     }
 
     /// Nobody could say whether it was wrong.
-    pub fn undecided(&self, door: Door) {
-        self.counts().refund(door);
+    pub fn undecided(&self, entered: Entered) {
+        self.counts().refund(&entered);
+    }
+
+    /// What began as a try of this door, in another request, succeeded.
+    pub fn forgive(&self, door: Door) {
+        self.succeeded(Entered { door, account: false });
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn enter_at(&self, door: Door, now: Instant) -> Result<(), Duration> {
+    fn enter_at(&self, door: Door, now: Instant) -> Result<Entered, Duration> {
         let mut counts = self.counts();
         let known = counts.known.get(&door).is_some_and(|until| *until > now);
         let by_account = door.guessable && !known;
@@ -180,12 +194,13 @@ impl Attempts {
         if by_account {
             counts.accounts.charge(door.account, ACCOUNT, now);
         }
-        Ok(())
+        Ok(Entered { door, account: by_account })
     }
 
-    fn succeeded_at(&self, door: Door, now: Instant) {
+    fn succeeded_at(&self, entered: Entered, now: Instant) {
         let mut counts = self.counts();
-        counts.refund(door);
+        counts.refund(&entered);
+        let door = entered.door;
         counts.pairs.0.remove(&door);
         if !door.guessable {
             return;
@@ -200,10 +215,11 @@ impl Attempts {
 }
 
 impl Counts {
-    fn refund(&mut self, door: Door) {
-        self.pairs.refund(&door, PAIR);
+    /// Exactly what was charged: more would let others guess more.
+    fn refund(&mut self, Entered { door, account }: &Entered) {
+        self.pairs.refund(door, PAIR);
         self.addresses.refund(&door.address, ADDRESS);
-        if door.guessable {
+        if *account {
             self.accounts.refund(&door.account, ACCOUNT);
         }
     }
@@ -234,10 +250,10 @@ mod tests {
         assert_eq!(tries(&attempts, now, std::iter::repeat_n(door, 50_000)), 10);
         assert_eq!(tries(&attempts, now, std::iter::repeat_n(again, 50_000)), 0);
         let elsewhere = Door::password(address(2), "corp", "ada");
-        assert_eq!(attempts.enter_at(elsewhere, now), Ok(()), "nobody is locked out");
+        assert!(attempts.enter_at(elsewhere, now).is_ok(), "nobody is locked out");
         let wait = attempts.enter_at(door, now).unwrap_err();
         assert!(wait <= PAIR.every, "{wait:?}");
-        assert_eq!(attempts.enter_at(door, now + wait), Ok(()));
+        assert!(attempts.enter_at(door, now + wait).is_ok());
     }
 
     #[test]
@@ -245,20 +261,35 @@ mod tests {
         let (attempts, now) = (Attempts::default(), Instant::now());
         let doors = (0..100_000).map(|n| Door::password(address(1), "corp", &format!("user{n}")));
         assert_eq!(tries(&attempts, now, doors), 100);
-        assert_eq!(attempts.enter_at(Door::password(address(2), "corp", "user7"), now), Ok(()));
+        assert!(attempts.enter_at(Door::password(address(2), "corp", "user7"), now).is_ok());
     }
 
     #[test]
     fn many_addresses_that_try_one_account_do_not_lock_out_its_own() {
         let (attempts, now) = (Attempts::default(), Instant::now());
         let own = Door::password(address(9), "corp", "ada");
-        attempts.succeeded_at(own, now);
+        let entered = attempts.enter_at(own, now).unwrap();
+        attempts.succeeded_at(entered, now);
         let from = |n: u32| IpAddr::from((0x0a00_0000 + n).to_be_bytes());
         let doors = (0..100_000).map(|n| Door::password(from(n), "corp", "ada"));
         assert_eq!(tries(&attempts, now, doors), 100);
         assert!(attempts.enter_at(Door::password(from(7), "corp", "ada"), now).is_err());
-        assert_eq!(attempts.enter_at(own, now), Ok(()), "where ada has signed in before");
-        assert_eq!(attempts.enter_at(Door::password(from(7), "corp", "bob"), now), Ok(()));
+        assert!(attempts.enter_at(own, now).is_ok(), "where ada has signed in before");
+        assert!(attempts.enter_at(Door::password(from(7), "corp", "bob"), now).is_ok());
+    }
+
+    #[test]
+    fn who_signs_in_often_lets_nobody_guess_more() {
+        let (attempts, now) = (Attempts::default(), Instant::now());
+        let own = Door::password(address(9), "corp", "ada");
+        let from = |n: u32| IpAddr::from((0x0a00_0000 + n).to_be_bytes());
+        let mut through = 0;
+        for n in 0..10_000 {
+            let entered = attempts.enter_at(own, now).unwrap();
+            attempts.succeeded_at(entered, now);
+            through += tries(&attempts, now, [Door::password(from(n), "corp", "ada")].into_iter());
+        }
+        assert_eq!(through, 100);
     }
 
     #[test]
@@ -285,8 +316,8 @@ mod tests {
         let (attempts, now) = (Attempts::default(), Instant::now());
         let door = Door::password(address(1), "corp", "ada");
         for _ in 0..1_000 {
-            attempts.enter_at(door, now).unwrap();
-            attempts.undecided(door);
+            let entered = attempts.enter_at(door, now).unwrap();
+            attempts.undecided(entered);
         }
         let from = |n: u32| IpAddr::from((0x0a00_0000 + n).to_be_bytes());
         let doors = (0..10_000).map(|n| Door::signed(from(n), "(token)", "acme/ci"));

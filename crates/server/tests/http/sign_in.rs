@@ -248,6 +248,26 @@ async fn a_service_account_trusts_tokens_of_an_issuer() {
     bed.by(session, "", Method::GET, "/v1/image").await.expect(401);
 }
 
+/// An issuer that is away keeps nobody out whom another vouches for, and says that it is away.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_issuers_an_account_trusts_one_may_be_away() {
+    let Some(forge) = forge() else { return };
+    let Some(bed) = Bed::with(With { forge: true, ..With::default() }).await else { return };
+    let trust = |provider: &str| json!({"provider": provider, "claims": {"sub": ["john*"]}});
+    let account = json!({"name": "builder", "trust": [trust("gone"), trust("builds")]});
+    let path = "/v1/iam/serviceaccount";
+    bed.iam.call(BOOT, Some("acme"), Method::POST, path, &account).await.expect(201);
+    let show = |token: &str| json!({"serviceAccount": "acme/builder", "token": token});
+    let good = minted(forge.issuer(), "dispatch", "nothing").await;
+    bed.sign_in(show(&good)).await.expect(201);
+    // Nobody can say whether the other would know it: that is no failure of whoever shows it.
+    let other = minted(forge.issuer(), "another-service", "nothing").await;
+    for _ in 0..20 {
+        let answer = bed.sign_in(show(&other)).await.expect(503).json();
+        assert_eq!(answer["errorCode"], "IDENTITY002", "{answer}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whom_an_account_trusts_is_a_grant() {
     let Some(bed) = Bed::start().await else { return };

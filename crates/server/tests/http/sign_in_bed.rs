@@ -56,6 +56,7 @@ pub struct Bed {
 #[derive(Default)]
 pub struct With {
     pub directory: bool,
+    /// An issuer of tokens, `builds`, and one that nobody reaches, `gone`.
     pub forge: bool,
     /// The one that is chosen for all tests, if none is given.
     pub database: Option<Database>,
@@ -85,10 +86,10 @@ impl Bed {
         let mut text = corp(provider.issuer());
         text += &directory.as_deref().map(books).unwrap_or_default();
         if let Some(forge) = &forge {
-            text += &format!(
-                "[builds]\ntype = \"oidc\"\nsettings = {{ issuer = \"{}\" }}\n",
-                forge.issuer()
-            );
+            for (name, issuer) in [("builds", forge.issuer()), ("gone", "http://127.0.0.1:1")] {
+                text +=
+                    &format!("[{name}]\ntype = \"oidc\"\nsettings = {{ issuer = \"{issuer}\" }}\n");
+            }
         }
         std::fs::write(&file, text).unwrap();
         // Servers that share a database are given their key.

@@ -2,7 +2,7 @@
 
 use dispatch_model::secret::{Content, Sealed, Secret, SecretSpec, SecretUse};
 use dispatch_model::{RawJson, Resource, State, Tags};
-use dispatch_store::Store;
+use dispatch_store::{Error, Store};
 
 use crate::{ended, name, on_both, org, run_of};
 
@@ -135,4 +135,26 @@ on_both!(runs_that_read_a_secret_are_found, |store| {
     assert_eq!(versions(None, 3, 10).await, [3], "only the newest are looked at");
     assert_eq!(versions(Some("even"), 100, 10).await, [2, 0]);
     assert_eq!(store.secret_uses(&org("b"), &name("db"), None, 9, 9).await.unwrap().len(), 0);
+});
+
+on_both!(changes_and_removals_of_one_secret_do_not_wait_for_each_other, |store| {
+    for round in 0..40 {
+        let mut db = secret(&format!("db{round}"), "old");
+        store.insert(&db).await.unwrap();
+        // More than are kept: each change drops one.
+        for _ in 0..11 {
+            next(&store, &mut db, "old").await;
+        }
+        let change = async {
+            let mut db = db.clone();
+            db.spec = spec(db.spec.version + 1, "old");
+            match store.update(&mut db).await {
+                Ok(()) | Err(Error::Missing) => {}
+                Err(error) => panic!("{error}"),
+            }
+        };
+        let (_, removed) = tokio::join!(change, store.remove(&db));
+        assert!(removed.unwrap());
+        assert_eq!(kept(&store, &db).await, [0_u64; 0]);
+    }
 });

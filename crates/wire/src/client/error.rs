@@ -9,6 +9,9 @@ pub enum Error {
     Answer(Box<ErrorBody>),
     #[error("no answer from {base}: {cause}")]
     Connection { base: String, cause: String },
+    /// The server sends on to another address, which nothing is sent to by itself.
+    #[error("{base} answers {status}: it sends to {}", .to.as_deref().unwrap_or("nowhere"))]
+    Redirect { base: String, status: u16, to: Option<String> },
     /// Something that is not the server's could not be fetched.
     #[error("cannot fetch {url}: {cause}")]
     Download { url: String, cause: String },
@@ -75,6 +78,7 @@ impl Error {
                 body.hint.iter().cloned().chain(body.error_code.as_ref().map(explain)).collect()
             }
             Error::Connection { base, cause } => vec![connection_hint(base, cause)],
+            Error::Redirect { to, .. } => vec![redirect_hint(to.as_deref())],
             Error::NotJson(_) => vec!["is this the address of a Dispatch server?".to_owned()],
             Error::Download { .. } => vec!["check the address; it must need no sign-in".to_owned()],
             Error::Credentials(_) => Vec::new(),
@@ -89,6 +93,19 @@ fn innermost(error: &reqwest::Error) -> String {
         cause = inner;
     }
     cause.to_string()
+}
+
+/// The address that was meant, if it is one.
+fn redirect_hint(to: Option<&str>) -> String {
+    let url = to.and_then(|to| reqwest::Url::parse(to).ok());
+    let meant = url.as_ref().and_then(|url| {
+        let port = url.port_or_known_default()?;
+        Some(format!("--scheme {} --host {} --port {port}", url.scheme(), url.host_str()?))
+    });
+    match meant {
+        Some(meant) => format!("if that is the server: {meant}"),
+        None => "is this the address of a Dispatch server, or of something before it?".to_owned(),
+    }
 }
 
 /// What most likely is wrong, by the words of the cause.

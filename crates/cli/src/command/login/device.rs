@@ -10,6 +10,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::exchange::{self, SignedIn};
+use crate::command::session::is_of_web;
 use crate::hint::wrong;
 use crate::printer;
 use crate::progress::Progress;
@@ -25,6 +26,10 @@ pub async fn sign_in(client: &Client, provider: &str) -> Result<SignedIn> {
     // The answer holds a secret: the error does not quote it.
     let code: DeviceCode = serde_json::from_value(begun)
         .map_err(|_| Error::NotJson("it holds no code for a device".to_owned()))?;
+    let addresses = [Some(&code.verification_url), code.verification_url_complete.as_ref()];
+    if let Some(url) = addresses.into_iter().flatten().find(|url| !is_of_web(url)) {
+        return Err(Error::NotJson(format!("verificationUrl {url:?} is no web address")).into());
+    }
     printer::progress(&instructions(&code));
     wait(client, code).await
 }
