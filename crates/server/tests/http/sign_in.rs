@@ -263,7 +263,7 @@ async fn of_two_issuers_an_account_trusts_one_may_be_away() {
     // Nobody can say whether the other would know it: that is no failure of whoever shows it.
     let other = minted(forge.issuer(), "another-service", "nothing").await;
     for _ in 0..20 {
-        let answer = bed.sign_in(show(&other)).await.expect(503).json();
+        let answer = bed.sign_in(show(&other)).await.expect(502).json();
         assert_eq!(answer["errorCode"], "IDENTITY002", "{answer}");
     }
 }
