@@ -15,6 +15,7 @@ mod key;
 mod keys;
 mod local;
 pub mod one_time;
+pub mod session_token;
 pub mod sessions;
 mod token;
 
@@ -43,6 +44,7 @@ use address::Proxies;
 use key::PublicKey;
 use keys::Keys;
 use one_time::OneTime;
+use session_token::Mint;
 use sessions::Sessions;
 
 /// The header that names the organization a request is for.
@@ -162,11 +164,12 @@ impl Authn {
         authorizer: Arc<Authorizer>,
         settings: Settings,
         bootstrap: Option<Bootstrap>,
+        mint: Mint,
         api: SocketAddr,
     ) -> anyhow::Result<Arc<Self>> {
         let known = ArcSwap::from_pointee(Known::read(store).await?);
         let on_loopback = api.ip().is_loopback();
-        let sessions = Sessions::load(store, settings.unconfirmed_s).await?;
+        let sessions = Sessions::load(store, mint, settings.unconfirmed_s).await?;
         let proxies = Proxies::parse(&settings.proxies)?;
         let public_url = match settings.public_url.as_str() {
             "" => format!("http://{api}"),
@@ -308,7 +311,7 @@ impl Authn {
 
     /// Who holds a token, in a request for an organization, and in which groups.
     fn proven(&self, token: &str, org: Option<&OrgName>) -> Result<(Principal, Vec<String>)> {
-        if !token.starts_with(sessions::PREFIX) {
+        if !token.starts_with(session_token::PREFIX) {
             return Ok((self.signer_of(token)?, Vec::new()));
         }
         let session = self.sessions.find(token).map_err(refused)?;

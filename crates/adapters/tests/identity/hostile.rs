@@ -108,8 +108,10 @@ fn endless(pause: Duration) -> Response {
 }
 
 async fn list(State((_, keys)): State<All>, Path(case): Path<String>) -> Response {
-    keys.asked.fetch_add(1, Ordering::SeqCst);
+    let before = keys.asked.fetch_add(1, Ordering::SeqCst);
     match case.as_str() {
+        "ill-keys" => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        "silent-later" if before > 0 => std::future::pending().await,
         "endless-keys" => endless(Duration::ZERO),
         "redirected-keys" => (StatusCode::FOUND, [("location", "/good/keys")]).into_response(),
         _ => axum::Json(json!({"keys": *keys.public.lock().unwrap()})).into_response(),
@@ -244,6 +246,39 @@ async fn tokens_with_made_up_keys_do_not_make_the_server_ask_again_and_again() {
         fails(refused, "IDENTITY009");
     }
     assert_eq!(hostile.keys.asked.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn keys_that_cannot_be_had_cost_few_questions_and_those_that_are_known_no_wait() {
+    let hostile = Hostile::start().await;
+    let at = hostile.at("ill-keys", &[]);
+    let tokens: Vec<String> = (0..100).map(|n| unsigned(&format!("made-up-{n}"))).collect();
+    let all = tokens.iter().map(|token| verify(&*at, token));
+    for refused in futures::future::join_all(all).await {
+        fails(refused, "IDENTITY002");
+    }
+    assert_eq!(hostile.keys.asked.load(Ordering::SeqCst), 1);
+
+    let hostile = Hostile::start().await;
+    let signer = Signer::new("k");
+    *hostile.keys.public.lock().unwrap() = vec![signer.public.clone()];
+    let at = hostile.at("silent-later", &[("keysInterval", "0s")]);
+    let token = signer.token(&hostile.issuer("silent-later"));
+    verify(&*at, &token).await.unwrap();
+    let made_up = unsigned("made-up");
+    let asks = verify(&*at, &made_up);
+    let knows = async {
+        while hostile.keys.asked.load(Ordering::SeqCst) < 2 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        verify(&*at, &token).await
+    };
+    tokio::pin!(asks);
+    tokio::select! {
+        known = knows => drop(known.unwrap()),
+        _ = &mut asks => panic!("who knows its key waited for who does not"),
+    }
+    fails(asks.await, "IDENTITY002");
 }
 
 /// A provider whose certificate an authority of the test vouches for; only its document is there.

@@ -8,7 +8,8 @@ use dispatch_model::{ListQuery, Name, OrgName, Page, Resource, ResourceKind, Sta
 use uuid::Uuid;
 
 use super::{App, Caller, Error, Principal, Result};
-use crate::authn::sessions::{self, NewToken, OVER};
+use crate::authn::session_token::Shown;
+use crate::authn::sessions::OVER;
 use crate::authz::{Action, IAM, reaches};
 use crate::signin::{Opening, Proofs, Provider};
 
@@ -171,7 +172,7 @@ impl App {
         // The id's random end: nobody has to type a whole one.
         let digits = id.simple().to_string();
         session.meta.name = Name::trusted(&digits[digits.len() - 12..]);
-        let token = NewToken::of(id);
+        let token = self.authn.sessions.token(id);
         spec.token_digest.clone_from(&token.digest);
         session.spec = spec;
         let (sealed, confirm_ms) = proofs(id)?;
@@ -282,8 +283,8 @@ impl App {
 
     /// Whether a session is the one the request is made with.
     pub fn is_current(&self, caller: &Caller, session: &Resource<Session>) -> bool {
-        caller.token.as_ref().and_then(|token| sessions::id_of(token.text()))
-            == Some(session.meta.id)
+        let shown = caller.token.as_ref().and_then(|token| Shown::read(token.text()));
+        shown.is_some_and(|shown| shown.id == session.meta.id)
     }
 
     /// Ends a session. Returns where a browser is sent to be signed out at the provider too.

@@ -1,72 +1,30 @@
 //! The sessions of this installation, in memory: whoever shows the token of one is its holder.
 //!
-//! A token is `dispatch_session_` and the base64url of the session's id and a secret; only a digest
-//! of the secret is stored. What other servers begin and end comes by the change log; a token that
-//! is younger than that could take is looked up.
+//! What other servers begin and end comes by the change log; a token of theirs that is younger than
+//! that could take is looked up.
 
 use std::sync::Arc;
 
-use aws_lc_rs::constant_time::verify_slices_are_equal;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use dashmap::DashMap;
-use dispatch_driver::identity::SecretText;
 use dispatch_model::resource::now_ms;
 use dispatch_model::session::{Holder, Membership, Session};
 use dispatch_model::{ListQuery, OrgName, Resource};
 use dispatch_store::Store;
-use rand::RngCore as _;
-use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
+use super::session_token::{Mint, NewToken, Shown};
 use crate::app::Principal;
 
-/// What tokens begin with, so that searches for leaked ones find them.
-pub const PREFIX: &str = "dispatch_session_";
 /// One answer for all that is no session's token.
 pub const OVER: &str = "the session has ended: sign in again";
 
-const ID_BYTES: usize = 16;
-const SECRET_BYTES: usize = 32;
 /// Within this a change of another server has come here.
 const NEWS_MS: i64 = 10_000;
 /// Longer than whoever has read a session takes to put it here.
 const LATEST_MS: i64 = 600_000;
 
-/// A token that was just made.
-pub struct NewToken {
-    /// Secret.
-    pub text: SecretText,
-    pub digest: String,
-}
-
-impl NewToken {
-    pub fn of(id: Uuid) -> Self {
-        let mut bytes = [0; ID_BYTES + SECRET_BYTES];
-        rand::rng().fill_bytes(&mut bytes);
-        bytes[..ID_BYTES].copy_from_slice(id.as_bytes());
-        let text = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes));
-        Self { text: SecretText::new(text), digest: digest(&bytes[ID_BYTES..]) }
-    }
-}
-
-fn digest(secret: &[u8]) -> String {
-    URL_SAFE_NO_PAD.encode(Sha256::digest(secret))
-}
-
-/// The id and the secret of a token.
-fn parts(token: &str) -> Option<(Uuid, [u8; SECRET_BYTES])> {
-    let bytes = URL_SAFE_NO_PAD.decode(token.strip_prefix(PREFIX)?).ok()?;
-    let (id, secret) = bytes.split_first_chunk::<ID_BYTES>()?;
-    Some((Uuid::from_bytes(*id), secret.try_into().ok()?))
-}
-
-/// The session a token says it is of; nothing is proven.
-pub fn id_of(token: &str) -> Option<Uuid> {
-    parts(token).map(|(id, _)| id)
-}
-
 pub struct Sessions {
+    mint: Mint,
     live: DashMap<Uuid, Arc<Resource<Session>>>,
     /// Those that have ended, and when: whoever has read one before that, and is late, does not
     /// bring it back.
@@ -76,11 +34,17 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    pub async fn load(store: &Store, unconfirmed_s: u64) -> anyhow::Result<Self> {
+    pub async fn load(store: &Store, mint: Mint, unconfirmed_s: u64) -> anyhow::Result<Self> {
         let unconfirmed_ms = i64::try_from(unconfirmed_s)?.saturating_mul(1_000);
-        let sessions = Self { live: DashMap::new(), ended: DashMap::new(), unconfirmed_ms };
+        let (live, ended) = (DashMap::new(), DashMap::new());
+        let sessions = Self { mint, live, ended, unconfirmed_ms };
         sessions.reload(store).await?;
         Ok(sessions)
+    }
+
+    /// A token for a session that begins.
+    pub fn token(&self, id: Uuid) -> NewToken {
+        self.mint.token(id)
     }
 
     /// Reads all again.
@@ -125,10 +89,12 @@ impl Sessions {
 
     /// Whether a token may be of a session that another server has begun just now.
     pub fn may_be_new(&self, token: &str) -> Option<Uuid> {
-        let id = id_of(token)?;
-        let (seconds, _) = id.get_timestamp()?.to_unix();
+        let shown = Shown::read(token)?;
+        let (seconds, _) = shown.id.get_timestamp()?.to_unix();
         let age_ms = now_ms().saturating_sub(i64::try_from(seconds).ok()?.saturating_mul(1_000));
-        (age_ms.abs() < NEWS_MS && !self.live.contains_key(&id)).then_some(id)
+        let is_new = age_ms.abs() < NEWS_MS && !self.live.contains_key(&shown.id);
+        // One that somebody made up costs the database nothing.
+        (is_new && self.mint.made(&shown)).then_some(shown.id)
     }
 
     /// The session of a token.
@@ -136,14 +102,10 @@ impl Sessions {
     /// # Errors
     /// What is wrong with it, for its holder.
     pub fn find(&self, token: &str) -> Result<Arc<Resource<Session>>, &'static str> {
-        let (id, secret) = parts(token).ok_or(OVER)?;
-        let session = self.get(id).ok_or(OVER)?;
-        let same = verify_slices_are_equal(
-            digest(&secret).as_bytes(),
-            session.spec.token_digest.as_bytes(),
-        );
+        let shown = Shown::read(token).ok_or(OVER)?;
+        let session = self.get(shown.id).ok_or(OVER)?;
         let now = now_ms();
-        if same.is_err() || session.spec.expires_ms <= now {
+        if !shown.is_of(&session.spec.token_digest) || session.spec.expires_ms <= now {
             return Err(OVER);
         }
         let status = &session.status;
@@ -177,11 +139,17 @@ pub fn principal(session: &Resource<Session>, org: Option<&OrgName>) -> (Princip
 #[cfg(test)]
 mod tests {
     use super::*;
+    use aws_lc_rs::hmac;
     use dispatch_model::session::{SessionClient, SessionSpec, SessionStatus};
     use dispatch_model::{Name, State, Tags};
 
     fn sessions() -> Sessions {
-        Sessions { live: DashMap::new(), ended: DashMap::new(), unconfirmed_ms: 60_000 }
+        let (live, ended) = (DashMap::new(), DashMap::new());
+        Sessions { mint: mint(1), live, ended, unconfirmed_ms: 60_000 }
+    }
+
+    fn mint(key: u8) -> Mint {
+        Mint::new(hmac::Key::new(hmac::HMAC_SHA256, &[key; 32]))
     }
 
     fn session() -> (Resource<Session>, NewToken) {
@@ -209,7 +177,7 @@ mod tests {
             confirmed_ms: now_ms(),
             ..SessionStatus::default()
         };
-        let token = NewToken::of(made.meta.id);
+        let token = mint(1).token(made.meta.id);
         made.spec.token_digest.clone_from(&token.digest);
         (made, token)
     }
@@ -221,11 +189,9 @@ mod tests {
         assert_eq!(sessions.find(text).unwrap_err(), OVER, "not begun");
         sessions.put(made.clone());
         assert_eq!(sessions.find(text).unwrap().meta.id, made.meta.id);
-        let other = NewToken::of(made.meta.id);
+        let other = mint(1).token(made.meta.id);
         assert_eq!(sessions.find(other.text.reveal()).unwrap_err(), OVER, "another secret");
-        for wrong in ["", PREFIX, "dispatch_session_AAAA", &text[..text.len() - 1]] {
-            assert_eq!(sessions.find(wrong).unwrap_err(), OVER, "{wrong}");
-        }
+        assert_eq!(sessions.find("").unwrap_err(), OVER);
         let mut late = made.clone();
         late.spec.expires_ms = now_ms() - 1;
         sessions.put(late);
@@ -259,8 +225,9 @@ mod tests {
         let (sessions, (made, token)) = (sessions(), session());
         assert_eq!(sessions.may_be_new(token.text.reveal()), Some(made.meta.id));
         let old = Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, 1_600_000_000, 0));
-        assert_eq!(sessions.may_be_new(NewToken::of(old).text.reveal()), None);
-        assert_eq!(sessions.may_be_new(NewToken::of(Uuid::new_v4()).text.reveal()), None);
+        for (key, id) in [(1, old), (1, Uuid::new_v4()), (2, Uuid::now_v7())] {
+            assert_eq!(sessions.may_be_new(mint(key).token(id).text.reveal()), None, "{key} {id}");
+        }
         sessions.put(made);
         assert_eq!(sessions.may_be_new(token.text.reveal()), None, "it is known");
     }

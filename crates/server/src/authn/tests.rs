@@ -8,6 +8,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::json;
 
 use super::*;
+use crate::seal::SignInKey;
 
 // A key pair for these tests only.
 const PRIVATE: &str = include_str!("tests/private.pem");
@@ -31,7 +32,8 @@ async fn fixture(mode: Mode, api: &str) -> Fixture {
     let settings = Settings { mode, ..Settings::default() };
     let bootstrap = Bootstrap::load(folder.path(), "boot", &STANDARD.encode(PUBLIC)).unwrap();
     let api = api.parse().unwrap();
-    let authn = Authn::load(&store, authorizer, settings, bootstrap, api).await.unwrap();
+    let mint = SignInKey::parse(&SignInKey::made()).unwrap().mint();
+    let authn = Authn::load(&store, authorizer, settings, bootstrap, mint, api).await.unwrap();
     Fixture { authn, _folder: folder }
 }
 

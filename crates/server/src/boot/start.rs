@@ -179,7 +179,8 @@ async fn build(
         paced: Paced::default(),
         metrics: metrics.register(SignInMetrics::register),
     };
-    let authn = Authn::load(&store, authorizer.clone(), auth, bootstrap, api).await?;
+    let mint = sign_ins.key.mint();
+    let authn = Authn::load(&store, authorizer.clone(), auth, bootstrap, mint, api).await?;
     let owner = rustix::process::geteuid().is_root().then_some(config.process.image_uid);
     let images = Kept::open(&config.images, &data_dir, owner, &store)?;
     let Made { engines, types, workshop } = engines(config, &store, &images).await?;

@@ -1,5 +1,6 @@
 //! The key that seals what browsers, devices and the database keep for the server of sign-ins.
 
+use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde::Serialize;
@@ -8,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::envelope::{decrypt_bytes, encrypt_bytes};
 use super::root_key::random_key;
+use crate::authn::session_token::Mint;
 
 /// Longest text that is opened, in bytes: more than a cookie can be.
 const LONGEST: usize = 64 << 10;
@@ -30,6 +32,12 @@ impl SignInKey {
     pub fn seal<T: Serialize>(&self, purpose: &str, what: &T) -> anyhow::Result<String> {
         let plain = Zeroizing::new(serde_json::to_vec(what)?);
         Ok(URL_SAFE_NO_PAD.encode(encrypt_bytes(&self.0, &plain, purpose.as_bytes())?))
+    }
+
+    /// What makes the tokens of sessions, with a key that is good for nothing else.
+    pub fn mint(&self) -> Mint {
+        let own = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &*self.0), b"session tokens");
+        Mint::new(hmac::Key::new(hmac::HMAC_SHA256, own.as_ref()))
     }
 
     /// None for what this key has not sealed for the purpose.

@@ -1,8 +1,9 @@
 //! A provider's keys (RFC 7517), looked for again when a token names one that is not known.
 
+use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use dispatch_driver::Result;
+use dispatch_driver::{Error, Result};
 use jsonwebtoken::jwk::{Jwk, PublicKeyUse};
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey};
 use reqwest::Url;
@@ -18,10 +19,15 @@ const KEYS: usize = 100;
 const TRIED: usize = 8;
 /// How long keys are believed: one that the provider took back is refused after that.
 const LIFE: Duration = Duration::from_secs(3_600);
+/// How long a provider that did not answer is left alone.
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// The keys that were last heard of.
 pub struct Keys {
-    known: Mutex<Option<Known>>,
+    known: RwLock<Option<Known>>,
+    /// Held by whoever asks for them: tokens with a key that is known do not wait for it. What it
+    /// holds is how the last question failed.
+    asking: Mutex<Option<(Instant, Error)>>,
     /// Least time between two looks for a key that is not known.
     interval: Duration,
 }
@@ -46,7 +52,7 @@ struct Document {
 
 impl Keys {
     pub fn new(interval: Duration) -> Self {
-        Self { known: Mutex::new(None), interval }
+        Self { known: RwLock::new(None), asking: Mutex::new(None), interval }
     }
 
     /// Keys that a token may be signed with; none where the provider has no such key.
@@ -60,18 +66,32 @@ impl Keys {
         id: Option<&str>,
         algorithm: Algorithm,
     ) -> Result<Vec<DecodingKey>> {
-        let mut known = self.known.lock().await;
-        let age = known.as_ref().map(|known| known.heard.elapsed());
-        if let Some(known) = known.as_ref().filter(|_| age.is_some_and(|age| age < LIFE)) {
-            let found = known.fitting(id, algorithm);
-            if !found.is_empty() || age.is_some_and(|age| age < self.interval) {
-                return Ok(found);
-            }
+        if let Some(found) = self.known(id, algorithm) {
+            return Ok(found);
         }
-        let document: Document = http.get(url, "keys").await?;
-        let keys = document.keys.into_iter().take(KEYS).filter_map(Key::read).collect();
-        let fresh = known.insert(Known { heard: Instant::now(), keys });
-        Ok(fresh.fitting(id, algorithm))
+        let mut failed = self.asking.lock().await;
+        // Whoever asked before may have heard.
+        if let Some(found) = self.known(id, algorithm) {
+            return Ok(found);
+        }
+        if let Some((_, error)) = failed.as_ref().filter(|(since, _)| since.elapsed() < PAUSE) {
+            return Err(error.clone());
+        }
+        let heard = http.get::<Document>(url, "keys").await;
+        *failed = heard.as_ref().err().map(|error| (Instant::now(), error.clone()));
+        let keys = heard?.keys.into_iter().take(KEYS).filter_map(Key::read).collect();
+        let fresh = Known { heard: Instant::now(), keys };
+        let found = fresh.fitting(id, algorithm);
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Some(fresh);
+        Ok(found)
+    }
+
+    /// None when the provider is to be asked.
+    fn known(&self, id: Option<&str>, algorithm: Algorithm) -> Option<Vec<DecodingKey>> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let known = known.as_ref().filter(|known| known.heard.elapsed() < LIFE)?;
+        let found = known.fitting(id, algorithm);
+        (!found.is_empty() || known.heard.elapsed() < self.interval).then_some(found)
     }
 }
 
