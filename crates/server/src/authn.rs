@@ -226,6 +226,10 @@ impl Authn {
             && !self.authorizer.was_configured()
     }
 
+    pub fn has_bootstrap_user(&self) -> bool {
+        self.bootstrap.is_some()
+    }
+
     /// Whether anybody at all could sign in.
     pub fn can_sign_in(&self) -> bool {
         self.is_local_mode() || self.bootstrap.is_some() || !self.known.load().keys.is_empty()

@@ -108,8 +108,9 @@ impl App {
         }
         let PendingBrowser { pending, aim } = pending;
         let provider = self.provider(&pending.provider)?;
+        let entered = self.enter(provider, Door::answer(opening.from))?;
         let person = provider.driver.finish(pending, answer).await;
-        let person = person.map_err(|error| self.failed(provider, &error))?;
+        let person = self.decided(provider, entered, person)?;
         self.arrived(opening, provider, &person, aim).await
     }
 
@@ -207,12 +208,7 @@ impl App {
         let door = Door::password(opening.from, &provider.name, name);
         let entered = self.enter(provider, door)?;
         let bound = provider.driver.bind(name, password).await;
-        match &bound {
-            Ok(_) => self.sign_ins.attempts.succeeded(entered),
-            Err(error) if error.fault == Fault::Caller => {}
-            Err(_) => self.sign_ins.attempts.undecided(entered),
-        }
-        bound.map_err(|error| self.failed(provider, &error))
+        self.decided(provider, entered, bound)
     }
 
     /// Hands a session over to the command it was begun for. The code is good once.
@@ -328,6 +324,21 @@ impl App {
         let Some(failed) = undecided else { return Err(wrong()) };
         self.sign_ins.attempts.undecided(entered);
         Err(failed)
+    }
+
+    /// What a provider decided of a try that was counted.
+    fn decided<T>(
+        &self,
+        provider: &Provider,
+        entered: Entered,
+        decided: dispatch_driver::Result<T>,
+    ) -> Result<T> {
+        match &decided {
+            Ok(_) => self.sign_ins.attempts.succeeded(entered),
+            Err(error) if error.fault == Fault::Caller => {}
+            Err(_) => self.sign_ins.attempts.undecided(entered),
+        }
+        decided.map_err(|error| self.failed(provider, &error))
     }
 
     fn enter(&self, provider: &Provider, door: Door) -> Result<Entered> {

@@ -47,6 +47,14 @@ impl Running {
                  administrator's"
                     .to_owned(),
             );
+        } else if !self.app.authorizer.was_configured() {
+            let first = match self.app.authn.has_bootstrap_user() || self.credential.is_some() {
+                true => "`dispatch manage bootstrap` makes the first",
+                false => "configure bootstrap.user and bootstrap.public_key to make the first",
+            };
+            notes.push(format!(
+                "no policy is configured: whoever signs in may do nothing yet; {first}"
+            ));
         }
         for engine in self.app.engines.iter() {
             let can = engine.capabilities();

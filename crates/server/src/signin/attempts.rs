@@ -38,14 +38,30 @@ const KNOWN: Duration = Duration::from_secs(30 * 86_400);
 pub struct Door {
     address: IpAddr,
     account: u64,
-    /// Whether what is tried could be guessed.
-    guessable: bool,
+    tried: Tried,
+}
+
+/// What is tried at a door.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Tried {
+    /// What others could guess.
+    Password,
+    /// What nobody guesses.
+    Signed,
+    /// Something that is of no account yet.
+    Answer,
 }
 
 impl Door {
     /// A password of somebody, whose name is tried in some spelling.
     pub fn password(address: IpAddr, provider: &str, name: &str) -> Self {
-        Self { guessable: true, ..Self::signed(address, provider, &spelled(name)) }
+        Self { tried: Tried::Password, ..Self::signed(address, provider, &spelled(name)) }
+    }
+
+    /// What a browser brings back from a provider, which is then asked about it. Many people may
+    /// come from one address.
+    pub fn answer(address: IpAddr) -> Self {
+        Self { address: network(address), account: 0, tried: Tried::Answer }
     }
 
     /// What nobody guesses: others cannot keep its holder out by trying.
@@ -53,7 +69,13 @@ impl Door {
         use std::hash::{DefaultHasher, Hasher as _};
         let mut hasher = DefaultHasher::new();
         (provider, name).hash(&mut hasher);
-        Self { address: network(address), account: hasher.finish(), guessable: false }
+        Self { address: network(address), account: hasher.finish(), tried: Tried::Signed }
+    }
+}
+
+impl Door {
+    fn is_of_account(self) -> bool {
+        self.tried != Tried::Answer
     }
 }
 
@@ -178,17 +200,19 @@ impl Attempts {
     fn enter_at(&self, door: Door, now: Instant) -> Result<Entered, Duration> {
         let mut counts = self.counts();
         let known = counts.known.get(&door).is_some_and(|until| *until > now);
-        let by_account = door.guessable && !known;
+        let by_account = door.tried == Tried::Password && !known;
         let account = by_account.then(|| counts.accounts.wait(&door.account, ACCOUNT, now));
         let waits = [
-            counts.pairs.wait(&door, PAIR, now),
+            door.is_of_account().then(|| counts.pairs.wait(&door, PAIR, now)).flatten(),
             counts.addresses.wait(&door.address, ADDRESS, now),
             account.flatten(),
         ];
         if let Some(wait) = waits.into_iter().flatten().max() {
             return Err(wait);
         }
-        counts.pairs.charge(door, PAIR, now);
+        if door.is_of_account() {
+            counts.pairs.charge(door, PAIR, now);
+        }
         counts.addresses.charge(door.address, ADDRESS, now);
         // What an account's own addresses try keeps no others out.
         if by_account {
@@ -202,7 +226,7 @@ impl Attempts {
         counts.refund(&entered);
         let door = entered.door;
         counts.pairs.0.remove(&door);
-        if !door.guessable {
+        if door.tried != Tried::Password {
             return;
         }
         if counts.known.len() >= MOST {
@@ -322,6 +346,18 @@ mod tests {
         let from = |n: u32| IpAddr::from((0x0a00_0000 + n).to_be_bytes());
         let doors = (0..10_000).map(|n| Door::signed(from(n), "(token)", "acme/ci"));
         assert_eq!(tries(&attempts, now, doors), 10_000);
+    }
+
+    #[test]
+    fn answers_that_are_no_good_are_counted_by_address() {
+        let (attempts, now) = (Attempts::default(), Instant::now());
+        let door = Door::answer(address(1));
+        for _ in 0..1_000 {
+            let entered = attempts.enter_at(door, now).unwrap();
+            attempts.succeeded_at(entered, now);
+        }
+        assert_eq!(tries(&attempts, now, std::iter::repeat_n(door, 1_000)), 100);
+        assert!(attempts.enter_at(Door::answer(address(2)), now).is_ok());
     }
 
     #[test]

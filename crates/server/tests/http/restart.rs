@@ -35,7 +35,14 @@ async fn an_open_address_needs_somebody_who_can_sign_in() {
     for (section, key) in [("api", "listen"), ("gateway", "http"), ("gateway", "https")] {
         layers.text(section, key, "0.0.0.0:0").unwrap();
     }
-    let started = dispatch_server::boot::start(layers.config().unwrap()).await;
+    let started = dispatch_server::boot::start(layers.clone().config().unwrap()).await;
     let error = started.err().expect("nobody could sign in").to_string();
     assert!(error.contains("bootstrap.user"), "{error}");
+    // Somebody who can sign in may do nothing as long as there is no policy: the start says so.
+    layers.text("bootstrap", "user", "boot").unwrap();
+    layers.text("bootstrap", "public_key", &crate::iam::public_key()).unwrap();
+    let running = dispatch_server::boot::start(layers.config().unwrap()).await.unwrap();
+    let notes = running.notes().join("\n");
+    assert!(notes.contains("nothing yet; `dispatch manage bootstrap` makes the first"), "{notes}");
+    running.stop().await;
 }
