@@ -7,6 +7,7 @@ use dispatch_wire::client::Client;
 
 use crate::hint::wrong;
 use crate::noun::{self, Noun};
+use crate::printer;
 use crate::progress::Progress;
 
 /// How often the server is asked.
@@ -58,6 +59,13 @@ pub async fn gone(client: &Client, noun: Noun, name: &str) -> Result<()> {
         let resource = match noun::read(client, noun, name).await {
             Ok(resource) => resource,
             Err(error) if error.status() == Some(404) => return Ok(()),
+            // Who was let in to delete it is not any more.
+            Err(error) if error.status() == Some(401) => {
+                printer::warning(&format!(
+                    "the account that deletes {name} went with it; the rest goes without it"
+                ));
+                return Ok(());
+            }
             Err(error) => return Err(error.into()),
         };
         let reasons = resource["reason"].as_array().into_iter().flatten();

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum as _};
+use dispatch_model::ResourceKind;
 use dispatch_wire::client::Client;
 use reqwest::Method;
 
@@ -163,8 +164,12 @@ fn in_words_of_policies(resource: &str, name: Option<&str>) -> (String, Option<S
     if matches!(resource, "run" | "runs") {
         return ("runs".to_owned(), own);
     }
-    let Ok(noun) = Noun::from_str(resource, true) else { return (resource.to_owned(), own) };
-    let kind = noun.kind();
+    let kind = match (resource, Noun::from_str(resource, true)) {
+        // No noun: a session is not written.
+        ("session" | "sessions", _) => ResourceKind::Session,
+        (_, Ok(noun)) => noun.kind(),
+        (_, Err(_)) => return (resource.to_owned(), own),
+    };
     match kind.path().split_once('/') {
         Some((word, below)) => (word.to_owned(), name.map(|name| format!("{below}/{name}"))),
         None => (kind.policy_resource().to_owned(), own),
@@ -185,6 +190,7 @@ mod tests {
         assert_eq!(words("base-image", None), "baseimage ");
         assert_eq!(words("policy", Some("p")), "iam policy/p");
         assert_eq!(words("role", None), "iam ");
+        assert_eq!(words("session", Some("s")), "iam session/s");
         assert_eq!(words("run", None), "runs ");
         assert_eq!(words("serviceclass", Some("s")), "serviceclass s");
     }

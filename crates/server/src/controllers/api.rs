@@ -45,12 +45,15 @@ impl Controller for Apis {
             let page = self.store.list_all::<Api>(&query).await?;
             for api in page.items.iter().filter(|api| api.meta.state != State::Deleting) {
                 let key = (api.meta.org.clone(), api.meta.name.clone());
-                let others = self.apply(api).await?.unwrap_or_else(|violation| {
-                    tracing::warn!(org = %key.0, name = %key.1, %violation, "an API is not served");
-                    Vec::new()
-                });
-                let conflict = self.gateway.conflict(&key.0, &key.1).is_some();
-                if conflict || api.meta.state == State::Error {
+                let (others, served) = match self.apply(api).await? {
+                    Ok(others) => (others, self.gateway.conflict(&key.0, &key.1).is_none()),
+                    Err(Unserved { violation, .. }) => {
+                        let (org, name) = &key;
+                        tracing::warn!(%org, %name, %violation, "an API is not served");
+                        (Vec::new(), false)
+                    }
+                };
+                if !served || api.meta.state == State::Error {
                     unsure.push(key);
                 }
                 unsure.extend(others);
@@ -76,14 +79,21 @@ impl Controller for Apis {
             self.store.remove(&api).await?;
             return Ok(Step::Touched(others));
         }
+        let mut again = false;
         let (outcome, others) = match self.apply(&api).await? {
             Ok(others) => (self.gateway.conflict(org, name), others),
-            Err(violation) => (Some(violation), Vec::new()),
+            Err(Unserved { violation, passing }) => {
+                again = passing;
+                (Some(violation), Vec::new())
+            }
         };
         let state = if outcome.is_some() { State::Error } else { State::Ready };
         let reason = outcome.iter().map(Violation::to_string).collect();
         settle(&self.store, &mut api, state, reason).await?;
-        Ok(Step::Touched(others))
+        match again {
+            true => Ok(Step::Again { revision: api.meta.revision }),
+            false => Ok(Step::Touched(others)),
+        }
     }
 
     fn gone(&self, org: &OrgName, name: &Name) -> Vec<Key> {
@@ -91,40 +101,55 @@ impl Controller for Apis {
     }
 }
 
+/// Why an API is not served.
+struct Unserved {
+    violation: Violation,
+    /// Whether another try may go better, though nothing changes here: a secret store was away.
+    passing: bool,
+}
+
+impl From<Violation> for Unserved {
+    fn from(violation: Violation) -> Self {
+        Self { violation, passing: false }
+    }
+}
+
+type Served<T> = std::result::Result<T, Unserved>;
+
 impl Apis {
     /// The certificate first, so that no route is served without the one it asks for. Returns the
     /// other APIs for which it made a difference.
-    async fn apply(&self, api: &Resource<Api>) -> Result<std::result::Result<Vec<Key>, Violation>> {
+    async fn apply(&self, api: &Resource<Api>) -> Result<Served<Vec<Key>>> {
         let (org, name, spec) = (&api.meta.org, &api.meta.name, &api.spec);
         match &spec.tls {
             None => self.gateway.remove_certificate(org, name),
             Some(secret) => {
-                if let Err(violation) = self.certificate(api, secret).await? {
-                    return Ok(Err(violation));
+                if let Err(unserved) = self.certificate(api, secret).await? {
+                    return Ok(Err(unserved));
                 }
             }
         }
-        Ok(self.gateway.put(org, name, Rank::from(&api.meta), spec))
+        Ok(self.gateway.put(org, name, Rank::from(&api.meta), spec).map_err(Unserved::from))
     }
 
-    async fn certificate(
-        &self,
-        api: &Resource<Api>,
-        secret: &str,
-    ) -> Result<std::result::Result<(), Violation>> {
+    async fn certificate(&self, api: &Resource<Api>, secret: &str) -> Result<Served<()>> {
         let (org, name) = (&api.meta.org, &api.meta.name);
-        let wrong = |rule: String| Ok(Err(Violation::new("tls", rule)));
+        let wrong = |rule: String| Ok(Err(Violation::new("tls", rule).into()));
         let Some(found) = self.store.by_name::<Secret>(org, &Name::trusted(secret)).await? else {
             return wrong(format!("{}: secret {secret} does not exist", code::SECRET001));
         };
         let values = match self.secrets.values(&found).await {
             Ok(opened) => opened.values,
-            Err(error) => return wrong(error.to_string()),
+            Err(error) => {
+                let violation = Violation::new("tls", error.to_string());
+                return Ok(Err(Unserved { violation, passing: !error.is_final }));
+            }
         };
         let (Some(certificate), Some(key)) = (values.get(CERTIFICATE), values.get(KEY)) else {
             return wrong(format!("secret {secret} must have the keys {CERTIFICATE} and {KEY}"));
         };
         let (hosts, rank) = (&api.spec.hosts, Rank::from(&api.meta));
-        Ok(self.gateway.put_certificate((org, name), rank, hosts, certificate, key))
+        let put = self.gateway.put_certificate((org, name), rank, hosts, certificate, key);
+        Ok(put.map_err(Unserved::from))
     }
 }

@@ -163,3 +163,28 @@ async fn a_vault_that_is_away_fails_runs_in_words() {
     let error = bed.server.get("/v1/secret/db?read=true").await.expect(200);
     assert!(error.text.contains(CANARY));
 }
+
+/// Nothing changes here when the vault comes back: the API is tried again by itself.
+#[tokio::test]
+async fn a_certificate_in_a_vault_that_is_away_is_served_once_it_is_back() {
+    let mut bed = Bed::start("max_stale_s = 0\nretry_ms = 50\n").await;
+    let made = rcgen::generate_simple_self_signed(vec!["a.example.org".to_owned()]).unwrap();
+    let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    bed.vault.put("dispatch/dispatch/cert", json!({"certificate": certificate, "key": key}));
+    bed.vault.set(0, Mode::Sealed);
+    let keys = json!({"certificate": "tls.crt", "key": "tls.key"});
+    let source = json!({"type": "vault", "store": "corp", "path": "cert", "keys": keys});
+    let secret = json!({"name": "cert", "source": source});
+    bed.server.post("/v1/secret", secret).await.expect(201);
+    let api = json!({"name": "a", "function": "f", "hosts": ["a.example.org"], "tls": "cert"});
+    bed.server.post("/v1/api", api).await.expect(200);
+    let found = bed.server.wait_for("/v1/api/a", "ERROR").await;
+    assert!(found["reason"][0].as_str().unwrap().contains("SECRET003"), "{found}");
+    bed.vault.set(0, Mode::Active);
+    bed.server.wait_for("/v1/api/a", "READY").await;
+    bed.vault.set(0, Mode::Sealed);
+    bed.server.restart().await;
+    bed.server.wait_for("/v1/api/a", "ERROR").await;
+    bed.vault.set(0, Mode::Active);
+    bed.server.wait_for("/v1/api/a", "READY").await;
+}
