@@ -116,11 +116,13 @@ macro_rules! counts {
 counts!(SqliteConnection);
 counts!(PgConnection);
 
-/// Sources and secrets of an organization.
+/// Sources and secrets of an organization, with the versions of secrets that are kept.
 const STORED: &str = "SELECT CAST(COALESCE((SELECT SUM(LENGTH(b.bytes)) FROM \
     (SELECT DISTINCT value FROM resource_label WHERE label = 'blob' AND org = $1) l \
     JOIN blob b ON b.digest = l.value), 0) + COALESCE((SELECT SUM(LENGTH(spec)) FROM resource \
-    WHERE kind = 'Secret' AND org = $1), 0) AS BIGINT)";
+    WHERE kind = 'Secret' AND org = $1), 0) + COALESCE((SELECT SUM(LENGTH(v.spec)) \
+    FROM resource r JOIN secret_version v ON v.secret = r.id \
+    WHERE r.kind = 'Secret' AND r.org = $1), 0) AS BIGINT)";
 /// What images of an organization are made of, with its name.
 const IMAGES: &str = "SELECT DISTINCT l.org, c.body FROM resource_label l \
     JOIN content c ON c.digest = l.value \

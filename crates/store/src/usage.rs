@@ -176,7 +176,7 @@ impl Store {
     /// Bytes that each organization stores, as its quota counts them.
     pub async fn usage_storage(&self) -> Result<HashMap<String, u64>> {
         let mut stored: HashMap<String, u64> = HashMap::new();
-        for sql in [SOURCES, SECRETS] {
+        for sql in [SOURCES, SECRETS, VERSIONS] {
             let rows: Vec<(String, i64)> =
                 read!(self, |pool| sqlx::query_as(sql).fetch_all(pool).await?);
             for (org, bytes) in rows {
@@ -222,6 +222,8 @@ const SOURCES: &str = "SELECT l.org, CAST(SUM(LENGTH(b.bytes)) AS BIGINT) FROM \
     JOIN blob b ON b.digest = l.value GROUP BY l.org";
 const SECRETS: &str = "SELECT org, CAST(SUM(LENGTH(spec)) AS BIGINT) FROM resource \
     WHERE kind = 'Secret' GROUP BY org";
+const VERSIONS: &str = "SELECT r.org, CAST(SUM(LENGTH(v.spec)) AS BIGINT) FROM resource r \
+    JOIN secret_version v ON v.secret = r.id WHERE r.kind = 'Secret' GROUP BY r.org";
 const IMAGES: &str = "SELECT DISTINCT l.org, c.body FROM resource_label l \
     JOIN content c ON c.digest = l.value \
     WHERE l.label IN ('field:digest', 'field:image_digest')";

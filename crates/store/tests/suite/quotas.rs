@@ -135,4 +135,12 @@ on_both!(storage_counts_each_source_once_and_secrets, |store| {
     exceeded(store.update_in_organization(&mut s).await);
     let stored = store.usage_storage().await.unwrap();
     assert!((4_000..4_500).contains(&stored["a"]), "{stored:?}");
+    // A version that is kept takes its room, too.
+    s.spec = SecretSpec { version: 2, ..secret("s", 100).spec };
+    store.update_in_organization(&mut s).await.unwrap();
+    let with_both = store.usage_storage().await.unwrap()["a"];
+    assert!(with_both > stored["a"] + 100, "{with_both}");
+    s.spec = SecretSpec { version: 3, ..secret("s", 900).spec };
+    let full = exceeded(store.update_in_organization(&mut s).await);
+    assert_eq!(full.used, with_both, "quota and usage count alike");
 });
