@@ -52,6 +52,7 @@ use anyhow::Result;
 
 use crate::arguments::{Arguments, Command, Global};
 use crate::complete;
+use crate::config::Config;
 use crate::connect::{self, Session};
 use crate::printer::{Format, Printer};
 
@@ -73,6 +74,10 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         Command::Explain(explain) => return explain.run(printer),
         Command::Init(init) => return init.run(printer),
         Command::Server { words } => return server::run(&words),
+        Command::Context(command) => {
+            return command.run(Config::load(global.config.as_deref())?, printer);
+        }
+        Command::Manage(manage) => return manage.run(printer, global).await,
         Command::GenerateDocs => {
             print!("{}", docs::reference());
             return Ok(());
@@ -85,9 +90,8 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         _ => connect::session(global)?,
     };
     // v1's older file could ask for JSON for good.
-    let json = session.config.value("Json").and_then(serde_json::Value::as_bool);
-    let printer = match (json, global.output) {
-        (Some(true), None) => Printer { format: Format::Json },
+    let printer = match (session.config.wants_json(), global.output) {
+        (true, None) => Printer { format: Format::Json },
         _ => printer,
     };
     let notes = session.notes();
@@ -124,10 +128,10 @@ async fn with_server(command: Command, context: Context, global: &Global) -> Res
         Command::Auth(auth) => auth.run(&context).await,
         Command::Login(login) => login.run(context, global).await,
         Command::Logout => logout::run(context).await,
-        Command::Context(command) => command.run(context),
-        Command::Manage(manage) => manage.run(context, global).await,
         Command::Version(version) => version.run(&context).await,
         Command::Completion { .. }
+        | Command::Context(_)
+        | Command::Manage(_)
         | Command::Engine(_)
         | Command::Explain(_)
         | Command::Init(_)

@@ -2,7 +2,6 @@
 //! kept. The file is its owner's alone: it may hold a session.
 
 use std::io::Write as _;
-use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -16,8 +15,10 @@ use crate::hint::{self, wrong};
 pub struct Config {
     file: PathBuf,
     root: Map<String, Value>,
-    /// Name of the context in use: the current one, unless a host of another was given.
+    /// Name of the context in use: the current one, unless another server was named.
     used: Option<String>,
+    /// Whether what it signs in with is for the server in use.
+    bound: bool,
 }
 
 impl Config {
@@ -38,26 +39,25 @@ impl Config {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Map::new(),
             Err(error) => return Err(error).context(file.display().to_string()),
         };
-        let mut config = Self { file, root: with_contexts(root), used: None };
+        let mut config = Self { file, root: with_contexts(root), used: None, bound: true };
         config.used = config.current().map(str::to_owned);
         Ok(config)
     }
 
-    /// Uses what the file tells of a host, and nothing that it tells of another: a context's
-    /// address, its settings and what signs in belong together.
-    pub fn at(mut self, host: &str) -> Self {
-        let is_of = |context: &Value| match context["host"].as_str().unwrap_or_default() {
-            // It tells of no server yet.
-            "" => true,
-            own => same_host(own, host),
-        };
-        let current = self.used.as_ref().and_then(|name| self.root.get("contexts")?.get(name));
-        if !current.is_some_and(is_of) {
-            let has = |context: &Value| context["host"].is_string() && is_of(context);
-            let found = self.contexts().find(|(_, context)| has(context));
-            self.used = found.map(|(name, _)| name.clone());
-        }
-        self
+    /// Uses what the file tells of one server, and nothing that it tells of another: a context's
+    /// address, its settings and what signs in belong together. `is_of` says of a context with a
+    /// host whether that is the server.
+    pub fn of_server(&mut self, is_of: impl Fn(&Value) -> bool) {
+        let current = self.current().map(str::to_owned);
+        let of_it = self.contexts().filter(|(_, context)| has_host(context) && is_of(context));
+        let of_it: Vec<&String> = of_it.map(|(name, _)| name).collect();
+        let found = of_it.iter().find(|name| current.as_ref() == Some(**name)).or(of_it.first());
+        let found = found.map(|name| (*name).clone());
+        let hostless = |name: &String| self.contexts().any(|(n, c)| n == name && !has_host(c));
+        // The current one that names no server yet is of whichever is named, but for what signs in.
+        let unbound = current.filter(hostless);
+        self.bound = found.is_some();
+        self.used = found.or(unbound);
     }
 
     /// Folder of the file, for what lies beside it.
@@ -70,14 +70,30 @@ impl Config {
         self.root.get("current")?.as_str().filter(|name| !name.is_empty())
     }
 
-    /// Whether a context is in use.
-    pub fn is_used(&self) -> bool {
-        self.used.is_some()
+    /// The context in use.
+    pub fn used(&self) -> Option<&Value> {
+        self.root.get("contexts")?.get(self.used.as_ref()?)
+    }
+
+    /// What the context in use signs in with at the server in use, or something of that.
+    pub fn credential(&self, key: &str) -> Option<String> {
+        self.text(key).filter(|_| self.bound)
+    }
+
+    /// The name of the context in use, or of the one that is made for a host.
+    pub fn name_for(&self, host: &str) -> String {
+        self.used.clone().unwrap_or_else(|| self.free_name(host))
+    }
+
+    /// Whether v1's file asks for JSON: however to print, wherever the server is.
+    pub fn wants_json(&self) -> bool {
+        let current = self.contexts().find(|(name, _)| Some(name.as_str()) == self.current());
+        current.is_some_and(|(_, context)| context["Json"] == true)
     }
 
     /// A value of the context in use.
     pub fn value(&self, key: &str) -> Option<&Value> {
-        self.root.get("contexts")?.get(self.used.as_ref()?)?.get(key)
+        self.used()?.get(key)
     }
 
     pub fn text(&self, key: &str) -> Option<String> {
@@ -120,11 +136,14 @@ impl Config {
     /// Sets values of the context in use, which becomes the current one; it is made (and named
     /// after its host) when there is none. `null` takes a value away.
     pub fn set(&mut self, host: &str, values: &[(&str, Value)]) {
-        let name = self.used.clone().unwrap_or_else(|| self.free_name(host));
+        let name = self.name_for(host);
         self.root.insert("current".to_owned(), json!(name));
         let contexts = self.root.entry("contexts").or_insert_with(|| json!({}));
         if let Some(contexts) = contexts.as_object_mut() {
             let context = contexts.entry(name.as_str()).or_insert_with(|| json!({}));
+            if !context.is_object() {
+                *context = json!({});
+            }
             if let Some(context) = context.as_object_mut() {
                 for (key, value) in values {
                     match value {
@@ -134,7 +153,7 @@ impl Config {
                 }
             }
         }
-        self.used = Some(name);
+        (self.used, self.bound) = (Some(name), true);
     }
 
     /// Takes values away from the context in use.
@@ -162,25 +181,23 @@ impl Config {
 }
 
 /// A file in v1's older form, where everything belongs to one server, in the form of contexts.
-fn with_contexts(root: Map<String, Value>) -> Map<String, Value> {
+fn with_contexts(mut root: Map<String, Value>) -> Map<String, Value> {
+    if root.get("contexts").is_some_and(Value::is_null) {
+        root.remove("contexts");
+    }
     if root.is_empty() || root.contains_key("contexts") {
         return root;
     }
-    let name = context_name(root.get("host").and_then(Value::as_str).unwrap_or("localhost"));
+    let host = root.get("host").and_then(Value::as_str).filter(|host| !host.is_empty());
+    let name = context_name(host.unwrap_or("localhost"));
     Map::from_iter([
         ("current".to_owned(), json!(name)),
         ("contexts".to_owned(), json!({ name: root })),
     ])
 }
 
-/// Whether two spellings are of one host.
-fn same_host(one: &str, other: &str) -> bool {
-    let bare = |host: &str| {
-        let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-        let host = inner.unwrap_or(host);
-        host.parse::<IpAddr>().map_or_else(|_| host.to_lowercase(), |address| address.to_string())
-    };
-    bare(one) == bare(other)
+fn has_host(context: &Value) -> bool {
+    context["host"].as_str().is_some_and(|host| !host.is_empty())
 }
 
 /// v1's name of a context: the host in lower case with dashes for dots.
@@ -190,9 +207,10 @@ fn context_name(host: &str) -> String {
 
 /// Writes a file that only its owner can read, replacing what is there in one step.
 pub fn write_private(file: &Path, bytes: &[u8]) -> Result<()> {
-    let next = file.with_extension("new");
-    let mut options = std::fs::OpenOptions::new();
-    let open = options.write(true).create(true).truncate(true).mode(0o600).open(&next);
+    // Nobody else's, of whom it might be read: a new file of this process.
+    let next = file.with_extension(format!("{}.new", std::process::id()));
+    let _ = std::fs::remove_file(&next);
+    let open = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&next);
     let mut open = open.with_context(|| format!("cannot write {}", next.display()))?;
     open.write_all(bytes)?;
     open.sync_all()?;
@@ -239,44 +257,59 @@ mod tests {
     }
 
     #[test]
-    fn what_belongs_to_one_host_is_used_for_no_other() {
+    fn what_belongs_to_one_server_is_used_for_no_other() {
         let text = r#"{"current": "a", "contexts": {
+            "blank": {"host": "", "token": "of-nobody"},
             "a": {"host": "a.example", "insecure": true, "token": "of-a"},
-            "b": {"host": "B.Example", "token": "of-b"},
-            "six": {"host": "[::1]", "token": "of-six"},
+            "a2": {"host": "a.example", "token": "of-a2"},
+            "b": {"host": "b.example", "token": "of-b"},
             "c-example": {"host": "elsewhere.example"}}}"#;
         let at = |host: &str| {
-            let (config, folder) = read(text);
-            (config.at(host), folder)
+            let (mut config, folder) = read(text);
+            config.of_server(|context| context["host"] == host);
+            (config, folder)
         };
         for (host, token) in [
-            ("A.example", Some("of-a")),
+            ("a.example", Some("of-a")),
             ("b.example", Some("of-b")),
-            ("0:0::1", Some("of-six")),
-            ("a.example.evil.example", None),
+            ("c.example", None),
             ("", None),
         ] {
-            assert_eq!(at(host).0.text("token").as_deref(), token, "{host}");
+            assert_eq!(at(host).0.credential("token").as_deref(), token, "{host}");
         }
         // Signing in at a new host leaves the others as they were.
         let (mut config, _folder) = at("c.example");
         assert_eq!(config.value("insecure"), None);
         config.set("c.example", &[("token", json!("of-c"))]);
         assert_eq!(config.current(), Some("c-example-2"));
+        assert_eq!(config.credential("token").as_deref(), Some("of-c"));
         config.choose("a").unwrap();
         config.save().unwrap();
         let again = Config::load(Some(&config.file)).unwrap();
-        assert_eq!(again.text("token").as_deref(), Some("of-a"));
+        assert_eq!(again.credential("token").as_deref(), Some("of-a"));
 
         let (mut config, _folder) = at("b.example");
         config.unset(&["token"]);
         assert_eq!((config.text("token"), config.current()), (None, Some("a")));
+    }
 
-        // One that tells of no server yet is of whichever is named.
-        let (config, _folder) = read(r#"{"organization": "acme"}"#);
-        assert_eq!(config.at("h.example").text("organization").as_deref(), Some("acme"));
-        let (flat, _folder) = read(r#"{"host": "h.example", "cookie": "x=y"}"#);
-        assert_eq!(flat.at("other.example").text("cookie"), None);
+    #[test]
+    fn a_context_without_a_host_is_of_any_but_signs_in_nowhere_else() {
+        let (mut config, _folder) = read(r#"{"organization": "acme", "token": "t"}"#);
+        assert_eq!(config.credential("token").as_deref(), Some("t"));
+        config.of_server(|_| true);
+        assert_eq!(config.text("organization").as_deref(), Some("acme"));
+        assert_eq!(config.credential("token"), None);
+        for flat in [r#"{"host": "", "Json": true}"#, r#"{"contexts": null, "Json": true}"#] {
+            let (mut flat, _folder) = read(flat);
+            assert_eq!(flat.current(), Some("localhost"));
+            assert!(flat.wants_json());
+            flat.of_server(|_| false);
+            assert!(flat.wants_json());
+        }
+        let (mut hollow, _folder) = read(r#"{"current": "a", "contexts": {"a": null}}"#);
+        hollow.set("h.example", &[("token", json!("t"))]);
+        assert_eq!(hollow.text("token").as_deref(), Some("t"));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! Depends on the wire only: no SQL, no engine. All output goes through [`printer::Printer`].
 
+mod address;
 mod arguments;
 mod command;
 mod complete;

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::hint::Wrong;
 
-pub use plain::plain;
+pub use plain::{one_line, plain};
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -72,6 +72,44 @@ pub fn json(value: &Value) -> Result<()> {
 pub fn line(text: &str) {
     if writeln!(std::io::stdout(), "{}", plain(text)).is_err() {
         std::process::exit(0);
+    }
+}
+
+/// A line that somebody's code wrote, on stdout: a file or a pipe gets it as it is.
+pub fn foreign_line(text: &str) {
+    match std::io::stdout().is_terminal() {
+        true => line(text),
+        false => bytes(format!("{text}\n").as_bytes()),
+    }
+}
+
+/// Lines of JSON on stdout as they come, in pieces: a file or a pipe gets them as they are.
+pub struct JsonLines {
+    to_terminal: bool,
+    begun: Vec<u8>,
+}
+
+impl JsonLines {
+    pub fn new() -> Self {
+        Self { to_terminal: std::io::stdout().is_terminal(), begun: Vec::new() }
+    }
+
+    pub fn piece(&mut self, piece: &[u8]) {
+        if !self.to_terminal {
+            return bytes(piece);
+        }
+        self.begun.extend_from_slice(piece);
+        while let Some(end) = self.begun.iter().position(|byte| *byte == b'\n') {
+            let whole: Vec<u8> = self.begun.drain(..=end).collect();
+            line(&plain::json(String::from_utf8_lossy(&whole).trim_end()));
+        }
+    }
+
+    /// What is left, if the last line has no end.
+    pub fn end(self) {
+        if !self.begun.is_empty() {
+            line(&plain::json(&String::from_utf8_lossy(&self.begun)));
+        }
     }
 }
 

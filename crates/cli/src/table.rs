@@ -4,6 +4,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::Value;
 
 use crate::noun::Noun;
+use crate::printer::plain;
 use crate::time;
 
 mod words;
@@ -13,7 +14,8 @@ type Cell = fn(&Value) -> String;
 pub fn text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
-        Value::String(text) => text.clone(),
+        // Before columns are measured.
+        Value::String(text) => plain(text).into_owned(),
         Value::Array(values) => values.iter().map(text).collect::<Vec<_>>().join(", "),
         other => other.to_string(),
     }

@@ -16,6 +16,8 @@ use serde_json::Value;
 
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// Addresses that a download leads to one after another, at most.
+const MAX_REDIRECTS: usize = 10;
 /// Pages that a whole list is read in.
 const PAGE: u32 = 500;
 
@@ -241,7 +243,19 @@ fn warnings(headers: &HeaderMap) -> Vec<String> {
 pub async fn download(url: &str, max_bytes: usize) -> Result<String> {
     let failed = |error: reqwest::Error| Error::download(url, &error);
     let refused = |cause: String| Error::Download { url: url.to_owned(), cause };
-    let mut response = reqwest::get(url).await.map_err(failed)?;
+    // What came by TLS so far is not looked for without it.
+    let policy = reqwest::redirect::Policy::custom(|attempt| {
+        let secure = attempt.previous().iter().any(|url| url.scheme() == "https");
+        match attempt.previous().len() {
+            MAX_REDIRECTS.. => attempt.error("it leads from one address to the next"),
+            _ if secure && attempt.url().scheme() != "https" => {
+                attempt.error("it leads to an address without TLS")
+            }
+            _ => attempt.follow(),
+        }
+    });
+    let client = reqwest::Client::builder().redirect(policy).build().map_err(failed)?;
+    let mut response = client.get(url).send().await.map_err(failed)?;
     if !response.status().is_success() {
         return Err(refused(format!("status {}", response.status())));
     }

@@ -225,7 +225,10 @@ impl Export {
             ExportFormat::Cloudevents => "cloudevents",
         };
         query.push(("format".to_owned(), format.to_owned()));
-        Ok(context.session.client.pieces("audit", &query, printer::bytes).await?)
+        let mut lines = printer::JsonLines::new();
+        context.session.client.pieces("audit", &query, |piece| lines.piece(piece)).await?;
+        lines.end();
+        Ok(())
     }
 }
 

@@ -1,7 +1,7 @@
 //! `dispatch manage bootstrap`: from the local administrator, or the one-time credential of a new
 //! installation, to a signed-in service account.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use base64::Engine as _;
@@ -57,11 +57,12 @@ impl Bootstrap {
         // The account and the policy are the new organization's.
         let client = client.of_organization(&self.bootstrap_org);
         let (private, public) = key_pair::rsa()?;
-        let folder = context.session.config.folder().to_owned();
         let account = &self.bootstrap_svc_account;
-        let file = folder.join(format!("{}-{account}.pem", self.bootstrap_org));
-        std::fs::create_dir_all(&folder)?;
-        crate::config::write_private(&file, private.as_bytes())?;
+        let file = self.key_file(&context);
+        // Beside the key of an attempt before, which holds until the server has taken this one.
+        let next = file.with_extension("next.pem");
+        std::fs::create_dir_all(context.session.config.folder())?;
+        crate::config::write_private(&next, private.as_bytes())?;
         let body = json!({"name": account, "publicKey": STANDARD.encode(public)});
         let made = make(&client, "iam/serviceaccount", &body).await;
         match made.context("service account") {
@@ -70,8 +71,11 @@ impl Bootstrap {
                 let path = format!("iam/serviceaccount/{account}");
                 client.send(Method::PUT, &path, &[], Some(&body)).await?;
             }
-            made => made?,
+            made => {
+                made.inspect_err(|_| drop(std::fs::remove_file(&next)))?;
+            }
         }
+        std::fs::rename(&next, &file).with_context(|| file.display().to_string())?;
         let mut subjects = vec![account.clone()];
         subjects.extend(self.bootstrap_user.clone());
         let rule = json!({"subjects": subjects, "actions": ["*"], "resources": ["*"]});
@@ -99,6 +103,23 @@ impl Bootstrap {
 }
 
 impl Bootstrap {
+    /// Where the account's private key goes: never over that of another server's account.
+    fn key_file(&self, context: &Context) -> PathBuf {
+        let config = &context.session.config;
+        let name = format!("{}-{}.pem", self.bootstrap_org, self.bootstrap_svc_account);
+        let file = config.folder().join(&name);
+        let own = config.credential("jwtprivatekey").map(PathBuf::from);
+        let is_own = own.is_some_and(|own| same_file(&own, &file));
+        match is_own || !file.exists() {
+            true => file,
+            false => {
+                let url = url::Url::parse(context.session.client.base()).ok();
+                let host = url.as_ref().and_then(url::Url::host_str).unwrap_or_default();
+                config.folder().join(format!("{}-{name}", config.name_for(host)))
+            }
+        }
+    }
+
     /// Who makes all this: the one-time credential's user, else whoever is signed in.
     async fn client(&self, context: &Context, global: &Global) -> Result<Client> {
         let client = context.session.client.clone();
@@ -124,6 +145,10 @@ impl Bootstrap {
             (None, None) => Ok(None),
         }
     }
+}
+
+fn same_file(one: &Path, other: &Path) -> bool {
+    matches!((one.canonicalize(), other.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
 /// The bootstrap user first: whoever deletes the policy may lose the right to.

@@ -4,8 +4,8 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
-use super::Context as Session;
-use crate::printer;
+use crate::config::Config;
+use crate::printer::{self, Printer};
 
 #[derive(Debug, Args)]
 pub struct Context {
@@ -27,23 +27,22 @@ enum ContextCommand {
 }
 
 impl Context {
-    pub fn run(self, mut session: Session) -> Result<()> {
-        let config = &mut session.session.config;
+    pub fn run(self, mut config: Config, printer: Printer) -> Result<()> {
         let command = self.set.map(|context| ContextCommand::Set { context }).or(self.command);
         match command {
-            None => return show(&session),
+            None => return show(&config, printer),
             Some(ContextCommand::Current) => {
                 printer::line(config.current().unwrap_or("(none)"));
             }
             Some(ContextCommand::Set { context }) => {
                 config.choose(&context)?;
                 config.save()?;
-                session.printer.say(&format!("Set context to {context}"));
+                printer.say(&format!("Set context to {context}"));
             }
             Some(ContextCommand::Delete { context }) => {
                 config.forget(&context)?;
                 config.save()?;
-                session.printer.say(&format!("Deleted context: {context}"));
+                printer.say(&format!("Deleted context: {context}"));
             }
         }
         Ok(())
@@ -51,8 +50,7 @@ impl Context {
 }
 
 /// All contexts, without what signs in.
-fn show(session: &Session) -> Result<()> {
-    let config = &session.session.config;
+fn show(config: &Config, printer: Printer) -> Result<()> {
     let contexts: Map<String, Value> = config
         .contexts()
         .map(|(name, context)| {
@@ -66,8 +64,8 @@ fn show(session: &Session) -> Result<()> {
         })
         .collect();
     let shown = json!({"current": config.current(), "contexts": contexts});
-    if session.printer.is_structured() {
-        return session.printer.value(&shown);
+    if printer.is_structured() {
+        return printer.value(&shown);
     }
     printer::json(&shown)
 }

@@ -236,7 +236,7 @@ pub fn print_list_as(
         Format::Json | Format::Yaml => printer.value(&Value::Array(items))?,
         Format::Name => {
             for item in &items {
-                crate::printer::line(item["name"].as_str().unwrap_or_default());
+                printer::line(&printer::one_line(item["name"].as_str().unwrap_or_default()));
             }
         }
         format => crate::printer::line(&table(&items, format == Format::Wide)),

@@ -66,7 +66,7 @@ fn print(run: &Value) {
     for (stream, mark) in [("stdout", ' '), ("stderr", '!')] {
         let lines = run["logs"][stream].as_array().into_iter().flatten();
         for line in lines.filter_map(Value::as_str) {
-            printer::line(&format!("{id}{mark} {line}"));
+            printer::foreign_line(&format!("{id}{mark} {line}"));
         }
     }
 }

@@ -3,8 +3,11 @@
 use anyhow::Result;
 use clap::{Args, Subcommand};
 
-use super::{Context as Session, bootstrap, context};
+use super::{Context, bootstrap, context};
 use crate::arguments::Global;
+use crate::config::Config;
+use crate::connect;
+use crate::printer::Printer;
 
 #[derive(Debug, Args)]
 pub struct Manage {
@@ -21,10 +24,15 @@ enum ManageCommand {
 }
 
 impl Manage {
-    pub async fn run(self, session: Session, global: &Global) -> Result<()> {
+    pub async fn run(self, printer: Printer, global: &Global) -> Result<()> {
         match self.command {
-            ManageCommand::Context(context) => context.run(session),
-            ManageCommand::Bootstrap(bootstrap) => bootstrap.run(session, global).await,
+            ManageCommand::Context(context) => {
+                context.run(Config::load(global.config.as_deref())?, printer)
+            }
+            ManageCommand::Bootstrap(bootstrap) => {
+                let session = connect::session(global)?;
+                bootstrap.run(Context { session, printer }, global).await
+            }
         }
     }
 }

@@ -74,5 +74,6 @@ pub fn tell_where_else(printer: Printer, answer: &Value) {
 
 /// Whether an address is one to send people to: terminals make a link of it, whatever opens it.
 pub fn is_of_web(url: &str) -> bool {
-    url::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
+    let is_one_word = !url.contains(|c: char| c.is_control() || c.is_whitespace());
+    is_one_word && url::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
 }

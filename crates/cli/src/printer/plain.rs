@@ -10,6 +10,11 @@ pub fn plain(text: &str) -> Cow<'_, str> {
     escaped(text, |out, c| write!(out, "{}", c.escape_unicode()))
 }
 
+/// The same with lines and tabs written so, too: for what must not look like more than one thing.
+pub fn one_line(text: &str) -> String {
+    plain(text).replace('\n', "\\n").replace('\t', "\\t")
+}
+
 /// The same of a JSON document, which means what it did.
 pub fn json(text: &str) -> Cow<'_, str> {
     // Everything of the kind is in the first plane of Unicode: four digits hold it.
@@ -55,6 +60,7 @@ mod tests {
         ] {
             assert_eq!(plain(text), shown);
         }
+        assert_eq!(one_line("a\nhint: b\u{1b}"), "a\\nhint: b\\u{1b}");
     }
 
     #[test]

@@ -44,15 +44,39 @@ fn another_host_gets_nothing_of_the_files() {
     }
     // Nor another port of the host: somebody else's server may be there.
     let config = file(&home, "127.0.0.1", 1);
+    let before = home.read("config.json");
     let said = home.run(elsewhere.port, &format!("get functions --config {config}"));
     assert!(said.failed(&[TOKEN]).contains("is for http://127.0.0.1:1"));
     let said = home.run(elsewhere.port, &format!("logout --config {config}"));
-    assert!(said.failed(&[TOKEN]).contains("the session is of http://127.0.0.1:1"));
-    assert!(elsewhere.asked("").iter().all(|asked| asked.authorization.is_none()));
-    // Its own does.
+    assert!(said.ok().contains("signs nobody in at http://127.0.0.1:"), "{said:?}");
+    assert_eq!(home.read("config.json"), before);
+    let all = elsewhere.asked("");
+    assert!(all.iter().all(|a| a.authorization.is_none() && a.organization.is_none()), "{all:?}");
+    // Its own does, in whatever spelling.
     let config = file(&home, "127.0.0.1", elsewhere.port);
-    home.run(elsewhere.port, &format!("get functions --config {config}")).ok();
-    assert_eq!(elsewhere.asked("").last().unwrap().organization.as_deref(), Some("acme"));
+    for host in ["127.0.0.1", "127.1"] {
+        home.run(elsewhere.port, &format!("get functions --config {config} --host {host}")).ok();
+        assert_eq!(elsewhere.asked("").last().unwrap().organization.as_deref(), Some("acme"));
+    }
+}
+
+/// What somebody types wrong is said as it is, wherever the file signs in.
+#[test]
+fn an_error_of_signing_in_is_not_explained_by_the_file() {
+    let refuses = Server::start(|asked| match asked.line.as_str() {
+        "GET /v1/iam/identityprovider" => {
+            Some(Answer::json(200, &json!([provider("corp", &["password"])])))
+        }
+        _ => Some(Answer::error(401, "wrong name or password")),
+    });
+    let home = Home::new();
+    let config = file(&home, "own.example", 443);
+    let line = format!("login --username ada --password-stdin --config {config}");
+    let said = home.run_with(refuses.port, &line, PASSWORD);
+    assert!(said.failed(&[PASSWORD]).starts_with("Error: [Code: 401] wrong name"), "{said:?}");
+    let line = format!("get functions --token x.y.z --config {config}");
+    let said = home.run(refuses.port, &line);
+    assert!(said.failed(&[]).starts_with("Error: [Code: 401] wrong name"), "{said:?}");
 }
 
 #[test]
@@ -72,8 +96,14 @@ fn signing_in_elsewhere_leaves_the_first_server_as_it_was() {
     let config = file(&home, "own.example", 443);
     let line = format!("login --username ada --password-stdin --config {config}");
     home.run_with(elsewhere.port, &line, PASSWORD).ok();
+    // Nor does another server of the same host.
+    let another = server();
+    home.run_with(another.port, &line, PASSWORD).ok();
+    home.run_with(elsewhere.port, &line, PASSWORD).ok();
     let written: Value = serde_json::from_str(&home.read("config.json")).unwrap();
     assert_eq!(written["current"], "127-0-0-1");
+    assert_eq!(written["contexts"].as_object().unwrap().len(), 3, "{written}");
+    assert_eq!(written["contexts"]["127-0-0-1-2"]["port"], another.port);
     let (own, new) = (&written["contexts"]["own"], &written["contexts"]["127-0-0-1"]);
     assert_eq!((&own["host"], &own["cookie"]), (&json!("own.example"), &json!("a=b")));
     assert_eq!((&new["token"], &new["insecure"]), (&json!(TOKEN), &Value::Null));

@@ -21,8 +21,12 @@ fn server() -> Server {
 
 /// What a person sees who types the texts, each after what is asked; None without Python.
 fn typed(home: &Home, port: u16, turns: &[[&str; 2]]) -> Option<Value> {
+    at_terminal(home, port, "login", turns)
+}
+
+fn at_terminal(home: &Home, port: u16, line: &str, turns: &[[&str; 2]]) -> Option<Value> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/login/terminal.py");
-    let login = home.command(port, "login");
+    let login = home.command(port, line);
     let mut python = Command::new("python3");
     python.arg(script).arg(json!(turns).to_string());
     python.arg(login.get_program()).args(login.get_args());
@@ -69,4 +73,20 @@ fn a_provider_that_is_not_there_is_not_taken() {
     let Some(seen) = typed(&home, server.port, &[[WHICH, "ldpa\n"]]) else { return };
     assert_eq!(seen["exit"], 1, "{seen}");
     assert!(seen["shown"].as_str().unwrap().contains("did you mean ldap?"), "{seen}");
+}
+
+/// Where programs read, the same is as it was: see `one_server.rs`.
+#[test]
+fn what_a_server_says_steers_no_terminal_that_shows_yaml_or_an_export() {
+    const EVIL: &str = "\u{9b}2J\u{7f}\u{202e}";
+    let server = Server::start(|_| Some(Answer::json(200, &json!([{"name": "s1", "of": EVIL}]))));
+    let home = Home::new();
+    for line in ["iam get sessions -o yaml", "audit export"] {
+        let Some(seen) = at_terminal(&home, server.port, line, &[]) else { return };
+        let shown = seen["shown"].as_str().unwrap();
+        let steers = |c: char| c == '\u{202e}' || (c.is_control() && !"\r\n".contains(c));
+        assert!(shown.contains("s1") && !shown.contains(steers), "{line}: {shown:?}");
+        let piped = home.run(server.port, line);
+        assert!(piped.ok().contains(EVIL) || line.contains("yaml"), "{piped:?}");
+    }
 }

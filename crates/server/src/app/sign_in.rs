@@ -103,12 +103,13 @@ impl App {
         if answer.state.as_deref() != Some(pending.pending.state.reveal()) {
             return Err(over("the answer belongs to another sign-in"));
         }
+        let PendingBrowser { pending, aim } = pending;
+        let provider = self.provider(&pending.provider)?;
+        // First, so that one that is to wait can come back.
+        let entered = self.enter(provider, Door::answer(opening.from))?;
         if !self.sign_ins.used.first(sealed) {
             return Err(over("the sign-in was finished before"));
         }
-        let PendingBrowser { pending, aim } = pending;
-        let provider = self.provider(&pending.provider)?;
-        let entered = self.enter(provider, Door::answer(opening.from))?;
         let person = provider.driver.finish(pending, answer).await;
         let person = self.decided(provider, entered, person)?;
         self.arrived(opening, provider, &person, aim).await
@@ -318,12 +319,12 @@ impl App {
                     tracing::info!(provider = name, account, %error, "a token was refused");
                 }
                 // Another that the account trusts may know the token.
-                Err(error) => drop(undecided.get_or_insert(self.failed(provider, &error))),
+                Err(error) => drop(undecided.get_or_insert((provider, error))),
             }
         }
-        let Some(failed) = undecided else { return Err(wrong()) };
+        let Some((provider, error)) = undecided else { return Err(wrong()) };
         self.sign_ins.attempts.undecided(entered);
-        Err(failed)
+        Err(self.failed(provider, &error))
     }
 
     /// What a provider decided of a try that was counted.

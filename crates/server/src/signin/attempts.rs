@@ -120,6 +120,8 @@ pub struct Attempts(Mutex<Counts>);
 struct Counts {
     pairs: Counter<Door>,
     addresses: Counter<IpAddr>,
+    /// Apart: whoever guesses passwords keeps no browser of the same address out.
+    answers: Counter<IpAddr>,
     accounts: Counter<u64>,
     known: HashMap<Door, Instant>,
 }
@@ -202,18 +204,19 @@ impl Attempts {
         let known = counts.known.get(&door).is_some_and(|until| *until > now);
         let by_account = door.tried == Tried::Password && !known;
         let account = by_account.then(|| counts.accounts.wait(&door.account, ACCOUNT, now));
+        let of_account = door.is_of_account();
         let waits = [
-            door.is_of_account().then(|| counts.pairs.wait(&door, PAIR, now)).flatten(),
-            counts.addresses.wait(&door.address, ADDRESS, now),
+            of_account.then(|| counts.pairs.wait(&door, PAIR, now)).flatten(),
+            counts.of_address(of_account).wait(&door.address, ADDRESS, now),
             account.flatten(),
         ];
         if let Some(wait) = waits.into_iter().flatten().max() {
             return Err(wait);
         }
-        if door.is_of_account() {
+        if of_account {
             counts.pairs.charge(door, PAIR, now);
         }
-        counts.addresses.charge(door.address, ADDRESS, now);
+        counts.of_address(of_account).charge(door.address, ADDRESS, now);
         // What an account's own addresses try keeps no others out.
         if by_account {
             counts.accounts.charge(door.account, ACCOUNT, now);
@@ -239,10 +242,14 @@ impl Attempts {
 }
 
 impl Counts {
+    fn of_address(&mut self, of_account: bool) -> &mut Counter<IpAddr> {
+        if of_account { &mut self.addresses } else { &mut self.answers }
+    }
+
     /// Exactly what was charged: more would let others guess more.
     fn refund(&mut self, Entered { door, account }: &Entered) {
         self.pairs.refund(door, PAIR);
-        self.addresses.refund(&door.address, ADDRESS);
+        self.of_address(door.is_of_account()).refund(&door.address, ADDRESS);
         if *account {
             self.accounts.refund(&door.account, ACCOUNT);
         }
@@ -358,6 +365,12 @@ mod tests {
         }
         assert_eq!(tries(&attempts, now, std::iter::repeat_n(door, 1_000)), 100);
         assert!(attempts.enter_at(Door::answer(address(2)), now).is_ok());
+        // Nor do they and wrong passwords of the same address count together.
+        let passwords = (0..200).map(|n| Door::password(address(1), "corp", &format!("u{n}")));
+        assert_eq!(tries(&attempts, now, passwords), 100);
+        let passwords = (0..200).map(|n| Door::password(address(3), "corp", &format!("u{n}")));
+        assert_eq!(tries(&attempts, now, passwords), 100);
+        assert!(attempts.enter_at(Door::answer(address(3)), now).is_ok());
     }
 
     #[test]

@@ -104,6 +104,26 @@ fn from_the_one_time_credential_to_a_signed_in_account() {
     assert!(again.fails("manage bootstrap").contains("was used"));
 }
 
+/// Each server's account keeps its key, whatever is set up after it.
+#[test]
+fn two_servers_are_bootstrapped_from_one_home() {
+    let first = Bench::start();
+    let second = Bench::start();
+    let cli = &first.cli;
+    cli.ok("manage bootstrap");
+    let (host, port) = second.server.api.trim_start_matches("http://").split_once(':').unwrap();
+    let there = format!("--host {host} --port {port}");
+    let said = cli.ok(&format!("manage bootstrap {there}"));
+    assert!(said.contains(".dispatch/127-0-0-1-2-dispatch-default-svc.pem"), "{said}");
+    for server in ["", &there] {
+        assert_eq!(cli.json(&format!("get functions {server}")), json!([]), "{server}");
+    }
+    // A second time there is such an account already: its key stays as it is.
+    let said = cli.fails("manage bootstrap");
+    assert!(said.contains("service account") && said.contains("[Code: 409]"), "{said}");
+    assert_eq!(cli.json("get functions"), json!([]));
+}
+
 #[test]
 fn keys_of_each_kind_sign_in_for_the_audience_of_the_server() {
     let data = tempfile::tempdir().unwrap();

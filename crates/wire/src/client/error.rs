@@ -97,7 +97,8 @@ fn innermost(error: &reqwest::Error) -> String {
 
 /// The address that was meant, if it is one.
 fn redirect_hint(to: Option<&str>) -> String {
-    let url = to.and_then(|to| reqwest::Url::parse(to).ok());
+    let of_web = |url: &reqwest::Url| matches!(url.scheme(), "http" | "https");
+    let url = to.and_then(|to| reqwest::Url::parse(to).ok()).filter(of_web);
     let meant = url.as_ref().and_then(|url| {
         let port = url.port_or_known_default()?;
         Some(format!("--scheme {} --host {} --port {port}", url.scheme(), url.host_str()?))

@@ -35,7 +35,8 @@ pub async fn sign_in(client: &Client, provider: &str) -> Result<SignedIn> {
 }
 
 fn instructions(code: &DeviceCode) -> String {
-    let DeviceCode { verification_url: url, user_code, .. } = code;
+    let DeviceCode { verification_url: url, .. } = code;
+    let user_code = printer::one_line(&code.user_code);
     let whole = code.verification_url_complete.as_ref();
     let whole = whole.map(|url| format!("\nor visit:\n  {url}")).unwrap_or_default();
     let minutes = code.expires_in.div_ceil(60);

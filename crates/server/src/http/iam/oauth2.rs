@@ -154,6 +154,10 @@ async fn callback(
     };
     let opening = origin.opening(SessionClient::Browser);
     let outcome = app.sign_in_finish(opening, sealed, answer).await;
+    if let Err(error @ Error::Attempts { .. }) = &outcome {
+        // The same address may be visited again.
+        return page::failed(error);
+    }
     let over = cookies::no_pending(&public);
     let mut response = match outcome {
         Ok(finished) => arrived(&app, finished),
