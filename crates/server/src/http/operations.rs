@@ -63,7 +63,8 @@ pub(crate) use operations;
 macro_rules! collection {
     (
         $shape:ident, $tag:literal, $path:literal, { $($field:literal $field_words:literal),* },
-        create: $create:ident $status:literal $reason:ident $create_id:literal $create_words:literal,
+        create: $create:ident $status:literal $reason:ident
+            $create_id:literal $create_words:literal,
         list: $list:ident $list_id:literal $list_words:literal $(,)?
     ) => {
         pub struct Fields;

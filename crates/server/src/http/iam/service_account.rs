@@ -14,7 +14,8 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
 
 collection! {
     ServiceAccount, "iam", "/v1/iam/serviceaccount", {},
-    create: service_account_create 201 CREATED "service_account_create" "Creates a service account.",
+    create: service_account_create 201 CREATED "service_account_create"
+        "Creates a service account.",
     list: service_account_list "service_account_list"
         "Lists service accounts; with `watch=true`, follows them.",
 }
