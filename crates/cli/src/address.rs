@@ -52,6 +52,18 @@ impl Address {
         }
     }
 
+    /// Whether this leads to the server of a context: it says nothing else of it.
+    pub fn leads_to(&self, own: &Self) -> bool {
+        // TLS where nothing was said of it so far: the same port of the same host.
+        let is_tls = self.scheme.as_deref() == Some("https");
+        let scheme = match (&own.scheme, own.port) {
+            (None, Some(_)) if is_tls => self.scheme.clone(),
+            (scheme, _) => scheme.clone(),
+        };
+        let own = Self { scheme, ..own.clone() };
+        matches!((own.url(), self.or(&own).url()), (Ok(own), Ok(url)) if own == url)
+    }
+
     /// Whether the other's host is this one's, or this one names none.
     pub fn may_be_at(&self, other: &Self) -> bool {
         let host = |host: &Option<String>| Self { host: host.clone(), ..Self::default() }.url();
@@ -142,6 +154,13 @@ mod tests {
         assert_eq!(url(json!({"host": "H.example"})), "https://h.example:443");
         assert_eq!(url(json!({"host": "h", "scheme": "http", "port": 81})), "http://h:81");
         assert!(Address::of(&json!({"scheme": "ftp"})).url().is_err());
+        let v1 = Address::of(&json!({"host": "localhost", "port": 8443}));
+        let given = |context: Value| Address::of(&context);
+        assert!(given(json!({"scheme": "https"})).leads_to(&v1));
+        assert!(given(json!({"host": "LOCALHOST", "port": 8443})).leads_to(&v1));
+        assert!(!given(json!({"scheme": "https", "port": 443})).leads_to(&v1));
+        let tls = Address::of(&json!({"host": "h", "port": 1, "scheme": "https"}));
+        assert!(!given(json!({"scheme": "http"})).leads_to(&tls));
         let (a, b) = (Address::of(&json!({"host": "A"})), Address::of(&json!({"host": "a"})));
         assert!(a.may_be_at(&b) && Address::default().may_be_at(&b));
         assert!(!a.may_be_at(&Address::of(&json!({"host": "b"}))));

@@ -17,8 +17,6 @@ pub struct Config {
     root: Map<String, Value>,
     /// Name of the context in use: the current one, unless another server was named.
     used: Option<String>,
-    /// Whether what it signs in with is for the server in use.
-    bound: bool,
 }
 
 impl Config {
@@ -28,36 +26,39 @@ impl Config {
             Some(file) => file.to_owned(),
             None => default_file()?,
         };
-        let root = match std::fs::read_to_string(&file) {
-            Ok(text) if text.trim().is_empty() => Map::new(),
-            Ok(text) => serde_json::from_str(&text).map_err(|error| {
-                wrong(
-                    format!("{} is not the JSON it should be: {error}", file.display()),
-                    "correct it, name another by --config FILE, or move it away",
-                )
-            })?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Map::new(),
-            Err(error) => return Err(error).context(file.display().to_string()),
-        };
-        let mut config = Self { file, root: with_contexts(root), used: None, bound: true };
+        let root = read(&file)?;
+        let mut config = Self { file, root, used: None };
         config.used = config.current().map(str::to_owned);
         Ok(config)
     }
 
     /// Uses what the file tells of one server, and nothing that it tells of another: a context's
-    /// address, its settings and what signs in belong together. `is_of` says of a context with a
-    /// host whether that is the server.
-    pub fn of_server(&mut self, is_of: impl Fn(&Value) -> bool) {
-        let current = self.current().map(str::to_owned);
-        let of_it = self.contexts().filter(|(_, context)| has_host(context) && is_of(context));
-        let of_it: Vec<&String> = of_it.map(|(name, _)| name).collect();
-        let found = of_it.iter().find(|name| current.as_ref() == Some(**name)).or(of_it.first());
-        let found = found.map(|name| (*name).clone());
-        let hostless = |name: &String| self.contexts().any(|(n, c)| n == name && !has_host(c));
-        // The current one that names no server yet is of whichever is named, but for what signs in.
-        let unbound = current.filter(hostless);
-        self.bound = found.is_some();
-        self.used = found.or(unbound);
+    /// address, its settings and what signs in belong together. `is_of` says whether a context is
+    /// of the server. Of several the current one is used, else that of the organization.
+    pub fn of_server(&mut self, is_of: impl Fn(&Value) -> bool, organization: Option<&str>) {
+        let of_it: Vec<_> = self.contexts().filter(|(_, context)| is_of(context)).collect();
+        let is_current = |(name, _): &&(&String, &Value)| self.current() == Some(name.as_str());
+        let fits = |(_, context): &&(&String, &Value)| {
+            organization.is_some() && context["organization"].as_str() == organization
+        };
+        let found = of_it.iter().find(is_current).or_else(|| of_it.iter().find(fits));
+        self.used = found.or(of_it.first()).map(|(name, _)| (*name).clone());
+    }
+
+    /// Changes the file as it is now, which somebody may have changed since it was read.
+    pub fn change(&mut self, change: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        let folder = self.folder();
+        std::fs::create_dir_all(folder).context(folder.display().to_string())?;
+        let lock = self.file.with_extension("lock");
+        let mut options = std::fs::OpenOptions::new();
+        let open = options.write(true).create(true).truncate(false).mode(0o600).open(&lock);
+        let held = open.with_context(|| format!("cannot write {}", lock.display()))?;
+        held.lock().with_context(|| format!("cannot lock {}", lock.display()))?;
+        self.root = read(&self.file)?;
+        let used = self.used.take();
+        self.used = used.filter(|name| self.contexts().any(|(known, _)| known == name));
+        change(self)?;
+        write_private(&self.file, serde_json::to_string_pretty(&self.root)?.as_bytes())
     }
 
     /// Folder of the file, for what lies beside it.
@@ -73,11 +74,6 @@ impl Config {
     /// The context in use.
     pub fn used(&self) -> Option<&Value> {
         self.root.get("contexts")?.get(self.used.as_ref()?)
-    }
-
-    /// What the context in use signs in with at the server in use, or something of that.
-    pub fn credential(&self, key: &str) -> Option<String> {
-        self.text(key).filter(|_| self.bound)
     }
 
     /// The name of the context in use, or of the one that is made for a host.
@@ -153,7 +149,7 @@ impl Config {
                 }
             }
         }
-        (self.used, self.bound) = (Some(name), true);
+        self.used = Some(name);
     }
 
     /// Takes values away from the context in use.
@@ -171,13 +167,6 @@ impl Config {
         let more = (2..).map(|number: u64| format!("{name}-{number}"));
         std::iter::once(name.clone()).chain(more).find(is_free).unwrap_or(name)
     }
-
-    /// Writes the file anew in one step, readable by its owner only.
-    pub fn save(&self) -> Result<()> {
-        let folder = self.folder();
-        std::fs::create_dir_all(folder).context(folder.display().to_string())?;
-        write_private(&self.file, serde_json::to_string_pretty(&self.root)?.as_bytes())
-    }
 }
 
 /// A file in v1's older form, where everything belongs to one server, in the form of contexts.
@@ -185,7 +174,7 @@ fn with_contexts(mut root: Map<String, Value>) -> Map<String, Value> {
     if root.get("contexts").is_some_and(Value::is_null) {
         root.remove("contexts");
     }
-    if root.is_empty() || root.contains_key("contexts") {
+    if root.contains_key("contexts") || root.keys().all(|key| key == "current") {
         return root;
     }
     let host = root.get("host").and_then(Value::as_str).filter(|host| !host.is_empty());
@@ -196,8 +185,19 @@ fn with_contexts(mut root: Map<String, Value>) -> Map<String, Value> {
     ])
 }
 
-fn has_host(context: &Value) -> bool {
-    context["host"].as_str().is_some_and(|host| !host.is_empty())
+fn read(file: &Path) -> Result<Map<String, Value>> {
+    let root = match std::fs::read_to_string(file) {
+        Ok(text) if text.trim().is_empty() => Map::new(),
+        Ok(text) => serde_json::from_str(&text).map_err(|error| {
+            wrong(
+                format!("{} is not the JSON it should be: {error}", file.display()),
+                "correct it, name another by --config FILE, or move it away",
+            )
+        })?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Map::new(),
+        Err(error) => return Err(error).context(file.display().to_string()),
+    };
+    Ok(with_contexts(root))
 }
 
 /// v1's name of a context: the host in lower case with dashes for dots.
@@ -239,8 +239,11 @@ mod tests {
             r#"{"current": "a", "contexts": {"a": {"host": "h.example", "api-https-port": 443}}}"#,
         );
         assert_eq!(config.text("host").as_deref(), Some("h.example"));
-        config.set("other", &[("cookie", json!("x=y"))]);
-        config.save().unwrap();
+        let set = |config: &mut Config| {
+            config.set("other", &[("cookie", json!("x=y"))]);
+            Ok(())
+        };
+        config.change(set).unwrap();
         let again = Config::load(Some(&config.file)).unwrap();
         assert_eq!(again.value("api-https-port"), Some(&json!(443)));
         assert_eq!(again.text("cookie").as_deref(), Some("x=y"));
@@ -259,14 +262,13 @@ mod tests {
     #[test]
     fn what_belongs_to_one_server_is_used_for_no_other() {
         let text = r#"{"current": "a", "contexts": {
-            "blank": {"host": "", "token": "of-nobody"},
             "a": {"host": "a.example", "insecure": true, "token": "of-a"},
-            "a2": {"host": "a.example", "token": "of-a2"},
+            "a2": {"host": "a.example", "token": "of-a2", "organization": "acme"},
             "b": {"host": "b.example", "token": "of-b"},
             "c-example": {"host": "elsewhere.example"}}}"#;
         let at = |host: &str| {
             let (mut config, folder) = read(text);
-            config.of_server(|context| context["host"] == host);
+            config.of_server(|context| context["host"] == host, None);
             (config, folder)
         };
         for (host, token) in [
@@ -275,18 +277,33 @@ mod tests {
             ("c.example", None),
             ("", None),
         ] {
-            assert_eq!(at(host).0.credential("token").as_deref(), token, "{host}");
+            assert_eq!(at(host).0.text("token").as_deref(), token, "{host}");
         }
         // Signing in at a new host leaves the others as they were.
         let (mut config, _folder) = at("c.example");
         assert_eq!(config.value("insecure"), None);
-        config.set("c.example", &[("token", json!("of-c"))]);
+        let set = |config: &mut Config| {
+            config.set("c.example", &[("token", json!("of-c"))]);
+            Ok(())
+        };
+        config.change(set).unwrap();
         assert_eq!(config.current(), Some("c-example-2"));
-        assert_eq!(config.credential("token").as_deref(), Some("of-c"));
-        config.choose("a").unwrap();
-        config.save().unwrap();
+        assert_eq!(config.text("token").as_deref(), Some("of-c"));
+        // What somebody else changed meanwhile stays.
+        let mut other = Config::load(Some(&config.file)).unwrap();
+        other.change(|config| config.forget("b")).unwrap();
+        config.change(|config| config.choose("a")).unwrap();
         let again = Config::load(Some(&config.file)).unwrap();
-        assert_eq!(again.credential("token").as_deref(), Some("of-a"));
+        assert_eq!(again.text("token").as_deref(), Some("of-a"));
+        assert!(again.contexts().all(|(name, _)| name != "b"));
+        // Of several of one server, the current one or that of the organization.
+        let (mut config, _folder) = at("b.example");
+        let of_a = |context: &Value| context["host"] == "a.example";
+        config.of_server(of_a, Some("acme"));
+        assert_eq!(config.text("token").as_deref(), Some("of-a"));
+        config.choose("b").unwrap();
+        config.of_server(of_a, Some("acme"));
+        assert_eq!(config.text("token").as_deref(), Some("of-a2"));
 
         let (mut config, _folder) = at("b.example");
         config.unset(&["token"]);
@@ -294,22 +311,18 @@ mod tests {
     }
 
     #[test]
-    fn a_context_without_a_host_is_of_any_but_signs_in_nowhere_else() {
-        let (mut config, _folder) = read(r#"{"organization": "acme", "token": "t"}"#);
-        assert_eq!(config.credential("token").as_deref(), Some("t"));
-        config.of_server(|_| true);
-        assert_eq!(config.text("organization").as_deref(), Some("acme"));
-        assert_eq!(config.credential("token"), None);
+    fn files_that_tell_little_are_read() {
         for flat in [r#"{"host": "", "Json": true}"#, r#"{"contexts": null, "Json": true}"#] {
             let (mut flat, _folder) = read(flat);
             assert_eq!(flat.current(), Some("localhost"));
-            assert!(flat.wants_json());
-            flat.of_server(|_| false);
+            flat.of_server(|_| false, None);
             assert!(flat.wants_json());
         }
         let (mut hollow, _folder) = read(r#"{"current": "a", "contexts": {"a": null}}"#);
         hollow.set("h.example", &[("token", json!("t"))]);
         assert_eq!(hollow.text("token").as_deref(), Some("t"));
+        let (empty, _folder) = read(r#"{"current": "", "contexts": null}"#);
+        assert_eq!(empty.contexts().count(), 0);
     }
 
     #[test]

@@ -4,12 +4,13 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use dispatch_wire::client::{self, Client, Credentials};
+use serde_json::Value;
 
 use crate::address::Address;
 use crate::arguments::Global;
-use crate::command::login;
 use crate::config::Config;
 use crate::hint::{Wrong, wrong};
+use crate::printer;
 
 /// What a command runs with.
 pub struct Session {
@@ -21,6 +22,24 @@ pub struct Session {
 }
 
 impl Session {
+    /// Who is used to an organization of the file should not take another for it.
+    fn tell_what_is_left_out(&self, global: &Global) -> Result<()> {
+        if self.config.used().is_some() || self.organization.is_some() {
+            return Ok(());
+        }
+        let file = Config::load(global.config.as_deref())?;
+        if let (Some(organization), Some(own)) =
+            (file.text("organization"), file.used().and_then(|used| Address::of(used).url().ok()))
+        {
+            printer::warning(&format!(
+                "the configuration file's organization {organization} is for {own}; --organization \
+                 names one of {}",
+                self.client.base()
+            ));
+        }
+        Ok(())
+    }
+
     /// What may be behind an error that comes later.
     pub fn notes(&self) -> Notes {
         Notes { base: self.client.base().to_owned(), elsewhere: self.elsewhere.clone() }
@@ -52,14 +71,17 @@ impl Notes {
 
 /// What a server takes tokens for unless its configuration says otherwise.
 const AUDIENCE: &str = "dispatch";
+/// What v1 writes where there is no cookie.
+const UNSET: &str = "unset";
 
 /// Builds the client: flags win over the environment (which clap reads), that over the file.
 pub fn session(global: &Global) -> Result<Session> {
     let (mut session, own) = found(global)?;
     let credentials = credentials(global, &session)?;
     if matches!(credentials, Credentials::None) {
-        session.elsewhere = own.filter(|own| own != session.client.base());
+        session.elsewhere = own;
     }
+    session.tell_what_is_left_out(global)?;
     session.client = session.client.signed_in_with(credentials);
     Ok(session)
 }
@@ -73,13 +95,11 @@ pub fn stranger(global: &Global) -> Result<Session> {
 fn found(global: &Global) -> Result<(Session, Option<String>)> {
     let mut config = Config::load(global.config.as_deref())?;
     let given = Address::given(global);
-    let signs_in = login::KEYS.iter().any(|key| config.credential(key).is_some());
+    let signs_in = signs_in(&config);
     let current = config.used().map(Address::of).unwrap_or_default();
     if given.says_something() {
-        config.of_server(|context| {
-            let own = Address::of(context);
-            matches!((own.url(), given.or(&own).url()), (Ok(own), Ok(url)) if own == url)
-        });
+        let is_of = |context: &Value| given.leads_to(&Address::of(context));
+        config.of_server(is_of, global.organization.as_deref());
     }
     let rest = match config.used() {
         Some(context) => Address::of(context),
@@ -89,18 +109,25 @@ fn found(global: &Global) -> Result<(Session, Option<String>)> {
     };
     let base = given.or(&rest).url()?;
     let organization = global.organization.clone().or_else(|| config.text("organization"));
-    let insecure = global.insecure.unwrap_or_else(|| {
-        config.value("insecure").and_then(serde_json::Value::as_bool).unwrap_or(false)
-    });
+    let insecure = global
+        .insecure
+        .unwrap_or_else(|| config.value("insecure").and_then(Value::as_bool).unwrap_or(false));
     let client = Client::new(&base, organization.clone(), Credentials::None, insecure)?;
-    let own = current.url().ok().filter(|_| signs_in);
+    let set_aside = config.used().is_none();
+    let own = current.url().ok().filter(|_| signs_in && set_aside);
     Ok((Session { client, config, organization, elsewhere: None }, own))
+}
+
+/// Whether the context in use has something to sign in with.
+pub fn signs_in(config: &Config) -> bool {
+    let cookie = config.text("cookie").filter(|cookie| cookie != UNSET);
+    cookie.is_some() || config.text("token").or_else(|| config.text("serviceaccount")).is_some()
 }
 
 /// What was given, or what the file has for this very server.
 fn credentials(global: &Global, session: &Session) -> Result<Credentials> {
     let Session { config, organization, .. } = session;
-    let text = |key: &str| config.credential(key);
+    let text = |key: &str| config.text(key);
     // A session of the file does not stand in for an account that was named.
     let remembered = || text("token").filter(|_| global.service_account.is_none());
     if let Some(token) = global.token.clone().or_else(remembered) {
@@ -117,7 +144,7 @@ fn credentials(global: &Global, session: &Session) -> Result<Credentials> {
             audience: audience(global, config),
         });
     }
-    let cookie = text("cookie").filter(|cookie| cookie != "unset");
+    let cookie = text("cookie").filter(|cookie| cookie != UNSET);
     Ok(cookie.map_or(Credentials::None, Credentials::Cookie))
 }
 

@@ -60,7 +60,7 @@ impl Bootstrap {
         let account = &self.bootstrap_svc_account;
         let file = self.key_file(&context);
         // Beside the key of an attempt before, which holds until the server has taken this one.
-        let next = file.with_extension("next.pem");
+        let next = file.with_extension(format!("{}.pem", std::process::id()));
         std::fs::create_dir_all(context.session.config.folder())?;
         crate::config::write_private(&next, private.as_bytes())?;
         let body = json!({"name": account, "publicKey": STANDARD.encode(public)});
@@ -71,9 +71,14 @@ impl Bootstrap {
                 let path = format!("iam/serviceaccount/{account}");
                 client.send(Method::PUT, &path, &[], Some(&body)).await?;
             }
-            made => {
-                made.inspect_err(|_| drop(std::fs::remove_file(&next)))?;
+            Err(error) if is_refusal(&error) => {
+                let _ = std::fs::remove_file(&next);
+                return Err(error);
             }
+            // It may have been made all the same.
+            made => made.with_context(|| {
+                format!("if the account was made, its private key is in {}", next.display())
+            })?,
         }
         std::fs::rename(&next, &file).with_context(|| file.display().to_string())?;
         let mut subjects = vec![account.clone()];
@@ -92,8 +97,10 @@ impl Bootstrap {
             ("token", Value::Null),
         ]);
         make(&client, "iam/policy", &policy).await.context("policy")?;
-        context.session.config.set(&host, &values);
-        context.session.config.save()?;
+        context.session.config.change(|config| {
+            config.set(&host, &values);
+            Ok(())
+        })?;
         context.printer.say(&format!("Created organization: {}", self.bootstrap_org));
         context.printer.say(&format!("Created service account: {account}"));
         context.printer.say(&format!("Created policy: {POLICY}"));
@@ -107,17 +114,16 @@ impl Bootstrap {
     fn key_file(&self, context: &Context) -> PathBuf {
         let config = &context.session.config;
         let name = format!("{}-{}.pem", self.bootstrap_org, self.bootstrap_svc_account);
-        let file = config.folder().join(&name);
-        let own = config.credential("jwtprivatekey").map(PathBuf::from);
-        let is_own = own.is_some_and(|own| same_file(&own, &file));
-        match is_own || !file.exists() {
-            true => file,
-            false => {
-                let url = url::Url::parse(context.session.client.base()).ok();
-                let host = url.as_ref().and_then(url::Url::host_str).unwrap_or_default();
-                config.folder().join(format!("{}-{name}", config.name_for(host)))
-            }
-        }
+        let own = config.text("jwtprivatekey").map(PathBuf::from);
+        let url = url::Url::parse(context.session.client.base()).ok();
+        let host = url.as_ref().and_then(url::Url::host_str).unwrap_or_default();
+        let longer = format!("{}-{name}", config.name_for(host));
+        let more = (2..).map(|number: u64| format!("{number}-{longer}"));
+        let files = [name, longer.clone()].into_iter().chain(more);
+        let mut files = files.map(|name| config.folder().join(name));
+        let free =
+            |file: &PathBuf| !file.exists() || own.as_ref().is_some_and(|own| same_file(own, file));
+        files.find(free).unwrap_or_else(|| config.folder().join(longer))
     }
 
     /// Who makes all this: the one-time credential's user, else whoever is signed in.
@@ -159,6 +165,12 @@ async fn disable(context: &Context) -> Result<()> {
     client.send(Method::DELETE, &format!("iam/policy/{POLICY}"), &[], None).await?;
     context.printer.say(&format!("Deleted policy: {POLICY}"));
     Ok(())
+}
+
+/// Whether an error says that nothing was made.
+fn is_refusal(error: &anyhow::Error) -> bool {
+    let answer = error.downcast_ref::<dispatch_wire::client::Error>();
+    answer.and_then(|answer| answer.status()).is_some_and(|status| (400..500).contains(&status))
 }
 
 /// Whether an error says that there is one of the name.

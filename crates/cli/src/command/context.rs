@@ -35,13 +35,11 @@ impl Context {
                 printer::line(config.current().unwrap_or("(none)"));
             }
             Some(ContextCommand::Set { context }) => {
-                config.choose(&context)?;
-                config.save()?;
+                config.change(|config| config.choose(&context))?;
                 printer.say(&format!("Set context to {context}"));
             }
             Some(ContextCommand::Delete { context }) => {
-                config.forget(&context)?;
-                config.save()?;
+                config.change(|config| config.forget(&context))?;
                 printer.say(&format!("Deleted context: {context}"));
             }
         }

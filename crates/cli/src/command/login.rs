@@ -109,8 +109,10 @@ impl Login {
         let mut values: Values = KEYS.map(|key| (key, Value::Null)).into();
         values.extend(more);
         let host = remember_server(&mut values, &context, global);
-        context.session.config.set(&host, &values);
-        context.session.config.save()?;
+        context.session.config.change(|config| {
+            config.set(&host, &values);
+            Ok(())
+        })?;
         context.printer.say("You have successfully logged in");
         match begun {
             Some(begun) if context.printer.is_structured() => context.printer.value(&begun.session),

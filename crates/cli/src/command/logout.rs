@@ -9,12 +9,12 @@ use crate::printer;
 
 pub async fn run(mut context: Context) -> Result<()> {
     let config = &mut context.session.config;
-    if !login::KEYS.iter().any(|key| config.credential(key).is_some()) {
+    if config.used().is_none() {
         let base = context.session.client.base();
         context.printer.say(&format!("The configuration file signs nobody in at {base}"));
         return Ok(());
     }
-    let token = config.credential("token").filter(|token| token.starts_with(login::SESSION));
+    let token = config.text("token").filter(|token| token.starts_with(login::SESSION));
     let ended = match token {
         Some(token) => {
             let client = context.session.client.signed_in_with(Credentials::Token(token));
@@ -22,8 +22,10 @@ pub async fn run(mut context: Context) -> Result<()> {
         }
         None => Ok(Value::Null),
     };
-    config.unset(&login::KEYS);
-    config.save()?;
+    config.change(|config| {
+        config.unset(&login::KEYS);
+        Ok(())
+    })?;
     match ended {
         Ok(answer) => session::tell_where_else(context.printer, &answer),
         // It had ended already.

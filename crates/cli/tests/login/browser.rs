@@ -78,6 +78,7 @@ fn a_session_takes_the_place_of_what_signed_in_before() {
     let before = json!({"current": "a", "contexts": {"a": {
         "cookie": "a=b", "serviceaccount": "old/one", "jwtprivatekey": key.with_extension("gone"),
         "audience": "x", "organization": "mine", "api-https-port": 443,
+        "host": "127.0.0.1", "port": server.port,
     }}});
     let file = home.file("config.json", &before.to_string());
     let words = format!("login --config {}", file.display());

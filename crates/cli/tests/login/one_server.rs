@@ -76,7 +76,11 @@ fn an_error_of_signing_in_is_not_explained_by_the_file() {
     assert!(said.failed(&[PASSWORD]).starts_with("Error: [Code: 401] wrong name"), "{said:?}");
     let line = format!("get functions --token x.y.z --config {config}");
     let said = home.run(refuses.port, &line);
-    assert!(said.failed(&[]).starts_with("Error: [Code: 401] wrong name"), "{said:?}");
+    let words = said.failed(&[]);
+    assert!(
+        words.contains("warning: the configuration file's organization acme is for http://own")
+    );
+    assert!(words.contains("\nError: [Code: 401] wrong name"), "{words}");
 }
 
 #[test]

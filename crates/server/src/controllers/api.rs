@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dispatch_model::api::Api;
 use dispatch_model::list::MAX_LIMIT;
-use dispatch_model::secret::Secret;
+use dispatch_model::secret::{Content, Secret};
 use dispatch_model::{ListQuery, Name, OrgName, Resource, ResourceKind, State, Violation, code};
 use dispatch_store::{Change, Store};
 
@@ -82,8 +82,13 @@ impl Controller for Apis {
         let mut again = false;
         let (outcome, others) = match self.apply(&api).await? {
             Ok(others) => (self.gateway.conflict(org, name), others),
-            Err(Unserved { violation, passing }) => {
-                again = passing;
+            // Another server may serve it: the two would not take each other's word in turn.
+            Err(Unserved { violation, until: Until::Answer }) if api.meta.state == State::Ready => {
+                tracing::warn!(%org, %name, %violation, "an API is not served by this server");
+                return Ok(Step::Again { revision: api.meta.revision });
+            }
+            Err(Unserved { violation, until }) => {
+                again = until != Until::Change;
                 (Some(violation), Vec::new())
             }
         };
@@ -104,13 +109,23 @@ impl Controller for Apis {
 /// Why an API is not served.
 struct Unserved {
     violation: Violation,
-    /// Whether another try may go better, though nothing changes here: a secret store was away.
-    passing: bool,
+    until: Until,
+}
+
+/// How long that lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Until {
+    /// Something changes here.
+    Change,
+    /// Something changes in the secret store that keeps the certificate, which nobody tells.
+    ChangeThere,
+    /// The secret store answers this server.
+    Answer,
 }
 
 impl From<Violation> for Unserved {
     fn from(violation: Violation) -> Self {
-        Self { violation, passing: false }
+        Self { violation, until: Until::Change }
     }
 }
 
@@ -134,22 +149,28 @@ impl Apis {
 
     async fn certificate(&self, api: &Resource<Api>, secret: &str) -> Result<Served<()>> {
         let (org, name) = (&api.meta.org, &api.meta.name);
-        let wrong = |rule: String| Ok(Err(Violation::new("tls", rule).into()));
         let Some(found) = self.store.by_name::<Secret>(org, &Name::trusted(secret)).await? else {
-            return wrong(format!("{}: secret {secret} does not exist", code::SECRET001));
+            let rule = format!("{}: secret {secret} does not exist", code::SECRET001);
+            return Ok(Err(Violation::new("tls", rule).into()));
+        };
+        let until = match found.spec.content {
+            Content::Sealed(_) => Until::Change,
+            Content::Source(_) => Until::ChangeThere,
+        };
+        let wrong = |rule: String, until| {
+            Ok(Err(Unserved { violation: Violation::new("tls", rule), until }))
         };
         let values = match self.secrets.values(&found).await {
             Ok(opened) => opened.values,
-            Err(error) => {
-                let violation = Violation::new("tls", error.to_string());
-                return Ok(Err(Unserved { violation, passing: !error.is_final }));
-            }
+            Err(error) if error.is_final => return wrong(error.to_string(), until),
+            Err(error) => return wrong(error.to_string(), Until::Answer),
         };
         let (Some(certificate), Some(key)) = (values.get(CERTIFICATE), values.get(KEY)) else {
-            return wrong(format!("secret {secret} must have the keys {CERTIFICATE} and {KEY}"));
+            let rule = format!("secret {secret} must have the keys {CERTIFICATE} and {KEY}");
+            return wrong(rule, until);
         };
         let (hosts, rank) = (&api.spec.hosts, Rank::from(&api.meta));
         let put = self.gateway.put_certificate((org, name), rank, hosts, certificate, key);
-        Ok(put.map_err(Unserved::from))
+        Ok(put.map_err(|violation| Unserved { violation, until }))
     }
 }

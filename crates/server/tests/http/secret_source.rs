@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use dispatch_systems::vault::{MOUNT, Mode, Vault};
-use dispatch_testkit::{Options, Server, eventually};
+use dispatch_testkit::{Options, Server, eventually, send};
+use reqwest::Method;
+use reqwest::header::HOST;
 use serde_json::{Value, json};
 
 const ECHO: &[u8] = include_bytes!("../../../../examples/wasm/echo.wat");
@@ -170,21 +172,40 @@ async fn a_certificate_in_a_vault_that_is_away_is_served_once_it_is_back() {
     let mut bed = Bed::start("max_stale_s = 0\nretry_ms = 50\n").await;
     let made = rcgen::generate_simple_self_signed(vec!["a.example.org".to_owned()]).unwrap();
     let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
-    bed.vault.put("dispatch/dispatch/cert", json!({"certificate": certificate, "key": key}));
     bed.vault.set(0, Mode::Sealed);
+    bed.server.function("hello", "wasm", HELLO, json!({})).await;
     let keys = json!({"certificate": "tls.crt", "key": "tls.key"});
     let source = json!({"type": "vault", "store": "corp", "path": "cert", "keys": keys});
     let secret = json!({"name": "cert", "source": source});
     bed.server.post("/v1/secret", secret).await.expect(201);
-    let api = json!({"name": "a", "function": "f", "hosts": ["a.example.org"], "tls": "cert"});
+    let api = json!({"name": "a", "function": "hello", "hosts": ["a.example.org"],
+        "uris": ["/a"], "tls": "cert"});
     bed.server.post("/v1/api", api).await.expect(200);
     let found = bed.server.wait_for("/v1/api/a", "ERROR").await;
     assert!(found["reason"][0].as_str().unwrap().contains("SECRET003"), "{found}");
+    // It answers, and then it has the certificate.
     bed.vault.set(0, Mode::Active);
+    eventually("the vault says that nothing is there", async || {
+        let api = bed.server.get("/v1/api/a").await.json();
+        (api["reason"] != found["reason"]).then_some(()).ok_or(api)
+    })
+    .await;
+    bed.vault.put("dispatch/dispatch/cert", json!({"certificate": certificate, "key": key}));
     bed.server.wait_for("/v1/api/a", "READY").await;
+    let served = async |server: &Server| {
+        let request = server.gateway(Method::GET, "/a").header(HOST, "a.example.org");
+        send(request).await.status
+    };
+    assert_eq!(served(&bed.server).await, 200);
+    // Who starts while it is away does not take from others what they serve.
     bed.vault.set(0, Mode::Sealed);
     bed.server.restart().await;
-    bed.server.wait_for("/v1/api/a", "ERROR").await;
+    assert_eq!(served(&bed.server).await, 404);
+    assert_eq!(bed.server.get("/v1/api/a").await.expect(200).json()["status"], "READY");
     bed.vault.set(0, Mode::Active);
-    bed.server.wait_for("/v1/api/a", "READY").await;
+    eventually("it is served again", async || {
+        let status = served(&bed.server).await;
+        (status == 200).then_some(()).ok_or(status.to_string())
+    })
+    .await;
 }

@@ -118,10 +118,14 @@ fn two_servers_are_bootstrapped_from_one_home() {
     for server in ["", &there] {
         assert_eq!(cli.json(&format!("get functions {server}")), json!([]), "{server}");
     }
+    let key = cli.home().join(".dispatch");
+    let keys = || std::fs::read_dir(&key).unwrap().count();
+    let before = keys();
     // A second time there is such an account already: its key stays as it is.
     let said = cli.fails("manage bootstrap");
     assert!(said.contains("service account") && said.contains("[Code: 409]"), "{said}");
     assert_eq!(cli.json("get functions"), json!([]));
+    assert_eq!(keys(), before, "no key that nobody takes is left behind");
 }
 
 #[test]
