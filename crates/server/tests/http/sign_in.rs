@@ -209,6 +209,11 @@ async fn a_service_account_trusts_tokens_of_an_issuer() {
     let session = answer["token"].as_str().unwrap();
     bed.by(session, "", Method::GET, "/v1/image").await.expect(200);
     bed.by(session, "", Method::GET, "/v1/secret").await.expect(403);
+    // Jobs that run at once end each other's sessions no sooner than people's would.
+    for _ in 0..60 {
+        bed.sign_in(show("acme/builder", &good)).await.expect(201);
+    }
+    bed.by(session, "", Method::GET, "/v1/image").await.expect(200);
     // What no token may be.
     let mut said = Vec::new();
     for wrong in [
