@@ -87,7 +87,11 @@ pub async fn run(arguments: Arguments) -> Result<()> {
     let session = match arguments.command {
         // What is left of an earlier sign-in does not matter to these.
         Command::Login(_) | Command::Logout => connect::stranger(global)?,
-        _ => connect::session(global)?,
+        _ => {
+            let session = connect::session(global)?;
+            session.tell_what_is_left_out();
+            session
+        }
     };
     // v1's older file could ask for JSON for good.
     let printer = match (session.config.wants_json(), global.output) {

@@ -17,32 +17,36 @@ pub struct Session {
     pub client: Client,
     pub config: Config,
     pub organization: Option<String>,
-    /// Where the configuration file signs in, when nobody is signed in here.
-    elsewhere: Option<String>,
+    set_aside: Option<SetAside>,
+}
+
+/// What the file's current context has, when nothing of the file is of the server in use.
+struct SetAside {
+    /// The server it is of.
+    url: String,
+    organization: Option<String>,
+    signs_in: bool,
 }
 
 impl Session {
     /// Who is used to an organization of the file should not take another for it.
-    fn tell_what_is_left_out(&self, global: &Global) -> Result<()> {
-        if self.config.used().is_some() || self.organization.is_some() {
-            return Ok(());
-        }
-        let file = Config::load(global.config.as_deref())?;
-        if let (Some(organization), Some(own)) =
-            (file.text("organization"), file.used().and_then(|used| Address::of(used).url().ok()))
-        {
+    pub fn tell_what_is_left_out(&self) {
+        let Some(SetAside { url, organization: Some(name), .. }) = &self.set_aside else { return };
+        if self.organization.is_none() {
+            let base = self.client.base();
             printer::warning(&format!(
-                "the configuration file's organization {organization} is for {own}; --organization \
-                 names one of {}",
-                self.client.base()
+                "the configuration file's organization {name} is for {url}; --organization names \
+                 one of {base}"
             ));
         }
-        Ok(())
     }
 
     /// What may be behind an error that comes later.
     pub fn notes(&self) -> Notes {
-        Notes { base: self.client.base().to_owned(), elsewhere: self.elsewhere.clone() }
+        let nobody = self.client.is_nobody();
+        let set_aside = self.set_aside.as_ref().filter(|aside| nobody && aside.signs_in);
+        let elsewhere = set_aside.map(|aside| aside.url.clone());
+        Notes { base: self.client.base().to_owned(), elsewhere }
     }
 }
 
@@ -76,26 +80,22 @@ const UNSET: &str = "unset";
 
 /// Builds the client: flags win over the environment (which clap reads), that over the file.
 pub fn session(global: &Global) -> Result<Session> {
-    let (mut session, own) = found(global)?;
+    let mut session = found(global)?;
     let credentials = credentials(global, &session)?;
-    if matches!(credentials, Credentials::None) {
-        session.elsewhere = own;
-    }
-    session.tell_what_is_left_out(global)?;
     session.client = session.client.signed_in_with(credentials);
     Ok(session)
 }
 
 /// The same of somebody who is not signed in, or not any more, whatever is left of that.
 pub fn stranger(global: &Global) -> Result<Session> {
-    Ok(found(global)?.0)
+    Ok(Session { set_aside: None, ..found(global)? })
 }
 
-/// The session of nobody yet, and the server that the file's current context signs in at.
-fn found(global: &Global) -> Result<(Session, Option<String>)> {
+/// The session of nobody yet.
+fn found(global: &Global) -> Result<Session> {
     let mut config = Config::load(global.config.as_deref())?;
     let given = Address::given(global);
-    let signs_in = signs_in(&config);
+    let (signs_in, chosen) = (signs_in(&config), config.text("organization"));
     let current = config.used().map(Address::of).unwrap_or_default();
     if given.says_something() {
         let is_of = |context: &Value| given.leads_to(&Address::of(context));
@@ -113,9 +113,9 @@ fn found(global: &Global) -> Result<(Session, Option<String>)> {
         .insecure
         .unwrap_or_else(|| config.value("insecure").and_then(Value::as_bool).unwrap_or(false));
     let client = Client::new(&base, organization.clone(), Credentials::None, insecure)?;
-    let set_aside = config.used().is_none();
-    let own = current.url().ok().filter(|_| signs_in && set_aside);
-    Ok((Session { client, config, organization, elsewhere: None }, own))
+    let url = current.url().ok().filter(|_| config.used().is_none());
+    let set_aside = url.map(|url| SetAside { url, organization: chosen, signs_in });
+    Ok(Session { client, config, organization, set_aside })
 }
 
 /// Whether the context in use has something to sign in with.

@@ -77,6 +77,11 @@ impl Client {
         self.credentials.bearer()
     }
 
+    /// Whether it signs in with nothing.
+    pub fn is_nobody(&self) -> bool {
+        matches!(self.credentials, Credentials::None)
+    }
+
     /// Where the server is.
     pub fn base(&self) -> &str {
         &self.base
